@@ -1,0 +1,127 @@
+"""The port between what a session is and where its events live. Two implementations: `files` and `memory`.
+
+A backend hands out one `Stream` per session. A stream assigns positions, keeps appends whole, and gives back the
+bytes of the lines as they are stored, proven; what the lines mean is decided above it. The conformance suite
+(`eventlog.testing`) says what an implementation owes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from .line import Envelope
+
+Sync = Literal["always", "interval", "never"]
+OnDamage = Literal["raise", "skip"]
+ProblemKind = Literal["torn_tail", "damaged", "missing", "foreign"]
+
+
+class Lines:
+    """Stored event lines of one session, whole appends, proven, in order: ``data`` is the lines with their newlines."""
+
+    __slots__ = ("_offsets", "data", "session_id")
+
+    def __init__(self, session_id: str, data: bytes) -> None:
+        self.session_id = session_id
+        self.data = data
+        self._offsets: list[int] | None = None
+
+    def line(self, index: int) -> bytes:
+        """The line at ``index`` without its newline. The chunk is split on the first call."""
+        offsets = self._offsets
+        if offsets is None:
+            offsets = [0]
+            find = self.data.find
+            end = find(b"\n")
+            while end >= 0:
+                offsets.append(end + 1)
+                end = find(b"\n", end + 1)
+            self._offsets = offsets
+        return self.data[offsets[index] : offsets[index + 1] - 1]
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """A place in the store that is not as it should be."""
+
+    session_id: str
+    segment: str
+    offset: int
+    length: int
+    kind: ProblemKind
+    detail: str
+
+
+class Rewrite(msgspec.Struct, frozen=True, kw_only=True):
+    """A sealed segment that was rewritten on purpose, and why (redaction, dropped deltas)."""
+
+    session_id: str
+    segment: str
+    was: str
+    reason: str
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """What `verify` found. ``ok`` when there is no problem."""
+
+    sessions: int = 0
+    segments: int = 0
+    events: int = 0
+    bytes: int = 0
+    rewrites: list[Rewrite] = []
+    problems: list[Problem] = []
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+class Stream(Protocol):
+    """The events of one session. Safe to use from several threads."""
+
+    session_id: str
+
+    def append(
+        self,
+        envelopes: Sequence[Envelope],
+        *,
+        expected: int | None,
+        key: str | None,
+        sync: Sync,
+        seal: bool = False,
+    ) -> int:
+        """Store all or none; return the seq of the last. See `Session.append` for the promises and errors.
+
+        ``seal``: nothing is expected to follow soon."""
+        ...
+
+    def read(self, after: int, before: int | None, on_damage: OnDamage) -> Iterator[Lines]:
+        """The stored lines that hold the events after < seq < before; the first and last chunk may hold more."""
+        ...
+
+    def last_seq(self) -> int:
+        """The position of the last event, 0 where there is none."""
+        ...
+
+    def exists(self) -> bool: ...
+
+    def sync(self) -> None:
+        """Return when everything appended through this stream is on stable storage."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Backend(Protocol):
+    def stream(self, session_id: str, *, create: bool, exclusive: bool = False) -> Stream:
+        """The session's stream. ``exclusive``: keeps every other stream of it, here and in other processes, from appending until it is
+        closed; raises `SessionLocked` where that cannot be had in time. Opening writes nothing."""
+        ...
+
+    def session_ids(self) -> Iterator[str]: ...
+
+    def verify(self, session_ids: Iterable[str] | None = None) -> Report: ...
+
+    def close(self) -> None: ...

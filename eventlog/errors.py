@@ -1,0 +1,221 @@
+"""Everything this package raises on purpose.
+
+Each error carries its data as attributes and ends with the next step. Wrong use by a programmer (a bad argument type,
+a closed handle) is ``TypeError`` or ``ValueError``; everything below is about the world: the input, the store, the disk.
+
+EventLogError
+├── InvalidInput            the input was refused before anything was written (also a ValueError)
+│   ├── InvalidSessionId
+│   ├── InvalidEvent
+│   │   └── EventTooLarge
+│   ├── InvalidSetting
+│   └── InvalidCursor
+├── SessionError            the session is not in a state that allows this
+│   ├── SessionNotFound
+│   ├── SessionExists
+│   ├── SessionDeleted
+│   ├── SessionLocked
+│   └── Conflict
+├── StoreError              the folder cannot be used as a store
+│   ├── StoreNotFound
+│   ├── NotAStore
+│   ├── StoreTooNew
+│   └── LocksUnsupported
+├── AppendFailed            the disk refused; the outcome says what is known
+│   ├── NotStored           nothing of the append is in the log
+│   ├── OutcomeUnknown      it may or may not survive a power loss; retry with the same id
+│   └── WriterPoisoned      an earlier append of this handle failed; open the session again
+├── Damaged                 bytes that cannot be trusted, with their place
+└── CursorExpired           the cursor is too old to be continued from
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class EventLogError(Exception):
+    """The root: catch this to catch everything that the log raises on purpose."""
+
+
+class InvalidInput(EventLogError, ValueError):
+    """The input was refused before anything was written."""
+
+
+class InvalidSessionId(InvalidInput):
+    def __init__(self, session_id: str, existing: str | None = None) -> None:
+        self.session_id = session_id
+        self.existing = existing
+        if existing is None:
+            rule = "a session id matches [A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+        else:
+            rule = f"it differs from the existing session {existing!r} only in case; use that id or another one"
+        super().__init__(f"invalid session id {session_id[:200]!r}: {rule}")
+
+
+class InvalidEvent(InvalidInput):
+    """The event cannot be written as one line of JSON, or its type is not allowed."""
+
+
+class EventTooLarge(InvalidEvent):
+    def __init__(self, size_bytes: int, limit_bytes: int, what: str = "event") -> None:
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+        super().__init__(
+            f"the {what} has {size_bytes:,} bytes, the limit is {limit_bytes:,}; store large content as a file and refer to"
+            " it with a uri part, or raise max_event_bytes"
+        )
+
+
+class InvalidSetting(InvalidInput):
+    def __init__(self, name: str, value: object, source: str, allowed: str) -> None:
+        self.name = name
+        self.value = value
+        self.source = source
+        self.allowed = allowed
+        super().__init__(f"setting {name} = {value!r} (from {source}) is not usable: {allowed}")
+
+
+class InvalidCursor(InvalidInput):
+    """The text is not a cursor of this store."""
+
+
+class SessionError(EventLogError):
+    """The session is not in a state that allows this."""
+
+    def __init__(self, session_id: str, message: str) -> None:
+        self.session_id = session_id
+        super().__init__(message)
+
+
+class SessionNotFound(SessionError, KeyError):
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            session_id, f"no session {session_id!r} in this store; `eventlog list` shows what there is, create=True makes a new one"
+        )
+
+    __str__ = Exception.__str__  # KeyError would show the repr of the message
+
+
+class SessionExists(SessionError):
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id, f"session {session_id!r} exists already; open it with log.session({session_id!r})")
+
+
+class SessionDeleted(SessionError):
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            session_id, f"session {session_id!r} is deleted and takes no events; `eventlog restore {session_id}` brings it back"
+        )
+
+
+class SessionLocked(SessionError):
+    def __init__(self, session_id: str, waited_s: float) -> None:
+        self.waited_s = waited_s
+        super().__init__(
+            session_id,
+            f"session {session_id!r} is locked by another writer (waited {waited_s:g} s); close that writer, or raise lock_timeout_s",
+        )
+
+
+class Conflict(SessionError):
+    """Another writer came first. Nothing was written; ``actual`` is the position to read from and try again."""
+
+    def __init__(self, session_id: str, expected: int, actual: int) -> None:
+        self.expected = expected
+        self.actual = actual
+        super().__init__(
+            session_id,
+            f"session {session_id!r} is at {actual}, not at {expected}; read(after={expected}), decide again, append with expected={actual}",
+        )
+
+
+class StoreError(EventLogError):
+    def __init__(self, path: Path, message: str) -> None:
+        self.path = path
+        super().__init__(message)
+
+
+class StoreNotFound(StoreError):
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, f"there is no store at {path}; name one with --store or EVENTLOG_STORE, or record something first")
+
+
+class NotAStore(StoreError):
+    def __init__(self, path: Path, why: str) -> None:
+        self.why = why
+        super().__init__(path, f"{path} is not an event log store ({why}); name another folder")
+
+
+class StoreTooNew(StoreError):
+    def __init__(self, path: Path, needs: int, supported: int) -> None:
+        self.needs = needs
+        self.supported = supported
+        super().__init__(path, f"{path} needs a reader of format {needs}, this version reads up to {supported}; upgrade session-eventlog")
+
+
+class LocksUnsupported(StoreError):
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, f"the file system below {path} has no working locks (a network share?); put the store on a local disk")
+
+
+class AppendFailed(EventLogError):
+    """The disk refused. ``cause`` is the operating system's error."""
+
+    def __init__(self, session_id: str, message: str, cause: OSError | None = None) -> None:
+        self.session_id = session_id
+        self.cause = cause
+        super().__init__(message)
+
+
+class NotStored(AppendFailed):
+    def __init__(self, session_id: str, cause: OSError) -> None:
+        super().__init__(
+            session_id,
+            f"the append to {session_id!r} failed and nothing of it is in the log ({cause.strerror or cause}); free space or mend the"
+            " disk, then append again",
+            cause,
+        )
+
+
+class OutcomeUnknown(AppendFailed):
+    def __init__(self, session_id: str, cause: OSError) -> None:
+        super().__init__(
+            session_id,
+            f"the append to {session_id!r} was written but not confirmed by the disk ({cause.strerror or cause}); open the session again"
+            " and retry with the same id=",
+            cause,
+        )
+
+
+class WriterPoisoned(AppendFailed):
+    def __init__(self, session_id: str, first: AppendFailed) -> None:
+        self.first = first
+        super().__init__(
+            session_id,
+            f"this handle of {session_id!r} stopped at an earlier failure ({first.cause}); close it and open the session again",
+            first.cause,
+        )
+
+
+class Damaged(EventLogError):
+    """Bytes that cannot be trusted. Nothing has been changed; ``read(on_damage="skip")`` returns every event that can be proven."""
+
+    def __init__(self, session_id: str, segment: str, offset: int, length: int, kind: str, detail: str) -> None:
+        self.session_id = session_id
+        self.segment = segment
+        self.offset = offset
+        self.length = length
+        self.kind = kind
+        self.detail = detail
+        super().__init__(
+            f"{segment} is {kind} at byte {offset} ({length} bytes): {detail}; `eventlog verify {session_id}` lists everything,"
+            f" --skip-damaged or on_damage='skip' reads the rest"
+        )
+
+
+class CursorExpired(EventLogError):
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"the cursor can no longer be continued from ({why}); start again with after='start', or after='end' to see only what is new"
+        )

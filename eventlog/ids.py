@@ -1,0 +1,35 @@
+"""Session ids: the rule, new ones (UUIDv7), and stable ones for foreign names (UUIDv5)."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import uuid
+
+from .errors import InvalidSessionId
+
+_RULE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_FOREIGN = uuid.UUID("5b1c8f5e-9d0a-5c1e-8a51-6f0f7c1d2e01")
+
+
+def check_session_id(session_id: str) -> str:
+    """Return the id, or raise `InvalidSessionId` with the rule (FORMAT.md, "Session ids")."""
+    if not isinstance(session_id, str):
+        raise TypeError(f"a session id is a str, not {type(session_id).__name__}")
+    if _RULE.fullmatch(session_id) is None:
+        raise InvalidSessionId(session_id)
+    return session_id
+
+
+def new_session_id() -> str:
+    """A UUIDv7: sorts by creation time (milliseconds), 74 random bits."""
+    value = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=value))
+
+
+def session_id_for(*names: str) -> str:
+    """The UUIDv5 for a foreign name (or several): the same names give the same id, for ever."""
+    return str(uuid.uuid5(_FOREIGN, "\x00".join(names)))

@@ -1,0 +1,98 @@
+"""One event, one line: bytes in, bytes out, no I/O (FORMAT.md, "Lines").
+
+A line is a JSON object whose last field is ``crc``: the running CRC-32 of all bytes of the segment before that field. So
+one checksum call proves any number of lines, a dropped, doubled or reordered line is noticed, and a writer that joins goes
+on from the last line. The field and what follows it always take the last `TAIL_SIZE` bytes of a line; content may
+contain text that looks like it, so it is only ever looked for there.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from zlib import crc32
+
+import msgspec
+
+from .errors import EventTooLarge, InvalidEvent
+
+TAIL_SIZE = 19  # ,"crc":"9f2a11c0"}\n
+_TAIL = b',"crc":"%08x"}\n'
+_TAIL_SHAPE = re.compile(rb',"crc":"([0-9a-f]{8})"\}\n')
+_MORE = b',"more":true'
+MIN_LINE_SIZE = 80  # no event line is shorter: the fixed names, a time of 27 characters and the tail
+
+
+class Envelope(msgspec.Struct, omit_defaults=True, gc=False):
+    """What stands around an event's data, in the order in which it is written. ``seq`` is set under the lock."""
+
+    seq: int
+    time: Any
+    type: str
+    data: Any
+    v: int = 1
+    id: str | None = None
+    origin: Any = None
+    more: bool = False
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(envelope: Envelope | Any, running: int, buffer: bytearray, offset: int = 0) -> int:
+    """Write the envelope as a line into ``buffer`` from ``offset`` (what stood after that is gone); return the running checksum
+    after it. Raises `InvalidEvent` where it cannot be written as one line of JSON."""
+    try:
+        _encoder.encode_into(envelope, buffer, offset)
+    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+        raise InvalidEvent(f"the event cannot be written as JSON: {error}; give text, numbers, lists and mappings") from error
+    del buffer[-1:]
+    with memoryview(buffer) as view:
+        running = crc32(view[offset:], running)
+    tail = _TAIL % running
+    buffer += tail
+    return crc32(tail, running)
+
+
+def single_line(raw: bytes | bytearray | memoryview | msgspec.Raw) -> msgspec.Raw:
+    """JSON text as it may stand inside a line: unchanged but for line breaks between its tokens."""
+    data = bytes(raw)
+    if b"\n" in data or b"\r" in data:
+        data = msgspec.json.format(data, indent=-1)
+    return msgspec.Raw(data)
+
+
+def check_size(size_bytes: int, limit_bytes: int, what: str = "event") -> None:
+    if size_bytes > limit_bytes:
+        raise EventTooLarge(size_bytes, limit_bytes, what)
+
+
+def tail_of(crc: int) -> bytes:
+    return _TAIL % crc
+
+
+def stated(line: bytes) -> int | None:
+    """The checksum that a line (or the last line of a chunk) states, None where its last bytes are not of that shape."""
+    match = _TAIL_SHAPE.fullmatch(line, max(0, len(line) - TAIL_SIZE))
+    return int(match[1], 16) if match else None
+
+
+def after(line: bytes) -> int | None:
+    """The running checksum after a line, taken from what the line itself states: where a joining writer goes on."""
+    crc = stated(line)
+    return None if crc is None else crc32(line[-TAIL_SIZE:], crc)
+
+
+def prove(chunk: bytes, running: int) -> int | None:
+    """Check whole lines against the running checksum before them: the running checksum after them, or None.
+
+    One checksum over everything proves every line in it. The eight characters are compared as they stand."""
+    with memoryview(chunk) as view:
+        running = crc32(view[:-TAIL_SIZE], running)
+    tail = _TAIL % running
+    return crc32(tail, running) if chunk.endswith(tail) else None
+
+
+def ends_within_batch(chunk: bytes) -> bool:
+    """Whether the last line of the chunk is a line of a batch that goes on (``more``, which stands right before ``crc``)."""
+    return chunk.endswith(_MORE, 0, -TAIL_SIZE)

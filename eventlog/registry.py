@@ -1,0 +1,101 @@
+"""Which event types this program knows: the vocabulary's and its own.
+
+A type is a msgspec struct with a name, a version, and for each older version a function that reshapes its data (an
+upcast). A line whose type or version is not known here is still read: it becomes an `UnknownEvent`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+
+Upcast = Callable[[dict[str, Any]], dict[str, Any]]
+E = TypeVar("E", bound="Event")
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,127}")
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
+    """The base of all event types. Fields are only ever added, with defaults; a reshaped event raises its version."""
+
+    type: ClassVar[str]
+    version: ClassVar[int] = 1
+
+
+class UnknownEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event of a type or shape that this program does not know. ``data`` is what stands in the line; appending it again
+    writes the same. It is also the way to append a type that has no struct."""
+
+    type: str
+    data: Any = {}
+    version: int = 1
+
+
+_types: dict[str, type[Event]] = {}
+_upcasts: dict[str, Mapping[int, Upcast]] = {}
+
+
+def event_type(name: str, *, version: int = 1, upcasts: Mapping[int, Upcast] | None = None) -> Callable[[type[E]], type[E]]:
+    """Register a struct as the event type ``name``.
+
+    ``upcasts[n]`` turns the data of version n into that of version n + 1; each version below ``version`` needs one.
+    A name can be taken once; names that begin with ``segment.`` belong to the format. Raises `ValueError`.
+
+    >>> @event_type("shop.rated")
+    ... class Rated(Event):
+    ...     stars: int
+    >>> Rated(stars=5).type
+    'shop.rated'
+    """
+    check_type_name(name)
+    steps = dict(upcasts or {})
+    if set(steps) != set(range(1, version)):
+        raise ValueError(f"{name} has version {version}, so upcasts must name exactly the versions 1 to {version - 1}")
+
+    def register(cls: type[E]) -> type[E]:
+        known = _types.get(name)
+        if known is not None and known.__qualname__ != cls.__qualname__:
+            raise ValueError(f"the event type {name!r} is taken by {known.__module__}.{known.__qualname__}")
+        cls.type = name
+        cls.version = version
+        _types[name] = cls
+        _upcasts[name] = steps
+        global generation
+        generation += 1
+        return cls
+
+    return register
+
+
+generation = 0  # grows with each registration, so that decoders know when to renew themselves
+
+
+def check_type_name(name: str) -> str:
+    if _NAME.fullmatch(name) is None:
+        raise ValueError(f"invalid event type {name[:200]!r}: a type matches [A-Za-z][A-Za-z0-9._-]{{0,127}}")
+    if name.startswith("segment."):
+        raise ValueError(f"invalid event type {name!r}: types that begin with 'segment.' belong to the format")
+    return name
+
+
+def known_types() -> Mapping[str, type[Event]]:
+    return _types
+
+
+def materialise(name: str, version: int, data: msgspec.Raw) -> Event | UnknownEvent:
+    """The event behind a line: decoded, upcast if it is of an older version, else an `UnknownEvent`."""
+    cls = _types.get(name)
+    if cls is not None and version <= cls.version:
+        try:
+            if version == cls.version:
+                return msgspec.json.decode(data, type=cls)
+            shape = msgspec.json.decode(data, type=dict)
+            for step in range(version, cls.version):
+                shape = _upcasts[name][step](shape)
+            return msgspec.convert(shape, type=cls)
+        except (msgspec.ValidationError, KeyError, TypeError):
+            pass  # a shape that does not fit is kept as it is, like any other unknown one
+    return UnknownEvent(name, msgspec.json.decode(data), version)

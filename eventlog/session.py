@@ -1,0 +1,181 @@
+"""A handle on one session: append to it, read it.
+
+A handle is cheap and holds no descriptor of its own; a hundred thousand may be open. It is safe to use from several
+threads, and any number of processes may have handles on the same session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from . import stored, timestamps
+from .backend import OnDamage, Stream, Sync
+from .errors import InvalidEvent, SessionNotFound
+from .events import MessageDelta, SessionEnded, SessionResumed
+from .line import Envelope, single_line
+from .registry import Event, UnknownEvent, check_type_name
+from .stored import StoredEvent
+
+Origin = Mapping[str, Any] | msgspec.Raw
+
+
+class Session:
+    """Made by `EventLog.start` and `EventLog.session`; use as a context manager or `close` it."""
+
+    __slots__ = ("_create", "_stream", "_sync", "closed", "id")
+
+    def __init__(self, stream: Stream, sync: Sync, *, create: bool) -> None:
+        self.id = stream.session_id
+        self.closed = False
+        self._stream = stream
+        self._sync: Sync = sync
+        self._create = create
+
+    def append(
+        self,
+        *events: Event | UnknownEvent,
+        expected: int | None = None,
+        id: str | None = None,
+        sync: Sync | None = None,
+        time: datetime | str | None = None,
+        origin: Origin | None = None,
+    ) -> int:
+        """Append the events, all or none, and return the seq of the last.
+
+        When it returns, they are on stable storage, or as safe as the weaker ``sync`` level that the store or this call asks for:
+        "interval" (within the store's sync interval) or "never" (when the operating system pleases). Costs one write, one sync.
+
+        ``expected``: the position that the session must be at, else `Conflict`. ``id``: makes a retry safe: if an append with this id
+        is already there, nothing is written and its position is returned (ids are remembered for the active and the preceding
+        segment). ``time``: when it happened, default now. ``origin``: where the event came from.
+
+        Raises `InvalidEvent` and `EventTooLarge` before anything is written; `SessionNotFound`, `SessionDeleted`, `SessionLocked`;
+        `NotStored` when the disk refused, `OutcomeUnknown` when it did not confirm, `WriterPoisoned` after that. FORMAT.md, "Appending".
+        """
+        if self.closed:
+            raise ValueError(f"this handle of session {self.id!r} is closed; open it again with log.session()")
+        if not events:
+            raise ValueError("append needs at least one event")
+        when = timestamps.now() if time is None else timestamps.normalise(time)
+        envelopes = [_envelope(event, when) for event in events]
+        if len(envelopes) > 1:
+            for envelope in envelopes[:-1]:
+                envelope.more = True
+        if id is not None:
+            envelopes[-1].id = id
+        if origin is not None:
+            for envelope in envelopes:
+                envelope.origin = origin
+        return self.append_envelopes(envelopes, expected=expected, id=id, sync=sync)
+
+    def append_envelopes(
+        self, envelopes: list[Envelope], *, expected: int | None = None, id: str | None = None, sync: Sync | None = None
+    ) -> int:
+        """`append` for replays and importers, where each event of a batch has a time, an origin and raw data of its own.
+
+        The caller has set ``more`` on all but the last and the id on the last; use `draft` to make them."""
+        last = envelopes[-1]
+        if sync is None:
+            sync = "never" if last.type == MessageDelta.type else self._sync
+        return self._stream.append(envelopes, expected=expected, key=id, sync=sync, seal=last.type == SessionEnded.type)
+
+    def read(
+        self,
+        after: int = 0,
+        before: int | None = None,
+        types: Collection[str] | None = None,
+        on_damage: OnDamage = "raise",
+    ) -> Iterator[StoredEvent]:
+        """The events with after < seq < before, oldest first, optionally only of some types.
+
+        Whole appends only; memory is bounded by the largest append. Never blocks a writer and never writes. Damaged bytes raise
+        `Damaged` where they stand, after everything before them was given out; "skip" gives out every event that can be proven."""
+        if self.closed:
+            raise ValueError(f"this handle of session {self.id!r} is closed; open it again with log.session()")
+        if on_damage not in ("raise", "skip"):
+            raise ValueError(f'on_damage is "raise" or "skip", not {on_damage!r}')
+        wanted = None if types is None else frozenset((types,) if isinstance(types, str) else types)
+        return self._read(after, before, wanted, on_damage)
+
+    def _read(self, after: int, before: int | None, wanted: frozenset[str] | None, on_damage: OnDamage) -> Iterator[StoredEvent]:
+        seen = False
+        for lines in self._stream.read(after, before, on_damage):
+            seen = True
+            events = stored.decode(lines)
+            if wanted is None and events[0].seq > after and (before is None or events[-1].seq < before):
+                yield from events
+                continue
+            for event in events:
+                if event.seq > after and (before is None or event.seq < before) and (wanted is None or event.type in wanted):
+                    yield event
+        if not seen and not self._create and not self._stream.exists():
+            raise SessionNotFound(self.id)
+
+    @property
+    def last_seq(self) -> int:
+        """The position of the session now: the seq of its last event, 0 before the first."""
+        return self._stream.last_seq()
+
+    def resume(self, reason: str | None = None) -> int:
+        """Say that work on the session goes on; returns the seq of the `SessionResumed`."""
+        return self.append(SessionResumed(reason=reason))
+
+    def end(self, status: str = "completed", reason: str | None = None) -> int:
+        """Say that the session is over: completed, failed or abandoned. Its segment is sealed; a later append makes it active again."""
+        if status not in ("completed", "failed", "abandoned"):
+            raise InvalidEvent(f"a session ends completed, failed or abandoned, not {status!r}")
+        return self.append(SessionEnded(status=status, reason=reason))
+
+    def sync(self) -> None:
+        """Return when everything appended through this handle, at whatever level, is on stable storage."""
+        self._stream.sync()
+
+    def close(self) -> None:
+        """Give up the handle (and the lock, if it is exclusive). Nothing is ended or sealed. Closing twice is fine."""
+        if not self.closed:
+            self.closed = True
+            self._stream.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Session {self.id}{' closed' if self.closed else ''}>"
+
+
+def draft(
+    event: Event | UnknownEvent, time: datetime | str, *, origin: Origin | None = None, id: str | None = None, more: bool = False
+) -> Envelope:
+    """An event with its own time, origin and id, for `Session.append_envelopes`."""
+    envelope = _envelope(event, timestamps.normalise(time))
+    envelope.origin = origin
+    envelope.id = id
+    envelope.more = more
+    return envelope
+
+
+def _envelope(event: Event | UnknownEvent, when: datetime | str) -> Envelope:
+    if isinstance(event, Event):
+        return Envelope(0, when, event.type, event, event.version)
+    if not isinstance(event, UnknownEvent):
+        raise TypeError(f"append takes events (eventlog.events), not {type(event).__name__}")
+    try:
+        check_type_name(event.type)
+    except ValueError as error:
+        raise InvalidEvent(str(error)) from None
+    data = event.data
+    if isinstance(data, msgspec.Raw):
+        data = single_line(data)
+        if not bytes(data).lstrip().startswith(b"{"):
+            raise InvalidEvent(f"the data of {event.type!r} is a JSON object, not {bytes(data)[:20]!r}")
+    elif not isinstance(data, Mapping):
+        raise InvalidEvent(f"the data of {event.type!r} is a mapping, not {type(data).__name__}")
+    return Envelope(0, when, event.type, data, event.version)

@@ -1,0 +1,139 @@
+"""Events as they come back: the line's envelope around the typed event, decoded in one pass.
+
+For each registered type there is one struct that is the envelope with that type's data in it, so that a chunk of lines is
+decoded in a single call (1.3 times the cost of decoding a flat union, against 2.2 for two passes). A chunk that holds
+anything else (an unknown type, an older version, a shape that does not fit) is decoded line by line.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Union, cast
+
+import msgspec
+
+from . import registry
+from .backend import Lines
+from .registry import Event, UnknownEvent
+
+_NO_LINES = Lines("", b"")
+_NO_ORIGIN = msgspec.Raw()
+
+
+class StoredEvent(msgspec.Struct, gc=False, kw_only=True):
+    """One event of a session, as stored.
+
+    ``seq`` counts from 1 within the session, ``time`` is when it happened (UTC). ``event`` is your struct or an `UnknownEvent`."""
+
+    seq: int
+    time: datetime
+    event: Any = msgspec.field(name="data")
+    id: str | None = None
+    more: bool = False
+    _origin: msgspec.Raw = msgspec.field(default=_NO_ORIGIN, name="origin")
+    _lines: Any = msgspec.field(default=_NO_LINES, name=" lines")
+    _index: int = msgspec.field(default=0, name=" index")
+
+    @property
+    def type(self) -> str:
+        """The event type's name, also of one that this program does not know."""
+        return cast(str, self.event.type)
+
+    @property
+    def session_id(self) -> str:
+        return cast(str, self._lines.session_id)
+
+    @property
+    def raw(self) -> bytes:
+        """The line as it is stored, without its newline."""
+        return cast(bytes, self._lines.line(self._index))
+
+    @property
+    def origin(self) -> dict[str, Any] | None:
+        """Where a merged, forked or imported event came from."""
+        return msgspec.json.decode(self._origin) if self._origin is not _NO_ORIGIN else None
+
+    @property
+    def origin_raw(self) -> msgspec.Raw | None:
+        """`origin` as JSON text, for replays that copy it."""
+        return self._origin if self._origin is not _NO_ORIGIN else None
+
+
+class _AnyLine(msgspec.Struct, gc=False):
+    """The envelope of a line of any type."""
+
+    seq: int
+    time: datetime
+    type: str
+    data: msgspec.Raw
+    v: int = 1
+    id: str | None = None
+    more: bool = False
+    origin: msgspec.Raw = _NO_ORIGIN
+
+
+class Position(msgspec.Struct, gc=False):
+    """The little that a writer needs to know of a line."""
+
+    seq: int
+    type: str
+    id: str | None = None
+    more: bool = False
+
+
+_any_line = msgspec.json.Decoder(_AnyLine)
+position = msgspec.json.Decoder(Position)
+_typed: tuple[int, msgspec.json.Decoder[Any]] = (-1, msgspec.json.Decoder(Any))
+
+
+def _typed_decoder() -> msgspec.json.Decoder[Any]:
+    """One decoder for all registered types at version 1 (an older or newer version is told by the ``v`` in the line)."""
+    global _typed
+    generation = registry.generation
+    if _typed[0] != generation:
+        wrappers = tuple(
+            msgspec.defstruct(
+                f"Stored{cls.__name__}",
+                [("event", cls, msgspec.field(name="data"))],
+                bases=(StoredEvent,),
+                tag_field="type",
+                tag=name,
+                gc=False,
+                kw_only=True,
+            )
+            for name, cls in registry.known_types().items()
+            if cls.version == 1
+        )
+        _typed = (generation, msgspec.json.Decoder(Union[wrappers]))
+    return _typed[1]
+
+
+def decode(lines: Lines) -> list[StoredEvent]:
+    """All events of a chunk."""
+    data = lines.data
+    if b',"v":' not in data:
+        try:
+            events: list[StoredEvent] = _typed_decoder().decode_lines(data)
+        except (msgspec.ValidationError, RecursionError):
+            pass  # something here is not known: below, it costs only itself
+        else:
+            for index, stored in enumerate(events):
+                stored._lines = lines
+                stored._index = index
+            return events
+    return [_decode_one(lines, index, line) for index, line in enumerate(data.split(b"\n")[:-1])]
+
+
+def _decode_one(lines: Lines, index: int, line: bytes) -> StoredEvent:
+    found = _any_line.decode(line)
+    event: Event | UnknownEvent = registry.materialise(found.type, found.v, found.data)
+    return StoredEvent(
+        seq=found.seq,
+        time=found.time,
+        event=event,
+        id=found.id,
+        more=found.more,
+        _origin=found.origin,
+        _lines=lines,
+        _index=index,
+    )
