@@ -52,6 +52,10 @@ class Sealed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     left_out: list[tuple[int, int]] = []
 
     @property
+    def next_seq(self) -> int:
+        return self.last_seq + 1
+
+    @property
     def digest(self) -> str:
         """What the next segment names as ``previous``."""
         return self.was or self.sha256
@@ -59,11 +63,17 @@ class Sealed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 class Closed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The last line of a segment that was left: ``reason`` is damaged or sync_failed. ``sha256`` covers every byte before it as
-    found; ``next_seq`` is the first seq that no event of this segment can have had."""
+    found; ``last_seq`` is the last event that could be proven, ``next_seq`` the first seq that no event here can have had."""
 
     reason: Literal["damaged", "sync_failed"]
+    last_seq: int
     next_seq: int
     sha256: str
+
+    @property
+    def lost(self) -> tuple[int, int] | None:
+        """The seqs that may have been given out and cannot be read any more."""
+        return (self.last_seq + 1, self.next_seq - 1) if self.next_seq > self.last_seq + 1 else None
 
 
 class _OwnLine(msgspec.Struct, frozen=True):
