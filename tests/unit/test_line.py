@@ -84,7 +84,7 @@ class Circle:
     pass
 
 
-@pytest.mark.parametrize("bad", [object(), Circle(), {"a": {1, object()}}, "\ud800", {"\udfff": 1}, 2**70, {(1, 2): 3}])
+@pytest.mark.parametrize("bad", [object(), Circle(), {"a": {1, object()}}, "\ud800", {"\udfff": 1}, {(1, 2): 3}])
 def test_what_cannot_be_json_is_refused(bad: Any) -> None:
     with pytest.raises(InvalidEvent, match="cannot be written as JSON"):
         encoded(event(1, {"content": bad}))
