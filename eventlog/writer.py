@@ -407,8 +407,8 @@ class SessionWriter:
             raise
 
     def _sync_to(self, mark: int) -> None:
-        """Return when the first ``mark`` bytes that this writer wrote are on stable storage: whoever gets here while a sync is running waits
-        for it, and the first of those who waited syncs for all of them."""
+        """Return when the first ``mark`` bytes that this writer wrote are on stable storage. Whoever gets here while a sync is running
+        waits for it, and the first of those who waited syncs for all of them."""
         if self._synced >= mark:
             return
         with self._sync_mutex:
@@ -448,9 +448,8 @@ class SessionWriter:
                 if not self._held:
                     self._lock(self._fd)
                 size = os.lseek(self._fd, 0, os.SEEK_END)
-                if size == self._size or self._look(size):
-                    if self._tail.ended is None:
-                        self._close_segment("sync_failed")
+                if (size == self._size or self._look(size)) and self._tail.ended is None:
+                    self._close_segment("sync_failed")
             except (EventLogError, OSError):
                 pass  # the caller is being told; this process remembers, others have the kernel's own report to go by
             finally:
