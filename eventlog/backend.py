@@ -70,6 +70,7 @@ class Report(msgspec.Struct, kw_only=True):
     segments: int = 0
     events: int = 0
     bytes: int = 0
+    digest: str = ""  # of the content of everything looked at; keep it elsewhere to notice a rewrite of the whole chain
     rewrites: list[Rewrite] = []
     problems: list[Problem] = []
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from . import reader
 from .backend import Lines, OnDamage, Report, Sync
 from .disk import Disk
-from .errors import EventLogError, SessionNotFound
+from .errors import EventLogError
 from .layout import Layout, SegmentName
 from .line import Envelope
 from .settings import Settings
@@ -35,9 +35,7 @@ class FileStream:
         self._exclusive = exclusive
         self._writer = backend.writer(session_id, exclusive=exclusive)
 
-    def append(
-        self, envelopes: Sequence[Envelope], *, expected: int | None, key: str | None, sync: Sync, seal: bool = False
-    ) -> int:
+    def append(self, envelopes: Sequence[Envelope], *, expected: int | None, key: str | None, sync: Sync, seal: bool = False) -> int:
         return self._writer.append(envelopes, expected=expected, key=key, sync=sync, create=self._create, seal=seal)
 
     def read(self, after: int, before: int | None, on_damage: OnDamage) -> Iterator[Lines]:
@@ -100,11 +98,6 @@ class FilesBackend:
     def verify(self, session_ids: Iterable[str] | None = None) -> Report:
         from . import verify
 
-        if session_ids is not None:
-            session_ids = list(session_ids)
-            for session_id in session_ids:
-                if not reader.exists(self.layout, session_id):
-                    raise SessionNotFound(session_id)
         return verify.verify(self.layout, session_ids, self.settings.max_event_bytes)
 
     def close(self) -> None:
@@ -200,7 +193,6 @@ class FilesBackend:
                 sealing.compress(self.disk, self.layout, name, self.settings)
             except OSError:
                 pass  # a raw sealed segment is as good; `eventlog compact` tries again and says why not
-
 
     def after_fork(self) -> None:
         """In a child process: its locks and descriptors are the parent's, so nothing that is open may be used."""

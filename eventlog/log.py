@@ -37,8 +37,8 @@ class EventLog:
     ) -> EventLog:
         """Open the store at ``path`` (default: the configured one), making it if it is not there and ``create`` is set.
 
-        ``sync`` is the level of appends that do not name their own: "always" (the default), "interval", "never". Opening an existing store writes
-        nothing. Raises `StoreNotFound`, `NotAStore`, `StoreTooNew`, `LocksUnsupported`, `InvalidSetting`."""
+        ``sync`` is the level of appends that do not name their own: "always" (the default), "interval", "never". Opening an existing
+        store writes nothing. Raises `StoreNotFound`, `NotAStore`, `StoreTooNew`, `LocksUnsupported`, `InvalidSetting`."""
         from .files import FilesBackend
         from .settings import load
 

@@ -13,8 +13,8 @@ from . import recovery, scan
 from .backend import Lines, OnDamage
 from .errors import Damaged
 from .layout import Layout, SegmentName
-from .scan import Bad
-from .segment import Closed, Opened, Sealed
+from .scan import Bad, Own
+from .segment import Opened
 
 
 def read(layout: Layout, session_id: str, after: int, before: int | None, on_damage: OnDamage, max_append_bytes: int) -> Iterator[Lines]:
@@ -37,8 +37,8 @@ def read(layout: Layout, session_id: str, after: int, before: int | None, on_dam
                         position = last
                         if before is not None and last >= before - 1:
                             return
-                elif isinstance(piece, Sealed | Closed):
-                    end = piece.next_seq
+                elif isinstance(piece, Own) and not isinstance(piece.record, Opened):
+                    end = piece.record.next_seq
                 elif on_damage == "raise":
                     wanted = position + 1 if next_seq is None else next_seq
                     _raise_if_bad(session_id, name, piece, wanted)
@@ -62,16 +62,19 @@ def _choose(names: list[SegmentName], position: int, next_seq: int | None) -> Se
     return before[-1] if before else next(iter(names), None)
 
 
-def _raise_if_bad(session_id: str, name: SegmentName, piece: Bad | Opened, wanted: int) -> None:
+def _raise_if_bad(session_id: str, name: SegmentName, piece: Own | Bad, wanted: int) -> None:
     if isinstance(piece, Bad):
         if piece.kind != "torn_tail":
             raise Damaged(session_id, str(name), piece.offset, piece.length, piece.kind, piece.detail)
         return
-    foreign = foreign_to(name, piece)
+    opened = piece.record
+    if piece.offset or not isinstance(opened, Opened):
+        return
+    foreign = foreign_to(name, opened)
     if foreign:
         raise Damaged(session_id, str(name), 0, 0, "foreign", foreign)
-    if piece.first_seq > wanted and not covers(piece.lost, wanted, piece.first_seq - 1):
-        detail = f"events {wanted} to {piece.first_seq - 1} should stand before this segment; their segment is not in the store"
+    if opened.first_seq > wanted and not covers(opened.lost, wanted, opened.first_seq - 1):
+        detail = f"events {wanted} to {opened.first_seq - 1} should stand before this segment; their segment is not in the store"
         raise Damaged(session_id, str(name), 0, 0, "missing", detail)
 
 

@@ -161,7 +161,8 @@ def _end_before(layout: Layout, name: SegmentName) -> Ended | None:
 
 def end_of(layout: Layout, name: SegmentName) -> Ended:
     """How a finished segment ended. Raises `FileNotFoundError` where it is gone or has no end (any more)."""
-    record = scan.last_record(layout.path(name), name)
+    last = scan.last_record(layout.path(name), name)
+    record = None if last is None else last.record
     if isinstance(record, Sealed):
         return Ended(record.next_seq, record.digest)
     if isinstance(record, Closed):

@@ -32,7 +32,15 @@ class Bad(msgspec.Struct, frozen=True):
     lines: int = 0  # how many events it can have been, at most
 
 
-Piece = bytes | Opened | Sealed | Closed | Bad
+class Own(msgspec.Struct, frozen=True):
+    """One of the segment's own lines, proven."""
+
+    record: Opened | Sealed | Closed
+    line: bytes
+    offset: int
+
+
+Piece = bytes | Own | Bad
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -118,8 +126,11 @@ def _split_own(chunk: bytes, offset: int) -> Iterator[Piece]:
         yield last
 
 
-def _own(line: bytes, offset: int) -> Piece:
-    return segment.decode_own(line) or Bad(offset, len(line), "damaged", "a segment's own line that this version does not understand")
+def _own(line: bytes, offset: int) -> Own | Bad:
+    record = segment.decode_own(line)
+    if record is None:
+        return Bad(offset, len(line), "damaged", "a segment's own line that this version does not understand")
+    return Own(record, line, offset)
 
 
 def split_all_own(chunk: bytes) -> Iterator[Piece]:
@@ -214,7 +225,7 @@ def _bad(spans: list[Span]) -> Bad:
     return Bad(first, length, "damaged", detail, segment.most_lines_in(b"".join(span.line for span in unproven)))
 
 
-def last_record(path: str, name: SegmentName) -> Opened | Sealed | Closed | None:
+def last_record(path: str, name: SegmentName) -> Own | None:
     """The segment's own line at its end, if that is what stands there and it is proven. Costs one read of a few KiB."""
     if name.compressed:
         return last_record_compressed(path)
@@ -231,7 +242,8 @@ def last_record(path: str, name: SegmentName) -> Opened | Sealed | Closed | None
     running = 0 if segment.starts_afresh(last) else lines.after(before)
     if running is None or lines.prove(last, running) is None:
         return None
-    return segment.decode_own(last)
+    record = segment.decode_own(last)
+    return None if record is None else Own(record, last, size - len(last))
 
 
 def last_seq_in(chunk: bytes) -> int:
