@@ -53,10 +53,9 @@ class MemoryStream:
             added: list[bytes] = []
             for envelope in envelopes:
                 envelope.seq = position + len(added) + 1
-                buffer = bytearray()
-                running = codec.encode(envelope, running, buffer)
-                codec.check_size(len(buffer), self._max_event_bytes)
-                added.append(bytes(buffer))
+                line, running = codec.encode(envelope, running)
+                codec.check_size(len(line), self._max_event_bytes)
+                added.append(line)
             held.lines += added
             held.running = running
             held.last_type = envelopes[-1].type

@@ -99,9 +99,7 @@ _decoder: msgspec.json.Decoder[_OpenedLine | _SealedLine | _ClosedLine] = msgspe
 def encode_own(record: Opened | Sealed | Closed, running: int) -> tuple[bytes, int]:
     """A segment's own line and the running checksum after it. ``running`` counts for `Sealed` only."""
     kind = type(record).__name__.lower()
-    buffer = bytearray()
-    running = lines.encode(_OwnLine(f"segment.{kind}", record), running if kind == "sealed" else 0, buffer)
-    return bytes(buffer), running
+    return lines.encode(_OwnLine(f"segment.{kind}", record), running if kind == "sealed" else 0)
 
 
 def is_own(line: bytes) -> bool:

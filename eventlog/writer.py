@@ -49,7 +49,6 @@ from .segment import encode_own
 from .settings import Settings
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_KEPT_BUFFER_SIZE = 1024 * 1024
 
 
 class Host(Protocol):
@@ -81,6 +80,7 @@ class SessionWriter:
         self.recent = True  # used since the host last looked for descriptors to close
         self._host = host
         self._disk = host.disk
+        self._limit = host.settings.max_event_bytes
         self._exclusive = exclusive  # the lock, once taken, is kept
         self._fd = -1
         self._forget()
@@ -97,7 +97,6 @@ class SessionWriter:
         self._written = 0  # bytes handed to the kernel by this writer, ever
         self._synced = 0  # of these, how many are known to be on stable storage
         self._failure: AppendFailed | None = None
-        self._buffer = bytearray()
 
     def after_fork(self) -> None:
         """In a child process: the descriptor shares the parent's lock, the mutexes may be held by threads that do not exist here."""
@@ -159,24 +158,24 @@ class SessionWriter:
             raise Conflict(self.session_id, expected, state.seq)
         if state.last_type == DeletedEvent.type and envelopes[0].type != RestoredEvent.type:
             raise SessionDeleted(self.session_id)
-        buffer, running, seq = self._buffer, state.running, state.seq
-        del buffer[:]
+        running, seq, limit = state.running, state.seq, self._limit
+        lines = []
         if self._size == 0:
-            opening, running = encode_own(state.opening(self._name), 0)
-            buffer += opening
-        limit = self._host.settings.max_event_bytes
+            line, running = encode_own(state.opening(self._name), 0)
+            lines.append(line)
         for envelope in envelopes:
             seq += 1
             envelope.seq = seq
-            begin = len(buffer)
-            running = codec.encode(envelope, running, buffer, begin)
-            if len(buffer) - begin > limit:
-                codec.check_size(len(buffer) - begin, limit)
-        size = len(buffer)
+            line, running = codec.encode(envelope, running)
+            if len(line) > limit:
+                codec.check_size(len(line), limit)
+            lines.append(line)
+        data = lines[0] if len(lines) == 1 else b"".join(lines)
+        size = len(data)
         if size > limit and len(envelopes) > 1:
             codec.check_size(size, limit, "batch")
         try:
-            write_all(self._disk, self._fd, buffer)
+            write_all(self._disk, self._fd, data)
         except OSError as error:
             raise self._undo(error) from error
         self._size += size
@@ -184,8 +183,6 @@ class SessionWriter:
         state.seq, state.running, state.last_type = seq, running, envelopes[-1].type
         if key is not None and state.ids is not None:
             state.ids[key] = seq
-        if size > _KEPT_BUFFER_SIZE:
-            self._buffer = bytearray()
         return seq
 
     def _undo(self, error: OSError) -> NotStored:
