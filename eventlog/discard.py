@@ -33,9 +33,8 @@ class DiscardStream:
             running = 0
             for seq, envelope in enumerate(envelopes, position + 1):
                 envelope.seq = seq
-                buffer = bytearray()
-                running = codec.encode(envelope, running, buffer)
-                codec.check_size(len(buffer), self._max_event_bytes)
+                line, running = codec.encode(envelope, running)
+                codec.check_size(len(line), self._max_event_bytes)
             self._position = position + len(envelopes)
             return self._position
 

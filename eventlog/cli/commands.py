@@ -17,6 +17,18 @@ class Command(NamedTuple):
 
 
 SECTIONS: Final[dict[str, dict[str, Command]]] = {
+    "Record": {
+        "append": Command("eventlog.cli.append:append", "Append JSON lines from standard input to a session."),
+        "set": Command("eventlog.cli.set:set_details", "Change a session's title, tags, status and other details."),
+        "pin": Command("eventlog.cli.set:pin", "Keep a session on top of lists and out of clean-ups."),
+        "unpin": Command("eventlog.cli.set:unpin", "Undo pin."),
+    },
+    "Look": {
+        "cat": Command("eventlog.cli.cat:cat", "Print a session's stored event lines, as they are."),
+    },
+    "Keep": {
+        "verify": Command("eventlog.cli.verify:verify", "Check every byte of the store, or of some sessions."),
+    },
     "Set up": {
         "config": Command("eventlog.cli.config:config", "Show every setting, its value and where that comes from."),
     },

@@ -71,12 +71,11 @@ class Context:
         """One JSON document on one line."""
         self.write(msgspec.json.encode(value) + b"\n")
 
-    def write(self, data: bytes, *, flush: bool = False) -> None:
-        """Bytes as they are: stored lines, JSON lines. UTF-8 whatever the locale."""
+    def write(self, data: bytes) -> None:
+        """Bytes as they are, at once: stored lines, JSON lines. UTF-8 whatever the locale."""
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
-        if flush:
-            sys.stdout.buffer.flush()
+        sys.stdout.buffer.flush()
 
     def bad_news(self) -> None:
         """The output says it: exit 1 when the command is done."""
