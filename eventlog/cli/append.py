@@ -17,7 +17,6 @@ from ..session import Session
 from .context import Context, command
 from .failures import Refused
 
-
 _HALF_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -17,6 +17,9 @@ from ..log import EventLog
 from ..settings import Loaded, load_with_sources
 from .failures import BAD_NEWS, Refused, visible
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 
 class Context:
     """One run of one command."""
@@ -26,6 +29,7 @@ class Context:
         self.json = False
         self.exit_code = 0
         self._loaded: Loaded | None = None
+        self._console: Console | None = None
 
     # --- the store ---
 
@@ -83,9 +87,14 @@ class Context:
 
     # --- for people ---
 
-    def say(self, text: str = "") -> None:
-        """A line, or several."""
-        print(visible(text))
+    def say(self, text: str = "", style: str = "") -> None:
+        """A line, or several; ``style`` (rich's words: bold, dim, red) shows on a terminal."""
+        if style and sys.stdout.isatty():
+            from rich.text import Text
+
+            self.console().print(Text(visible(text), style))
+        else:
+            print(visible(text))
 
     def warn(self, text: str) -> None:
         """A line beside the output, on stderr."""
@@ -98,7 +107,6 @@ class Context:
             _plain_table(columns, cells, right)
             return
         from rich import box
-        from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
@@ -107,15 +115,22 @@ class Context:
             table.add_column(column, justify="right" if column in right else "left")
         for row in cells:
             table.add_row(*map(Text, row))
-        Console().print(table)
+        self.console().print(table)
 
     def fields(self, pairs: Iterable[tuple[str, object]]) -> None:
         """Names and values, one pair per line; a value that is None or empty is left out."""
         shown = [(name, visible(str(value))) for name, value in pairs if value is not None and value != ""]
         width = max((len(name) for name, _ in shown), default=0)
-        bold, plain = ("\x1b[1m", "\x1b[0m") if sys.stdout.isatty() else ("", "")
         for name, value in shown:
-            print(f"{bold}{name:<{width}}{plain}  {value}")
+            print(f"{name:<{width}}  {value}")
+
+    def console(self) -> Console:
+        """The terminal, for what `say`, `table` and `fields` cannot do. Ask ``sys.stdout.isatty()`` first: a pipe gets plain text."""
+        if self._console is None:
+            from rich.console import Console
+
+            self._console = Console(highlight=False, markup=False, emoji=False)
+        return self._console
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[[float, float | None], None]]:
