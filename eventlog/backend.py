@@ -79,6 +79,17 @@ class Report(msgspec.Struct, kw_only=True):
         return not self.problems
 
 
+class Changes(msgspec.Struct, frozen=True):
+    """What may have changed since a cursor. ``full``: look at everything, the hints do not reach back that far.
+
+    ``sessions`` maps each session to the position that it had when it was first noted since the cursor; -1 for one
+    that was noted before it."""
+
+    full: bool
+    sessions: dict[str, int]
+    cursor: str
+
+
 class Stream(Protocol):
     """The events of one session. Safe to use from several threads."""
 
@@ -122,6 +133,10 @@ class Backend(Protocol):
         ...
 
     def session_ids(self) -> Iterator[str]: ...
+
+    def changed_since(self, cursor: str | None) -> Changes:
+        """Which sessions may have changed since the cursor (None: since ever). Costs what changed, not what there is."""
+        ...
 
     def verify(self, session_ids: Iterable[str] | None = None) -> Report: ...
 

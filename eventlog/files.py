@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 from . import reader
-from .backend import Lines, OnDamage, Report, Sync
+from .backend import Changes, Lines, OnDamage, Report, Sync
+from .changes import Journal
 from .disk import Disk
 from .errors import EventLogError
 from .layout import Layout, SegmentName
@@ -68,6 +69,7 @@ class FilesBackend:
         self.suspects: set[SegmentName] = set()
         self._writers: weakref.WeakValueDictionary[str, SessionWriter] = weakref.WeakValueDictionary()  # the shared ones
         self._all_writers: weakref.WeakSet[SessionWriter] = weakref.WeakSet()
+        self.journal = Journal(disk, layout.changes)
         self._forget()
         _backends.add(self)
 
@@ -79,7 +81,8 @@ class FilesBackend:
         return cls(layout, store, settings, disk)
 
     def _forget(self) -> None:
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()  # reentrant: a writer may be let go of (`__del__`) at any point
+        self._journal_mutex = threading.RLock()
         self._open: deque[weakref.ref[SessionWriter]] = deque()
         self._dirty: set[SessionWriter] = set()
         self._syncer: threading.Thread | None = None
@@ -94,6 +97,10 @@ class FilesBackend:
 
     def session_ids(self) -> Iterator[str]:
         return self.layout.session_ids()
+
+    def changed_since(self, cursor: str | None) -> Changes:
+        with self._journal_mutex:
+            return self.journal.since(cursor)
 
     def verify(self, session_ids: Iterable[str] | None = None) -> Report:
         from . import verify
@@ -111,6 +118,8 @@ class FilesBackend:
             writer = reference()
             if writer is not None:
                 writer.close()
+        with self._journal_mutex:
+            self.journal.close()
 
     # --- what writers need of their host -------------------------------------------------------------------------------------
 
@@ -151,6 +160,14 @@ class FilesBackend:
             if self._syncer is None and not self._closing.is_set():
                 self._syncer = threading.Thread(target=self._sync_at_intervals, name="eventlog-sync", daemon=True)
                 self._syncer.start()
+
+    def changing(self, session_id: str, position: int) -> None:
+        with self._journal_mutex:
+            self.journal.opened(session_id, position)
+
+    def changed(self, session_id: str) -> None:
+        with self._journal_mutex:
+            self.journal.closed(session_id)
 
     def sealed(self, name: SegmentName) -> None:
         if not self.settings.compress:
@@ -197,6 +214,7 @@ class FilesBackend:
     def after_fork(self) -> None:
         """In a child process: its locks and descriptors are the parent's, so nothing that is open may be used."""
         self._forget()
+        self.journal.forget()
         for writer in list(self._all_writers):
             writer.after_fork()
 

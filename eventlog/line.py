@@ -86,7 +86,7 @@ def prove(chunk: bytes, running: int) -> int | None:
     with memoryview(chunk) as view:
         running = crc32(view[:-TAIL_SIZE], running)
     tail = _TAIL % running
-    return crc32(tail, running) if chunk.endswith(tail) else None
+    return crc32(tail, running) if chunk.endswith(tail) and chunk.startswith(b"{") else None
 
 
 def ends_within_batch(chunk: bytes) -> bool:

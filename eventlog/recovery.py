@@ -140,14 +140,14 @@ def _take_in(tail: Tail, chunk: bytes, running: int) -> None:
 
 def _count_the_lost(tail: Tail, spans: list[Span], rest: bytes) -> None:
     """Set the first seq that nothing in the damaged ``rest`` can have had."""
-    lost = 0 if spans else segment.most_lines_in(rest)
+    damage = b"" if spans else rest
     for span in spans:
         if not span.proven:
-            lost += segment.most_lines_in(span.line)
+            damage += span.line
         elif not segment.is_own(span.line):
             position = stored.position.decode(span.line)
-            tail.seq, tail.last_type, lost = position.seq, position.type, 0
-    tail.damage_next_seq = tail.seq + 1 + lost
+            tail.seq, tail.last_type, damage = position.seq, position.type, b""
+    tail.damage_next_seq = tail.seq + 1 + segment.most_lines_in(damage)
 
 
 # --- what was there before -----------------------------------------------------------------------------------------------------

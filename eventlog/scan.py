@@ -222,7 +222,7 @@ def _bad(spans: list[Span]) -> Bad:
         detail = "a checksum field or line end was hit; the event itself is proven by what follows"
     else:
         detail = "the bytes do not match their checksum"
-    return Bad(first, length, "damaged", detail, sum(segment.most_lines_in(span.line) for span in unproven))
+    return Bad(first, length, "damaged", detail, segment.most_lines_in(b"".join(span.line for span in unproven)))
 
 
 def last_record(path: str, name: SegmentName) -> Own | None:

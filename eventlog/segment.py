@@ -185,7 +185,7 @@ class Walker:
 
     def _hold(self, line: bytes, running: int | None) -> Iterator[Span]:
         """Keep an unproven line for the next to prove; first take off it any whole lines whose newline was hit."""
-        if running is not None:
+        if running is not None and line.startswith(b"{"):
             crc, done = running, 0
             for match in re.finditer(rb',"crc":"([0-9a-f]{8})"\}[^\n]', line):
                 crc = crc32(line[done : match.start()], crc)
@@ -298,17 +298,11 @@ def _a_later_append_follows(rest: bytes, offset: int) -> bool:
 
 
 def most_lines_in(damage: bytes) -> int:
-    """An upper bound for how many events the damaged bytes can have been, so that no lost seq is given out again.
+    """An upper bound for how many events adjoining damaged bytes can have been, so that no lost seq is given out again.
 
-    A piece that still begins and ends like a line counts once for each beginning; any other by the shortest line there can be."""
-    count = 0
-    for piece in _split(damage):
-        beginnings = len(re.findall(rb'\{"seq":[0-9]+,"time":"', piece))
-        if piece.startswith(b'{"seq":') and lines.stated(piece) is not None:
-            count += max(1, beginnings)
-        else:
-            count += max(1, beginnings, len(piece) // lines.MIN_LINE_SIZE)
-    return count
+    What still looks like one line may hide several: a sector of plain text can have been written over their ends and beginnings."""
+    beginnings = len(re.findall(rb'\{"seq":[0-9]+,"time":"', damage))
+    return max(sum(1 for _ in _split(damage)), beginnings, len(damage) // lines.MIN_LINE_SIZE)
 
 
 def _split(data: bytes) -> Iterator[bytes]:

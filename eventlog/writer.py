@@ -63,6 +63,14 @@ class Host(Protocol):
         """A descriptor was opened: the host may ask others to give up theirs."""
         ...
 
+    def changing(self, session_id: str, position: int) -> None:
+        """The session, now at ``position``, is about to be written to, for the first time since its descriptor was opened."""
+        ...
+
+    def changed(self, session_id: str) -> None:
+        """The descriptor with which the session was written to is being closed."""
+        ...
+
     def sealed(self, name: SegmentName) -> None:
         """A segment is sealed: it may be compressed when there is time."""
         ...
@@ -89,6 +97,7 @@ class SessionWriter:
         self._mutex = threading.RLock()  # the state below
         self._sync_mutex = threading.Lock()  # taken after _mutex, never before it: a sync is running, keep its descriptor open
         self._held = False  # the lock is kept now
+        self._noted = False  # the host knows that the session is being written to
         self._name = SegmentName(1, False, self.session_id)
         self._inode = -1
         self._tail: Tail | None = None
@@ -107,7 +116,7 @@ class SessionWriter:
 
     def __del__(self) -> None:
         if self._fd >= 0:
-            os.close(self._fd)
+            self._drop_descriptor()
 
     # --- appending -----------------------------------------------------------------------------------------------------------
 
@@ -174,6 +183,9 @@ class SessionWriter:
         size = len(data)
         if size > limit and len(envelopes) > 1:
             codec.check_size(size, limit, "batch")
+        if not self._noted:
+            self._noted = True
+            self._host.changing(self.session_id, state.seq)
         try:
             write_all(self._disk, self._fd, data)
         except OSError as error:
@@ -480,6 +492,9 @@ class SessionWriter:
     def _drop_descriptor(self) -> None:
         self._disk.close(self._fd)
         self._fd, self._held = -1, False
+        if self._noted:
+            self._noted = False
+            self._host.changed(self.session_id)
 
     def close(self) -> None:
         """Give up lock and descriptor."""
