@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -68,7 +69,8 @@ def _record_and_kill(folder: Path, say: Any) -> tuple[str, int, int]:
     """Run the writer until half of a line is on the disk, and kill it there."""
     session_id, acknowledged, half_bytes = "", 0, 0
     arguments = [sys.executable, "-m", "eventlog.cli.demo_writer", str(folder)]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+    same_modules = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=same_modules) as writer:
         assert writer.stdout is not None
         for line in writer.stdout:
             report = msgspec.json.decode(line)
