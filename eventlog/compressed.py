@@ -161,7 +161,9 @@ def _holds(path: str, digest: bytes, max_append_bytes: int) -> bool:
     found = sha256()
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        table = frames.read_table(lambda offset, count: os.pread(fd, count, offset), os.fstat(fd).st_size, max_frame_bytes=_limit(max_append_bytes))
+        table = frames.read_table(
+            lambda offset, count: os.pread(fd, count, offset), os.fstat(fd).st_size, max_frame_bytes=_limit(max_append_bytes)
+        )
         if table is None:
             return False
         for frame in table.frames:
