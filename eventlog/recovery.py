@@ -64,7 +64,15 @@ def look(fd: int, size: int, name: SegmentName, known: Tail | None, known_size: 
         return Tail(name.first_seq - 1, 0, after=_end_before(layout, name))
     if known is not None:
         data = os.pread(fd, size - known_size, known_size)
-        return _judge(data, known_size, known.running, Tail(known.seq, known.running, known.last_type, ids=known.ids))
+        found = _judge(data, known_size, known.running, Tail(known.seq, known.running, known.last_type, ids=known.ids))
+    else:
+        found = _look_from_the_end(fd, size, name)
+    if found.torn == 0:  # the opening line has to be written again
+        found.after = _end_before(layout, name)
+    return found
+
+
+def _look_from_the_end(fd: int, size: int, name: SegmentName) -> Tail:
     window = _WINDOW
     while window < size:
         found = _look_at_window(fd, size, window)
