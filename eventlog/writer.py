@@ -136,8 +136,7 @@ class SessionWriter:
                 if self._failure is not None:
                     raise WriterPoisoned(self.session_id, self._failure)
                 try:
-                    state = self._enter(create=create)
-                    known = None if key is None else self._remembered(state).get(key)
+                    state, known = self._prepare(key, create=create)
                     if known is not None:
                         self._synced = min(self._synced, self._written - 1)  # whoever wrote it may not have synced it
                         seq = known
@@ -156,6 +155,14 @@ class SessionWriter:
             self._tell_others(failure)
             raise
         return seq
+
+    def _prepare(self, key: str | None, *, create: bool) -> tuple[Tail, int | None]:
+        """Everything that comes before the write: the true tail, and the position of an earlier append with this key."""
+        try:
+            state = self._enter(create=create)
+            return state, None if key is None else self._remembered(state).get(key)
+        except OSError as error:
+            raise NotStored(self.session_id, error) from error
 
     def _remembered(self, state: Tail) -> dict[str, int]:
         if state.ids is None:
@@ -320,18 +327,36 @@ class SessionWriter:
         state = recovery.look(self._fd, size, self._name, known if size > self._size else None, self._size, layout)
         if known is not None and state.seq < known.seq and state.ended is None:
             state.damage_next_seq = known.seq + 1  # somebody cut the file: what stood there is lost, its seqs stay given
-        self._tail = state
         if state.torn is not None:
-            recovery.set_aside(self._disk, layout, self._name, self._fd, state.torn, size)
+            self._set_aside(state.torn, size)
             size, state.torn = state.torn, None
-        self._size = size
+        self._tail, self._size = state, size
         if state.ended is not None:
             self._host.suspects.discard(self._name)
         elif state.damage_next_seq is not None:
             self._close_segment("damaged")
         elif self._name in self._host.suspects:
-            self._close_segment("sync_failed")
+            self._leave_suspect(state)
         return True
+
+    def _set_aside(self, torn: int, size: int) -> None:
+        try:
+            recovery.set_aside(self._disk, self._host.layout, self._name, self._fd, torn, size)
+        except OSError:  # it may have been the sync: nothing is known any more of the bytes before the tail either
+            self._tail, self._size = None, -1
+            self._host.suspects.add(self._name)
+            raise
+
+    def _leave_suspect(self, state: Tail) -> None:
+        """Close a segment that could not be synced. One without an event has nothing to be doubted, and no name for the next one: it is
+        begun anew."""
+        if state.seq >= self._name.first_seq:
+            self._close_segment("sync_failed")
+            return
+        if self._size > 0:
+            self._disk.truncate(self._fd, 0)
+            self._tail, self._size = recovery.look(self._fd, 0, self._name, None, 0, self._host.layout), 0
+        self._host.suspects.discard(self._name)
 
     def _is_the_last(self, size: int) -> bool:
         """Whether the file just opened and locked is still the session's last segment under this name."""
@@ -368,7 +393,10 @@ class SessionWriter:
     def _seal(self, state: Tail) -> None:
         """Write the footer and sync: everything in the segment is durable then. Where there is no room for it, the segment stays
         active and grows; the next append tries again."""
-        record = recovery.footer(self._fd, state)
+        try:
+            record = recovery.footer(self._fd, state)
+        except OSError:
+            return  # what cannot be read now is not sealed now
         if record is None:
             state.damage_next_seq = state.seq + 1
             self._close_segment("damaged")
@@ -490,8 +518,8 @@ class SessionWriter:
             self._mutex.release()
 
     def _drop_descriptor(self) -> None:
-        self._disk.close(self._fd)
-        self._fd, self._held = -1, False
+        fd, self._fd, self._held = self._fd, -1, False
+        self._disk.close(fd)
         if self._noted:
             self._noted = False
             self._host.changed(self.session_id)

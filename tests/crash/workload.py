@@ -103,7 +103,7 @@ def run(folder: Path, disk: CrashingDisk, steps: Sequence[Step], settings: Setti
     log: EventLog | None = None
     try:
         for step in steps:
-            attempt = 0
+            attempt, unknown = 0, False
             for _ in range(tries):
                 try:
                     if log is None:
@@ -113,10 +113,14 @@ def run(folder: Path, disk: CrashingDisk, steps: Sequence[Step], settings: Setti
                     last = session.append(*step.events(attempt), id=f"{step.name}/{attempt}", sync=step.sync)
                 except NotStored:
                     record.errors += 1
-                    record.refused.add((step.name, attempt))
-                    attempt += 1  # another text and another id: what was refused must never be seen
-                except (OutcomeUnknown, WriterPoisoned):
-                    record.errors += 1  # the same id once more: it must not be there twice
+                    if not unknown:
+                        record.refused.add((step.name, attempt))
+                        attempt += 1  # another text and another id: what was refused must never be seen
+                except OutcomeUnknown:
+                    record.errors += 1
+                    unknown = True  # the same id once more: it must not be there twice
+                except WriterPoisoned:
+                    record.errors += 1
                 else:
                     record.acknowledged.append(Acknowledged(step, attempt, last, len(disk.operations)))
                     break
