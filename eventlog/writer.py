@@ -399,7 +399,10 @@ class SessionWriter:
             return  # what cannot be read now is not sealed now
         if record is None:
             state.damage_next_seq = state.seq + 1
-            self._close_segment("damaged")
+            try:
+                self._close_segment("damaged")
+            except NotStored:
+                pass  # the append is written; the next one to cross the size tries again
             return
         data, _ = encode_own(record, state.running)
         try:
@@ -425,6 +428,7 @@ class SessionWriter:
         except OSError as error:
             if not self._cut_back():
                 self._fail(NotStored(self.session_id, error))
+            self._tail, self._size = None, -1  # nobody goes on here before he has looked again
             raise NotStored(self.session_id, error) from error
         self._size += len(data)
         self._host.suspects.discard(self._name)

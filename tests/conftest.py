@@ -9,10 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-
 pytest.register_assert_rewrite("eventlog.testing.conformance", "tests.crash.workload")
-
-from eventlog.testing import Crash  # noqa: E402  (after the line above, which must come first)
 
 # The quick form tries the same examples every time; a budget (see tests/crash/__main__.py) looks for new ones.
 settings.register_profile("quick", derandomize=True, deadline=None)
@@ -22,6 +19,8 @@ settings.load_profile("long" if "EVENTLOG_TEST_BUDGET_S" in os.environ else "qui
 
 @pytest.fixture(autouse=True)
 def _threads_of_a_killed_process_die_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    from eventlog.testing import Crash
+
     report = threading.excepthook
     monkeypatch.setattr(threading, "excepthook", lambda died: None if died.exc_type is Crash else report(died))
 

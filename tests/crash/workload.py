@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import errno
+import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
-from eventlog import EventLog, EventLogError, Report, Settings
-from eventlog.backend import Sync
+from eventlog import EventLog, EventLogError, Settings
+from eventlog.backend import OnDamage, Sync
 from eventlog.disk import Disk
-from eventlog.errors import Damaged, NotStored, OutcomeUnknown, WriterPoisoned
+from eventlog.errors import NotStored, OutcomeUnknown, WriterPoisoned
 from eventlog.events import Event, MessageAdded, SessionEnded
 from eventlog.files import FilesBackend
-from eventlog.layout import shard
+from eventlog.layout import Layout, shard
 from eventlog.testing import Crash, CrashingDisk
 
-SETTINGS = Settings(segment_size_bytes=6_000, frame_size_bytes=2_048, sync_interval_ms=60_000, lock_timeout_s=5)
+SETTINGS = Settings(segment_size_bytes=6_000, frame_size_bytes=2_048, sync_interval_ms=60_000, lock_timeout_s=5, compress=False)
+SESSIONS = ("s", "t")
 
 
 class UnsyncedDisk(Disk):
@@ -34,7 +35,7 @@ class UnsyncedDisk(Disk):
 
 
 class Step(NamedTuple):
-    """One append. Its events' texts are its name and their number, so that each event says what it belongs to."""
+    """One append. Its events' texts are its name, the attempt and their number, so that each event says what it belongs to."""
 
     name: str
     count: int = 1
@@ -44,9 +45,12 @@ class Step(NamedTuple):
     ends: bool = False
 
     def events(self, attempt: int) -> list[Event]:
-        texts = [f"{self.name}/{attempt}/{index}/{'.' * self.size}" for index in range(self.count)]
+        texts = self.texts(attempt)
         events: list[Event] = [MessageAdded(role="user", content=text) for text in texts]
         return [*events[:-1], SessionEnded(reason=texts[-1])] if self.ends else events
+
+    def texts(self, attempt: int) -> list[str]:
+        return [f"{self.name}/{attempt}/{index}/{'.' * self.size}" for index in range(self.count)]
 
 
 class Acknowledged(NamedTuple):
@@ -55,30 +59,60 @@ class Acknowledged(NamedTuple):
     last_seq: int
     calls: int  # how many calls of the disk had been made
 
+    @property
+    def seqs(self) -> range:
+        return range(self.last_seq - self.step.count + 1, self.last_seq + 1)
+
 
 class Record(msgspec.Struct):
-    """What a run was told. ``refused``: attempts of which nothing may ever be seen."""
+    """What a run was told. ``refused``: attempts of which nothing may ever be seen. ``lost``: what was damaged on purpose."""
 
     acknowledged: list[Acknowledged] = []
     refused: set[tuple[str, int]] = set()
-    begun: set[tuple[str, int]] = set()
+    begun: dict[tuple[str, int], Step] = {}
+    lost: set[int] = set()
     errors: int = 0
 
+    def copy(self) -> Record:
+        return Record(list(self.acknowledged), set(self.refused), dict(self.begun), set(self.lost), self.errors)
 
-ROLLING = [
+
+ROLLING = (
     Step("first"),
     Step("batch", count=3),
     Step("large", size=2_500),
-    Step("lazy", sync="never"),
-    Step("lazy too", sync="interval", count=2),
     Step("fills the segment", count=4, size=900),
     Step("in the next"),
     Step("another session", session="t"),
     Step("ends", ends=True, count=2),
     Step("goes on"),
     Step("last", count=2, size=600),
-]
-SHORT = [Step("after", size=300), Step("batch after", count=2), Step("end of it")]
+)
+LAZY = (
+    Step("first"),
+    Step("lazy", sync="never", size=300),
+    Step("lazy batch", sync="interval", count=3),
+    Step("kept"),
+    Step("lazy again", sync="never"),
+    Step("fills the segment", count=4, size=1_300, sync="never"),
+    Step("lazy in the next", sync="never"),
+    Step("last"),
+)
+BEFORE = (Step("before"), Step("batch before", count=3), Step("large before", size=1_000), Step("last before", size=100))
+AFTER = (Step("after", size=300), Step("batch after", count=2), Step("end of it"))
+
+
+class Workload(NamedTuple):
+    """Steps on a store that ``prepare`` has made; it returns what was told to whoever made it."""
+
+    name: str
+    prepare: Callable[[Path], Record]
+    steps: Sequence[Step]
+    settings: Settings = SETTINGS
+    damaged: bool = False
+
+
+# --- stores to begin with ------------------------------------------------------------------------------------------------------
 
 
 def open_log(folder: Path, disk: Disk | None = None, settings: Settings = SETTINGS) -> EventLog:
@@ -86,30 +120,88 @@ def open_log(folder: Path, disk: Disk | None = None, settings: Settings = SETTIN
     return EventLog(FilesBackend.open(settings, disk=disk or UnsyncedDisk()), settings)
 
 
-def make_template(folder: Path, sessions: Iterable[str] = ("s", "t")) -> Path:
-    """An empty store with no more folders than these sessions need: copying 256 of them a thousand times is slow."""
+def nothing(folder: Path) -> Record:
+    """Not even a store."""
+    folder.mkdir()
+    return Record()
+
+
+def empty(folder: Path) -> Record:
+    """A store with no more folders than the sessions need: copying 256 of them a thousand times is slow."""
     folder.mkdir()
     open_log(folder).close()
-    needed = {shard(session) for session in sessions}
+    needed = {shard(session) for session in SESSIONS}
     for path in (folder / "store" / "sessions").iterdir():
         if path.name not in needed:
             path.rmdir()
-    return folder
+    return Record()
 
 
-def run(folder: Path, disk: CrashingDisk, steps: Sequence[Step], settings: Settings = SETTINGS, tries: int = 3) -> Record:
+def used(folder: Path) -> Record:
+    empty(folder)
+    return run(folder, UnsyncedDisk(), BEFORE)
+
+
+def torn(folder: Path) -> Record:
+    """The last append was never finished."""
+    record = used(folder)
+    gone = record.acknowledged.pop()
+    path = active_segment(folder)
+    os.truncate(path, path.stat().st_size - 40)
+    record.begun[gone.step.name, gone.attempt] = gone.step
+    return record
+
+
+def torn_from_the_start(folder: Path) -> Record:
+    """Not even the opening line is whole."""
+    empty(folder)
+    active_segment(folder).write_bytes(b'{"type":"segment.opened","data":{"form')
+    return Record()
+
+
+def damaged(folder: Path) -> Record:
+    """The last append is whole, and one bit of it is wrong."""
+    record = used(folder)
+    record.lost.update(record.acknowledged.pop().seqs)
+    path = active_segment(folder)
+    data = bytearray(path.read_bytes())
+    data[-80] ^= 1
+    path.write_bytes(data)
+    return record
+
+
+def unconfirmed(folder: Path) -> Record:
+    """A sync failed, the segment was closed, and nobody has copied it yet."""
+    record = empty(folder)
+    disk = CrashingDisk(folder)
+    run(folder, disk, BEFORE[:-1], record=record)
+    disk.fail(len(disk.operations), 5, lasting=True, calls=["sync"])
+    return run(folder, disk, BEFORE[-1:], tries=1, record=record)
+
+
+def active_segment(folder: Path, session: str = "s") -> Path:
+    layout = Layout(folder / "store")
+    names = layout.segments(session)
+    return Path(layout.path(names[-1])) if names else Path(layout.folder(session)) / f"{session}.1.jsonl"
+
+
+# --- living ----------------------------------------------------------------------------------------------------------------------
+
+
+def run(
+    folder: Path, disk: Disk, steps: Iterable[Step], settings: Settings = SETTINGS, *, tries: int = 3, record: Record | None = None
+) -> Record:
     """Take the steps, each until it is acknowledged or has failed ``tries`` times; stop where the process is killed."""
-    record = Record()
+    record = record or Record()
     log: EventLog | None = None
     try:
         for step in steps:
             attempt, unknown = 0, False
             for _ in range(tries):
                 try:
-                    if log is None:
-                        log = open_log(folder, disk, settings)
+                    log = log or open_log(folder, disk, settings)
                     session = log.session(step.session, create=True)
-                    record.begun.add((step.name, attempt))
+                    record.begun[step.name, attempt] = step
                     last = session.append(*step.events(attempt), id=f"{step.name}/{attempt}", sync=step.sync)
                 except NotStored:
                     record.errors += 1
@@ -119,10 +211,12 @@ def run(folder: Path, disk: CrashingDisk, steps: Sequence[Step], settings: Setti
                 except OutcomeUnknown:
                     record.errors += 1
                     unknown = True  # the same id once more: it must not be there twice
-                except WriterPoisoned:
+                except (WriterPoisoned, OSError) as error:
                     record.errors += 1
+                    if log is not None and not isinstance(error, WriterPoisoned):
+                        raise  # only making a store may raise what the system says
                 else:
-                    record.acknowledged.append(Acknowledged(step, attempt, last, len(disk.operations)))
+                    record.acknowledged.append(Acknowledged(step, attempt, last, calls_of(disk)))
                     break
     except Crash:
         pass
@@ -133,59 +227,71 @@ def run(folder: Path, disk: CrashingDisk, steps: Sequence[Step], settings: Setti
     return record
 
 
-def contents(log: EventLog, session: str, on_damage: str = "raise") -> list[tuple[int, str]]:
-    """(seq, text) of every event."""
+def calls_of(disk: Disk) -> int:
+    return len(disk.operations) if isinstance(disk, CrashingDisk) else 0
+
+
+# --- and what must be true afterwards ----------------------------------------------------------------------------------------------
+
+
+def contents(log: EventLog, session: str, on_damage: OnDamage = "raise") -> dict[int, str]:
+    """The text of every event by its seq."""
     with log.session(session, create=True) as handle:
-        return [(event.seq, getattr(event.event, "content", None) or event.event.reason) for event in handle.read(on_damage=on_damage)]  # type: ignore[arg-type]
+        found = [(event.seq, text_of(event.event)) for event in handle.read(on_damage=on_damage)]
+    seqs = [seq for seq, _ in found]
+    assert seqs == sorted(set(seqs)), "not in order"
+    return dict(found)
+
+
+def text_of(event: Any) -> str:
+    return str(event.reason if isinstance(event, SessionEnded) else event.content)
 
 
 def check(folder: Path, record: Record, *, calls: int | None = None, only_synced: bool = False, damaged: bool = False) -> None:
     """Open what is left and hold the promises: what was acknowledged (before that many calls) is there, once, whole, in its place; nothing
     is there that was refused or never begun; the log goes on; verify finds nothing, unless there was damage to begin with."""
     promised = [
-        ack
-        for ack in record.acknowledged
-        if (calls is None or ack.calls <= calls) and (ack.step.sync == "always" or not only_synced)
+        told for told in record.acknowledged if (calls is None or told.calls <= calls) and (told.step.sync == "always" or not only_synced)
     ]
     with open_log(folder) as log:
-        for session in ("s", "t"):
+        for session in SESSIONS:
+            of_session = [told for told in promised if told.step.session == session]
             found = contents(log, session, "skip" if damaged else "raise")
-            _check_events(found, record, [ack for ack in promised if ack.step.session == session], dense=not damaged)
-            before = found[-1][0] if found else 0
-            with log.session(session, create=True) as handle:
-                seq = handle.append(MessageAdded(role="user", content="afterwards/0/0/"))
-                assert seq > before
-                for ack in promised:
-                    if ack.step.session == session and not damaged and ack is promised[-1]:
-                        again = handle.append(*ack.step.events(0), id=f"{ack.step.name}/{ack.attempt}")
-                        assert again == ack.last_seq, "a retry was stored again"
-            assert contents(log, session, "skip" if damaged else "raise") == [*found, (seq, "afterwards/0/0/")]
+            _check_events(found, record, of_session, dense=not damaged)
+            _check_that_it_goes_on(log, session, found, record, of_session, damaged=damaged)
         report = log.verify()
-        if not damaged:
-            assert report.ok, report.problems
+        assert report.ok or damaged, report.problems
+        assert {problem.kind for problem in report.problems} <= {"damaged"}
 
 
-def _check_events(found: list[tuple[int, str]], record: Record, promised: list[Acknowledged], *, dense: bool) -> None:
-    seqs = [seq for seq, _ in found]
-    assert seqs == sorted(set(seqs))
-    if dense:
-        assert seqs == list(range(1, len(seqs) + 1))
-    texts = [text for _, text in found]
-    assert len(set(texts)) == len(texts), "an event is there twice"
-    by_seq = dict(found)
-    for ack in promised:
-        wanted = [getattr(event, "content", None) or getattr(event, "reason", None) for event in ack.step.events(ack.attempt)]
-        got = [by_seq.get(seq) for seq in range(ack.last_seq - len(wanted) + 1, ack.last_seq + 1)]
-        assert got == wanted, f"{ack.step.name} was acknowledged at {ack.last_seq}"
-    parts: dict[tuple[str, int], list[str]] = {}
-    for text in texts:
+def _check_events(found: dict[int, str], record: Record, promised: list[Acknowledged], *, dense: bool) -> None:
+    assert not dense or list(found) == list(range(1, len(found) + 1)), "there is a hole"
+    assert not record.lost & set(found), "a lost seq was given again"
+    assert len(set(found.values())) == len(found), "an event is there twice"
+    for told in promised:
+        got = [found.get(seq) for seq in told.seqs]
+        assert got == told.step.texts(told.attempt), f"{told.step.name} was acknowledged at {told.last_seq}"
+    indexes: dict[tuple[str, int], list[str]] = {}
+    for text in found.values():
         name, attempt, index, _ = text.split("/")
-        assert name == "before" or (name, int(attempt)) in record.begun, f"{name} was never begun"
-        assert (name, int(attempt)) not in record.refused, f"{name} was refused"
-        parts.setdefault((name, int(attempt)), []).append(index)
-    for (name, _), indexes in parts.items():
-        count = next((step.count for step in [*ROLLING, *SHORT] if step.name == name), len(indexes))
-        assert indexes == [str(index) for index in range(count)], f"{name} is not whole"
+        indexes.setdefault((name, int(attempt)), []).append(index)
+    for which, there in indexes.items():
+        assert which in record.begun, f"{which} was never begun"
+        assert which not in record.refused, f"{which} was refused"
+        assert there == [str(index) for index in range(record.begun[which].count)], f"{which} is not whole"
+
+
+def _check_that_it_goes_on(
+    log: EventLog, session: str, found: dict[int, str], record: Record, promised: list[Acknowledged], *, damaged: bool
+) -> None:
+    with log.session(session, create=True) as handle:
+        if promised and not damaged:
+            last = promised[-1]
+            again = handle.append(*last.step.events(last.attempt), id=f"{last.step.name}/{last.attempt}")
+            assert again == last.last_seq, "a retry was stored again"
+        seq = handle.append(MessageAdded(role="user", content="afterwards/0/0/"))
+    assert seq > max([0, *found, *(record.lost if session == "s" else ())])
+    assert contents(log, session, "skip" if damaged else "raise") == {**found, seq: "afterwards/0/0/"}
 
 
 def copy(template: Path, folder: Path) -> Path:
