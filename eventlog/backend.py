@@ -70,12 +70,24 @@ class Report(msgspec.Struct, kw_only=True):
     segments: int = 0
     events: int = 0
     bytes: int = 0
+    digest: str = ""  # of the content of everything looked at; keep it elsewhere to notice a rewrite of the whole chain
     rewrites: list[Rewrite] = []
     problems: list[Problem] = []
 
     @property
     def ok(self) -> bool:
         return not self.problems
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """What may have changed since a cursor. ``full``: look at everything, the hints do not reach back that far.
+
+    ``sessions`` maps each session to the position that it had when it was first noted since the cursor; -1 for one
+    that was noted before it."""
+
+    full: bool
+    sessions: dict[str, int]
+    cursor: str
 
 
 class Stream(Protocol):
@@ -121,6 +133,10 @@ class Backend(Protocol):
         ...
 
     def session_ids(self) -> Iterator[str]: ...
+
+    def changed_since(self, cursor: str | None) -> Changes:
+        """Which sessions may have changed since the cursor (None: since ever). Costs what changed, not what there is."""
+        ...
 
     def verify(self, session_ids: Iterable[str] | None = None) -> Report: ...
 

@@ -126,7 +126,8 @@ class Conflict(SessionError):
         self.actual = actual
         super().__init__(
             session_id,
-            f"session {session_id!r} is at {actual}, not at {expected}; read(after={expected}), decide again, append with expected={actual}",
+            f"session {session_id!r} is at {actual}, not at {expected}; read(after={expected}), decide again, then append with"
+            f" expected={actual}",
         )
 
 

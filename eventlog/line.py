@@ -36,22 +36,18 @@ class Envelope(msgspec.Struct, omit_defaults=True, gc=False):
     more: bool = False
 
 
-_encoder = msgspec.json.Encoder()
+_encode = msgspec.json.Encoder().encode
 
 
-def encode(envelope: Envelope | Any, running: int, buffer: bytearray, offset: int = 0) -> int:
-    """Write the envelope as a line into ``buffer`` from ``offset`` (what stood after that is gone); return the running checksum
-    after it. Raises `InvalidEvent` where it cannot be written as one line of JSON."""
+def encode(envelope: Envelope | msgspec.Struct, running: int) -> tuple[bytes, int]:
+    """The envelope as a line, and the running checksum after it. Raises `InvalidEvent` where it cannot be written as one line of JSON."""
     try:
-        _encoder.encode_into(envelope, buffer, offset)
+        payload = _encode(envelope)[:-1]
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise InvalidEvent(f"the event cannot be written as JSON: {error}; give text, numbers, lists and mappings") from error
-    del buffer[-1:]
-    with memoryview(buffer) as view:
-        running = crc32(view[offset:], running)
-    tail = _TAIL % running
-    buffer += tail
-    return crc32(tail, running)
+    crc = crc32(payload, running)
+    tail = _TAIL % crc
+    return payload + tail, crc32(tail, crc)
 
 
 def single_line(raw: bytes | bytearray | memoryview | msgspec.Raw) -> msgspec.Raw:
@@ -90,7 +86,7 @@ def prove(chunk: bytes, running: int) -> int | None:
     with memoryview(chunk) as view:
         running = crc32(view[:-TAIL_SIZE], running)
     tail = _TAIL % running
-    return crc32(tail, running) if chunk.endswith(tail) else None
+    return crc32(tail, running) if chunk.endswith(tail) and chunk.startswith(b"{") else None
 
 
 def ends_within_batch(chunk: bytes) -> bool:

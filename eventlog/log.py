@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from .backend import Backend, Report, Sync
+from .backend import Backend, Changes, Report, Sync
 from .errors import SessionExists, SessionNotFound
 from .events import SessionStarted
 from .ids import check_session_id, new_session_id
@@ -37,8 +37,8 @@ class EventLog:
     ) -> EventLog:
         """Open the store at ``path`` (default: the configured one), making it if it is not there and ``create`` is set.
 
-        ``sync`` is the level of appends that do not name their own: "always" (the default), "interval", "never". Opening an existing store writes
-        nothing. Raises `StoreNotFound`, `NotAStore`, `StoreTooNew`, `LocksUnsupported`, `InvalidSetting`."""
+        ``sync`` is the level of appends that do not name their own: "always" (the default), "interval", "never". Opening an existing
+        store writes nothing. Raises `StoreNotFound`, `NotAStore`, `StoreTooNew`, `LocksUnsupported`, `InvalidSetting`."""
         from .files import FilesBackend
         from .settings import load
 
@@ -88,6 +88,14 @@ class EventLog:
         """Every session's id, deleted ones too, in no particular order. Costs one directory listing per shard."""
         self._check_open()
         return self._backend.session_ids()
+
+    def changed_since(self, cursor: str | None = None) -> Changes:
+        """Which sessions may have changed since a cursor that an earlier call gave (None: since ever).
+
+        Hints for whoever keeps something up to date: costs what changed, not what there is. ``full`` in the answer means that the
+        hints do not reach back that far and every session has to be looked at. Raises `InvalidCursor`."""
+        self._check_open()
+        return self._backend.changed_since(cursor)
 
     def verify(self, session_ids: Iterable[str] | None = None) -> Report:
         """Read every byte of the store (or of some sessions) and say what is not as it should be. Writes nothing."""

@@ -52,6 +52,10 @@ class Sealed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     left_out: list[tuple[int, int]] = []
 
     @property
+    def next_seq(self) -> int:
+        return self.last_seq + 1
+
+    @property
     def digest(self) -> str:
         """What the next segment names as ``previous``."""
         return self.was or self.sha256
@@ -59,11 +63,17 @@ class Sealed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 class Closed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The last line of a segment that was left: ``reason`` is damaged or sync_failed. ``sha256`` covers every byte before it as
-    found; ``next_seq`` is the first seq that no event of this segment can have had."""
+    found; ``last_seq`` is the last event that could be proven, ``next_seq`` the first seq that no event here can have had."""
 
     reason: Literal["damaged", "sync_failed"]
+    last_seq: int
     next_seq: int
     sha256: str
+
+    @property
+    def lost(self) -> tuple[int, int] | None:
+        """The seqs that may have been given out and cannot be read any more."""
+        return (self.last_seq + 1, self.next_seq - 1) if self.next_seq > self.last_seq + 1 else None
 
 
 class _OwnLine(msgspec.Struct, frozen=True):
@@ -89,9 +99,7 @@ _decoder: msgspec.json.Decoder[_OpenedLine | _SealedLine | _ClosedLine] = msgspe
 def encode_own(record: Opened | Sealed | Closed, running: int) -> tuple[bytes, int]:
     """A segment's own line and the running checksum after it. ``running`` counts for `Sealed` only."""
     kind = type(record).__name__.lower()
-    buffer = bytearray()
-    running = lines.encode(_OwnLine(f"segment.{kind}", record), running if kind == "sealed" else 0, buffer)
-    return bytes(buffer), running
+    return lines.encode(_OwnLine(f"segment.{kind}", record), running if kind == "sealed" else 0)
 
 
 def is_own(line: bytes) -> bool:
@@ -177,7 +185,7 @@ class Walker:
 
     def _hold(self, line: bytes, running: int | None) -> Iterator[Span]:
         """Keep an unproven line for the next to prove; first take off it any whole lines whose newline was hit."""
-        if running is not None:
+        if running is not None and line.startswith(b"{"):
             crc, done = running, 0
             for match in re.finditer(rb',"crc":"([0-9a-f]{8})"\}[^\n]', line):
                 crc = crc32(line[done : match.start()], crc)
@@ -290,17 +298,11 @@ def _a_later_append_follows(rest: bytes, offset: int) -> bool:
 
 
 def most_lines_in(damage: bytes) -> int:
-    """An upper bound for how many events the damaged bytes can have been, so that no lost seq is given out again.
+    """An upper bound for how many events adjoining damaged bytes can have been, so that no lost seq is given out again.
 
-    A piece that still begins and ends like a line counts once for each beginning; any other by the shortest line there can be."""
-    count = 0
-    for piece in _split(damage):
-        beginnings = len(re.findall(rb'\{"seq":[0-9]+,"time":"', piece))
-        if piece.startswith(b'{"seq":') and lines.stated(piece) is not None:
-            count += max(1, beginnings)
-        else:
-            count += max(1, beginnings, len(piece) // lines.MIN_LINE_SIZE)
-    return count
+    What still looks like one line may hide several: a sector of plain text can have been written over their ends and beginnings."""
+    beginnings = len(re.findall(rb'\{"seq":[0-9]+,"time":"', damage))
+    return max(sum(1 for _ in _split(damage)), beginnings, len(damage) // lines.MIN_LINE_SIZE)
 
 
 def _split(data: bytes) -> Iterator[bytes]:

@@ -1,0 +1,227 @@
+"""The backend on a file system: a store's folder, one stream per session, and what they share.
+
+Shared are the descriptors (bounded: a hundred thousand handles may be open), the thread that syncs at intervals, and the one that
+compresses sealed segments. Threads are started when there is something to do and end when there is nothing more.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+
+from . import reader
+from .backend import Changes, Lines, OnDamage, Report, Sync
+from .changes import Journal
+from .disk import Disk
+from .errors import EventLogError
+from .layout import Layout, SegmentName
+from .line import Envelope
+from .settings import Settings
+from .store import StoreFile, open_store
+from .writer import SessionWriter
+
+_backends: weakref.WeakSet[FilesBackend] = weakref.WeakSet()
+
+
+class FileStream:
+    """One session of a store. Streams of the same session share a writer, unless one is exclusive."""
+
+    def __init__(self, backend: FilesBackend, session_id: str, *, create: bool, exclusive: bool) -> None:
+        self.session_id = session_id
+        self._backend = backend
+        self._create = create
+        self._exclusive = exclusive
+        self._writer = backend.writer(session_id, exclusive=exclusive)
+
+    def append(self, envelopes: Sequence[Envelope], *, expected: int | None, key: str | None, sync: Sync, seal: bool = False) -> int:
+        return self._writer.append(envelopes, expected=expected, key=key, sync=sync, create=self._create, seal=seal)
+
+    def read(self, after: int, before: int | None, on_damage: OnDamage) -> Iterator[Lines]:
+        backend = self._backend
+        return reader.read(backend.layout, self.session_id, after, before, on_damage, backend.settings.max_event_bytes)
+
+    def last_seq(self) -> int:
+        known = self._writer.position()
+        return reader.last_seq(self._backend.layout, self.session_id) if known is None else known
+
+    def exists(self) -> bool:
+        return reader.exists(self._backend.layout, self.session_id)
+
+    def sync(self) -> None:
+        self._writer.sync()
+
+    def close(self) -> None:
+        if self._exclusive:
+            self._writer.close()
+
+
+class FilesBackend:
+    """A store on disk. ``disk`` is where its durable calls go; tests give another one."""
+
+    def __init__(self, layout: Layout, store: StoreFile, settings: Settings, disk: Disk) -> None:
+        self.layout = layout
+        self.store = store
+        self.settings = settings
+        self.disk = disk
+        self.suspects: set[SegmentName] = set()
+        self._writers: weakref.WeakValueDictionary[str, SessionWriter] = weakref.WeakValueDictionary()  # the shared ones
+        self._all_writers: weakref.WeakSet[SessionWriter] = weakref.WeakSet()
+        self.journal = Journal(disk, layout.changes)
+        self._forget()
+        _backends.add(self)
+
+    @classmethod
+    def open(cls, settings: Settings, *, create: bool = True, disk: Disk | None = None) -> FilesBackend:
+        """Open or make the store at ``settings.store``; see `EventLog.open` for what it raises."""
+        disk = disk or Disk()
+        layout, store = open_store(settings.store, disk, create=create)
+        return cls(layout, store, settings, disk)
+
+    def _forget(self) -> None:
+        self._mutex = threading.RLock()  # reentrant: a writer may be let go of (`__del__`) at any point
+        self._journal_mutex = threading.RLock()
+        self._open: deque[weakref.ref[SessionWriter]] = deque()
+        self._dirty: set[SessionWriter] = set()
+        self._syncer: threading.Thread | None = None
+        self._to_compress: deque[SegmentName] = deque()
+        self._compressor: threading.Thread | None = None
+        self._closing = threading.Event()
+
+    # --- the port ------------------------------------------------------------------------------------------------------------
+
+    def stream(self, session_id: str, *, create: bool, exclusive: bool = False) -> FileStream:
+        return FileStream(self, session_id, create=create, exclusive=exclusive)
+
+    def session_ids(self) -> Iterator[str]:
+        return self.layout.session_ids()
+
+    def changed_since(self, cursor: str | None) -> Changes:
+        with self._journal_mutex:
+            return self.journal.since(cursor)
+
+    def verify(self, session_ids: Iterable[str] | None = None) -> Report:
+        from . import verify
+
+        return verify.verify(self.layout, session_ids, self.settings.max_event_bytes)
+
+    def close(self) -> None:
+        """Wait for the background work, sync what waits for its interval, give up all descriptors."""
+        self._closing.set()
+        with self._mutex:
+            threads = [thread for thread in (self._syncer, self._compressor) if thread is not None]
+        for thread in threads:
+            thread.join()
+        for reference in list(self._open):
+            writer = reference()
+            if writer is not None:
+                writer.close()
+        with self._journal_mutex:
+            self.journal.close()
+
+    # --- what writers need of their host -------------------------------------------------------------------------------------
+
+    def writer(self, session_id: str, *, exclusive: bool = False) -> SessionWriter:
+        """The writer that all shared handles of a session use (one that failed is not handed out again), or an exclusive one."""
+        with self._mutex:
+            writer = None if exclusive else self._writers.get(session_id)
+            if writer is not None and not writer.failed:
+                return writer
+            writer = SessionWriter(self, session_id, exclusive=exclusive)
+            self._all_writers.add(writer)
+            if not exclusive:
+                self._writers[session_id] = writer
+        if exclusive:
+            writer.hold()
+        return writer
+
+    def opened(self, writer: SessionWriter) -> None:
+        """Remember who has a descriptor, and ask those who have not used theirs for longest to give it up (second chance)."""
+        with self._mutex:
+            self._open.append(weakref.ref(writer))
+            for _ in range(2 * len(self._open)):
+                if len(self._open) <= self.settings.max_open_files:
+                    return
+                reference = self._open.popleft()
+                oldest = reference()
+                if oldest is None or not oldest.has_descriptor:
+                    continue
+                if oldest is writer or oldest.recent:
+                    oldest.recent = oldest is writer
+                    self._open.append(reference)
+                elif not oldest.give_up_descriptor():
+                    self._open.append(reference)
+
+    def unsynced(self, writer: SessionWriter) -> None:
+        with self._mutex:
+            self._dirty.add(writer)
+            if self._syncer is None and not self._closing.is_set():
+                self._syncer = threading.Thread(target=self._sync_at_intervals, name="eventlog-sync", daemon=True)
+                self._syncer.start()
+
+    def changing(self, session_id: str, position: int) -> None:
+        with self._journal_mutex:
+            self.journal.opened(session_id, position)
+
+    def changed(self, session_id: str) -> None:
+        with self._journal_mutex:
+            self.journal.closed(session_id)
+
+    def sealed(self, name: SegmentName) -> None:
+        if not self.settings.compress:
+            return
+        with self._mutex:
+            self._to_compress.append(name)
+            if self._compressor is None:
+                # Not a daemon: a program that ends waits for the file at hand, and nothing waits for a program that does not.
+                self._compressor = threading.Thread(target=self._compress_all, name="eventlog-compress")
+                self._compressor.start()
+
+    # --- background work -----------------------------------------------------------------------------------------------------
+
+    def _sync_at_intervals(self) -> None:
+        while True:
+            closing = self._closing.wait(self.settings.sync_interval_ms / 1000)
+            with self._mutex:
+                writers, self._dirty = self._dirty, set()
+                if not writers:
+                    self._syncer = None
+                    return
+            for writer in writers:
+                try:
+                    writer.sync()
+                except EventLogError:
+                    pass  # the writer keeps it: its next append says so
+            if closing and not self._dirty:
+                return
+
+    def _compress_all(self) -> None:
+        while True:
+            with self._mutex:
+                if not self._to_compress:
+                    self._compressor = None
+                    return
+                name = self._to_compress.popleft()
+            try:
+                from . import sealing
+
+                sealing.compress(self.disk, self.layout, name, self.settings)
+            except OSError:
+                pass  # a raw sealed segment is as good; `eventlog compact` tries again and says why not
+
+    def after_fork(self) -> None:
+        """In a child process: its locks and descriptors are the parent's, so nothing that is open may be used."""
+        self._forget()
+        self.journal.forget()
+        for writer in list(self._all_writers):
+            writer.after_fork()
+
+
+def _after_fork() -> None:
+    for backend in list(_backends):
+        backend.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)

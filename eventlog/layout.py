@@ -1,0 +1,97 @@
+"""Where things are in a store: names and paths, nothing opened (FORMAT.md, "Files").
+
+A session's shard is a function of its id, folded to lower case so that ids that differ only in case meet in one folder. Names of
+segments are parsed from the right, as ids contain dots, and are never trusted over the header inside.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+
+import msgspec
+
+SHARDS = tuple(f"{number:02x}" for number in range(256))
+STORE_FILE = "store.json"
+SESSIONS = "sessions"
+QUARANTINE = "quarantine"
+CHANGES = "changes"
+PROJECTIONS = "projections"
+TEMPORARY = ".tmp"
+
+_SEGMENT = re.compile(r"(?P<id>.+)\.(?P<seq>[1-9][0-9]{0,18})\.jsonl(?P<zst>\.zst)?")
+
+
+class SegmentName(msgspec.Struct, frozen=True, order=True):
+    """The name of a segment file, taken apart. Sorts by position; of two with the same first seq the compressed one comes last."""
+
+    first_seq: int
+    compressed: bool
+    session_id: str
+
+    def __str__(self) -> str:
+        return f"{self.session_id}.{self.first_seq}.jsonl{'.zst' if self.compressed else ''}"
+
+
+def parse_segment_name(name: str) -> SegmentName | None:
+    match = _SEGMENT.fullmatch(name)
+    return SegmentName(int(match["seq"]), match["zst"] is not None, match["id"]) if match else None
+
+
+def shard(session_id: str) -> str:
+    return sha256(session_id.lower().encode()).hexdigest()[:2]
+
+
+class Layout:
+    """The paths of one store."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = os.path.abspath(root)
+        self.sessions = os.path.join(self.root, SESSIONS)
+        self.quarantine = os.path.join(self.root, QUARANTINE)
+        self.changes = os.path.join(self.root, CHANGES)
+        self.projections = os.path.join(self.root, PROJECTIONS)
+        self.store_file = os.path.join(self.root, STORE_FILE)
+
+    def folder(self, session_id: str) -> str:
+        return os.path.join(self.sessions, shard(session_id))
+
+    def path(self, name: SegmentName) -> str:
+        return os.path.join(self.folder(name.session_id), str(name))
+
+    def segments(self, session_id: str) -> list[SegmentName]:
+        """The session's segments in order, each position once: where the raw and the compressed file both exist (a crash between
+        making one and removing the other), the compressed one, as it was proven before it got its name."""
+        prefix = session_id + "."
+        found: dict[int, SegmentName] = {}
+        for entry in _names(self.folder(session_id)):
+            if entry.startswith(prefix):
+                name = parse_segment_name(entry)
+                if name is not None and name.session_id == session_id and (name.compressed or name.first_seq not in found):
+                    found[name.first_seq] = name
+        return [found[first_seq] for first_seq in sorted(found)]
+
+    def session_id_like(self, session_id: str) -> str | None:
+        """The id that is in the store already and equals this one but for case, if any."""
+        folded = session_id.lower()
+        for entry in _names(self.folder(session_id)):
+            name = parse_segment_name(entry)
+            if name is not None and name.session_id != session_id and name.session_id.lower() == folded:
+                return name.session_id
+        return None
+
+    def session_ids(self) -> Iterator[str]:
+        """Every session that has a segment, shard by shard, sorted within each."""
+        for shard_name in SHARDS:
+            folder = os.path.join(self.sessions, shard_name)
+            names = (parse_segment_name(entry) for entry in _names(folder))
+            yield from sorted({name.session_id for name in names if name is not None})
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,121 @@
+"""Reads one session across its segments, from any position, while others write, seal, compress and join.
+
+Which files there are is only a snapshot. When one of them has gone, or the last one has ended, the listing is made again and
+reading goes on from the position reached: positions are the truth, files are where they happen to be.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from . import recovery, scan
+from .backend import Lines, OnDamage
+from .errors import Damaged
+from .layout import Layout, SegmentName
+from .scan import Bad, Own
+from .segment import Opened
+
+
+def read(layout: Layout, session_id: str, after: int, before: int | None, on_damage: OnDamage, max_append_bytes: int) -> Iterator[Lines]:
+    """The proven lines with after < seq < before; the first and last chunk may hold more. See `Session.read`."""
+    position = max(0, after)
+    next_seq: int | None = None  # where the next segment begins, once one has been read to its end
+    looked_again: SegmentName | None = None
+    while True:
+        names = layout.segments(session_id)
+        name = _choose(names, position, next_seq)
+        if name is None or (before is not None and name.first_seq >= before):
+            return
+        end: int | None = None
+        try:
+            for piece in scan.scan_file(layout.path(name), name, after=position, max_append_bytes=max_append_bytes):
+                if isinstance(piece, bytes):
+                    last = scan.last_seq_in(piece)
+                    if last > position:
+                        yield Lines(session_id, piece)
+                        position = last
+                        if before is not None and last >= before - 1:
+                            return
+                elif isinstance(piece, Own) and not isinstance(piece.record, Opened):
+                    end = piece.record.next_seq
+                elif on_damage == "raise":
+                    wanted = position + 1 if next_seq is None else next_seq
+                    _raise_if_bad(session_id, name, piece, wanted)
+        except FileNotFoundError:
+            continue  # compressed or joined since it was listed
+        if end is not None:
+            next_seq = end
+        elif names[-1] == name:
+            return
+        elif looked_again == name:  # not an end that came after we looked: it has none
+            next_seq = position + 1
+        else:
+            looked_again, next_seq = name, None
+
+
+def _choose(names: list[SegmentName], position: int, next_seq: int | None) -> SegmentName | None:
+    """The segment to read from. One that begins below ``next_seq`` is covered by what has been read already."""
+    if next_seq is not None:
+        return next((name for name in names if name.first_seq >= next_seq), None)
+    before = [name for name in names if name.first_seq <= position + 1]
+    return before[-1] if before else next(iter(names), None)
+
+
+def _raise_if_bad(session_id: str, name: SegmentName, piece: Own | Bad, wanted: int) -> None:
+    if isinstance(piece, Bad):
+        if piece.kind != "torn_tail":
+            raise Damaged(session_id, str(name), piece.offset, piece.length, piece.kind, piece.detail)
+        return
+    opened = piece.record
+    if piece.offset or not isinstance(opened, Opened):
+        return
+    foreign = foreign_to(name, opened)
+    if foreign:
+        raise Damaged(session_id, str(name), 0, 0, "foreign", foreign)
+    if opened.first_seq > wanted and not covers(opened.lost, wanted, opened.first_seq - 1):
+        detail = f"events {wanted} to {opened.first_seq - 1} should stand before this segment; their segment is not in the store"
+        raise Damaged(session_id, str(name), 0, 0, "missing", detail)
+
+
+def foreign_to(name: SegmentName, opened: Opened) -> str | None:
+    """Why the header does not belong to a file of this name, if it does not."""
+    if opened.session_id != name.session_id:
+        return f"its header says that it belongs to session {opened.session_id!r}"
+    if opened.first_seq != name.first_seq:
+        return f"its header says that it begins with event {opened.first_seq}"
+    return None
+
+
+def covers(lost: tuple[int, int] | None, first: int, last: int) -> bool:
+    return lost is not None and lost[0] <= first and last <= lost[1]
+
+
+def exists(layout: Layout, session_id: str) -> bool:
+    """Whether the session has an event: a segment of which only the name was made does not count."""
+    names = layout.segments(session_id)
+    if len(names) != 1 or names[0].compressed:
+        return bool(names)
+    try:
+        return os.stat(layout.path(names[0])).st_size > 0
+    except FileNotFoundError:
+        return exists(layout, session_id)
+
+
+def last_seq(layout: Layout, session_id: str) -> int:
+    """The session's position now, without a lock: the last whole append, 0 where there is none."""
+    while True:
+        names = layout.segments(session_id)
+        if not names:
+            return 0
+        try:
+            if names[-1].compressed:
+                return recovery.end_of(layout, names[-1]).next_seq - 1
+            fd = os.open(layout.path(names[-1]), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        try:
+            size = os.fstat(fd).st_size
+            return recovery.look(fd, size, names[-1], None, 0, layout).seq
+        finally:
+            os.close(fd)

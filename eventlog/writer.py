@@ -1,0 +1,503 @@
+"""Appends to one session, safe against every other writer of it.
+
+The order of things is the promise. A position is assigned under a lock on the active segment, from its true tail. The lines
+of an append leave in one write. The lock is given back before the sync, so that others write while the disk works, and one
+sync answers for everything that was written before it began: whoever waits for it finds its own append done (group
+commit); a lone appender syncs inline. Acknowledged means that a sync which began after the write has succeeded.
+
+A segment that ended (sealed, or closed after damage) is noticed under the lock, before anything is written: its size has
+changed. The next one is made under the lock of the one before, and gets its opening line under its own.
+
+A failure decides what may follow. A full disk: the file is cut back to where the append began, nothing is stored, the writer goes on. Any
+other failed write, and every failed sync: this writer is finished, and the segment is closed where that can still be written,
+so that the next writer copies what was not confirmed before it builds on it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from . import line as codec
+from . import recovery
+from .backend import Sync
+from .disk import Disk, write_all
+from .errors import (
+    AppendFailed,
+    Conflict,
+    EventLogError,
+    InvalidSessionId,
+    LocksUnsupported,
+    NotStored,
+    OutcomeUnknown,
+    SessionDeleted,
+    SessionLocked,
+    SessionNotFound,
+    WriterPoisoned,
+)
+from .events import SessionDeleted as DeletedEvent
+from .events import SessionRestored as RestoredEvent
+from .layout import Layout, SegmentName
+from .line import Envelope
+from .recovery import Ended, Tail
+from .segment import encode_own
+from .settings import Settings
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class Host(Protocol):
+    """What a writer needs of the backend it belongs to."""
+
+    disk: Disk
+    layout: Layout
+    settings: Settings
+    suspects: set[SegmentName]  # segments that this process could not sync and could not close either
+
+    def opened(self, writer: SessionWriter) -> None:
+        """A descriptor was opened: the host may ask others to give up theirs."""
+        ...
+
+    def changing(self, session_id: str, position: int) -> None:
+        """The session, now at ``position``, is about to be written to, for the first time since its descriptor was opened."""
+        ...
+
+    def changed(self, session_id: str) -> None:
+        """The descriptor with which the session was written to is being closed."""
+        ...
+
+    def sealed(self, name: SegmentName) -> None:
+        """A segment is sealed: it may be compressed when there is time."""
+        ...
+
+    def unsynced(self, writer: SessionWriter) -> None:
+        """Something was appended that is to be synced within the interval."""
+        ...
+
+
+class SessionWriter:
+    """One writer per session and process (an exclusive handle has its own). ``tail`` is what it knows of the active segment's end."""
+
+    def __init__(self, host: Host, session_id: str, *, exclusive: bool = False) -> None:
+        self.session_id = session_id
+        self.recent = True  # used since the host last looked for descriptors to close
+        self._host = host
+        self._disk = host.disk
+        self._limit = host.settings.max_event_bytes
+        self._exclusive = exclusive  # the lock, once taken, is kept
+        self._fd = -1
+        self._forget()
+
+    def _forget(self) -> None:
+        self._mutex = threading.RLock()  # the state below
+        self._sync_mutex = threading.Lock()  # taken after _mutex, never before it: a sync is running, keep its descriptor open
+        self._held = False  # the lock is kept now
+        self._noted = False  # the host knows that the session is being written to
+        self._name = SegmentName(1, False, self.session_id)
+        self._inode = -1
+        self._tail: Tail | None = None
+        self._size = -1
+        self._name_durable = False
+        self._written = 0  # bytes handed to the kernel by this writer, ever
+        self._synced = 0  # of these, how many are known to be on stable storage
+        self._failure: AppendFailed | None = None
+
+    def after_fork(self) -> None:
+        """In a child process: the descriptor shares the parent's lock, the mutexes may be held by threads that do not exist here."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+        self._forget()
+
+    def __del__(self) -> None:
+        if self._fd >= 0:
+            self._drop_descriptor()
+
+    # --- appending -----------------------------------------------------------------------------------------------------------
+
+    def append(
+        self,
+        envelopes: Sequence[Envelope],
+        *,
+        expected: int | None,
+        key: str | None,
+        sync: Sync,
+        create: bool,
+        seal: bool,
+    ) -> int:
+        self.recent = True
+        try:
+            with self._mutex:
+                if self._failure is not None:
+                    raise WriterPoisoned(self.session_id, self._failure)
+                try:
+                    state = self._enter(create=create)
+                    known = None if key is None else self._remembered(state).get(key)
+                    if known is not None:
+                        self._synced = min(self._synced, self._written - 1)  # whoever wrote it may not have synced it
+                        seq = known
+                    else:
+                        seq = self._write(state, envelopes, expected, key)
+                        if seal or self._size >= self._host.settings.segment_size_bytes:
+                            self._seal(state)
+                    mark = self._written
+                finally:
+                    self._leave()
+            if sync == "always":
+                self._sync_to(mark)
+            elif sync == "interval" and self._synced < mark:
+                self._host.unsynced(self)
+        except OutcomeUnknown as failure:
+            self._tell_others(failure)
+            raise
+        return seq
+
+    def _remembered(self, state: Tail) -> dict[str, int]:
+        if state.ids is None:
+            state.ids = recovery.remembered_ids(self._host.layout, self._name, self._host.settings.max_event_bytes)
+        return state.ids
+
+    def _write(self, state: Tail, envelopes: Sequence[Envelope], expected: int | None, key: str | None) -> int:
+        if expected is not None and expected != state.seq:
+            raise Conflict(self.session_id, expected, state.seq)
+        if state.last_type == DeletedEvent.type and envelopes[0].type != RestoredEvent.type:
+            raise SessionDeleted(self.session_id)
+        running, seq, limit = state.running, state.seq, self._limit
+        lines = []
+        if self._size == 0:
+            line, running = encode_own(state.opening(self._name), 0)
+            lines.append(line)
+        for envelope in envelopes:
+            seq += 1
+            envelope.seq = seq
+            line, running = codec.encode(envelope, running)
+            if len(line) > limit:
+                codec.check_size(len(line), limit)
+            lines.append(line)
+        data = lines[0] if len(lines) == 1 else b"".join(lines)
+        size = len(data)
+        if size > limit and len(envelopes) > 1:
+            codec.check_size(size, limit, "batch")
+        if not self._noted:
+            self._noted = True
+            self._host.changing(self.session_id, state.seq)
+        try:
+            write_all(self._disk, self._fd, data)
+        except OSError as error:
+            raise self._undo(error) from error
+        self._size += size
+        self._written += size
+        state.seq, state.running, state.last_type = seq, running, envelopes[-1].type
+        if key is not None and state.ids is not None:
+            state.ids[key] = seq
+        return seq
+
+    def _undo(self, error: OSError) -> NotStored:
+        """Cut back what a failed write left; returns what to raise. After a full disk the writer goes on, after anything else not."""
+        failure = NotStored(self.session_id, error)
+        if not self._cut_back() or error.errno not in _FULL:
+            self._fail(failure)
+        return failure
+
+    def _cut_back(self) -> bool:
+        """Give the file the size it had before a failed write. Where that fails too, a torn tail is left, which is set aside later."""
+        try:
+            self._disk.truncate(self._fd, self._size)
+            self._disk.sync(self._fd)
+        except OSError:
+            return False
+        return True
+
+    def _fail(self, failure: AppendFailed) -> None:
+        """This writer is finished. The next one must not build on this segment before it has copied it."""
+        self._failure = self._failure or failure
+        self._host.suspects.add(self._name)
+
+    # --- the lock and the tail -----------------------------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Take the session's lock and keep it until `close`, so that nothing need be looked at before a write. A session that does
+        not exist yet is held from its first append on. Raises `SessionLocked`."""
+        with self._mutex:
+            if self._host.layout.segments(self.session_id):
+                try:
+                    self._enter(create=False)
+                finally:
+                    self._leave()
+
+    def position(self) -> int | None:
+        """The position, where this writer holds the lock and need not look; else None."""
+        return self._tail.seq if self._held and self._tail is not None else None
+
+    def _enter(self, *, create: bool) -> Tail:
+        """Return the true tail, with the lock held on a segment that may be written to."""
+        while True:
+            if self._fd < 0:
+                self._open_last(create=create)
+            if not self._held:
+                self._lock(self._fd)
+                size = os.lseek(self._fd, 0, os.SEEK_END)
+                if (size != self._size or self._tail is None) and not self._look(size):
+                    continue
+            state = self._tail
+            if state is None:
+                continue
+            if state.ended is None:
+                self._held = self._exclusive
+                return state
+            self._move_on(state.ended)
+
+    def _leave(self) -> None:
+        if not self._held and self._fd >= 0:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def _open_last(self, *, create: bool) -> None:
+        """Open the last segment, or the one that follows it where it is compressed; nothing is locked yet."""
+        layout = self._host.layout
+        while True:
+            segments = layout.segments(self.session_id)
+            if not segments:
+                if not create:
+                    raise SessionNotFound(self.session_id)
+                other = layout.session_id_like(self.session_id)
+                if other is not None:
+                    raise InvalidSessionId(self.session_id, other)
+                name = SegmentName(1, False, self.session_id)
+            elif segments[-1].compressed:
+                name = SegmentName(recovery.end_of(layout, segments[-1]).next_seq, False, self.session_id)
+            else:
+                name, create = segments[-1], False
+            try:
+                fd = self._disk.open(layout.path(name), create=create or name not in segments)
+            except FileNotFoundError:
+                continue  # compressed or joined since we looked
+            self._use(name, fd)
+            return
+
+    def _use(self, name: SegmentName, fd: int) -> None:
+        """From now on this is the segment. What is known of its tail stays if it is the same file as before."""
+        inode = os.fstat(fd).st_ino
+        if name != self._name or inode != self._inode:
+            self._name, self._inode = name, inode
+            self._tail, self._size, self._name_durable = None, -1, False
+        self._fd = fd
+        self._host.opened(self)
+
+    def _lock(self, fd: int) -> None:
+        limit = self._host.settings.lock_timeout_s
+        deadline, pause = None, 0.0
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except OSError as error:
+                if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+                    raise LocksUnsupported(self._host.settings.store) from error
+                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR):
+                    raise
+            now = time.monotonic()
+            if deadline is None:
+                deadline = now + limit
+            if now >= deadline:
+                raise SessionLocked(self.session_id, limit)
+            time.sleep(pause)  # polling, as a blocking flock cannot be given a time limit
+            pause = min(0.005, pause + 0.00002)
+
+    def _look(self, size: int) -> bool:
+        """Learn the true tail of the locked segment; False where it is not the session's last any more and was let go.
+
+        A torn tail is set aside here, and damage closes the segment: both change the file, under the lock."""
+        known = self._tail
+        if known is None and not self._is_the_last(size):
+            self._drop_descriptor()
+            return False
+        layout = self._host.layout
+        state = recovery.look(self._fd, size, self._name, known if size > self._size else None, self._size, layout)
+        if known is not None and state.seq < known.seq and state.ended is None:
+            state.damage_next_seq = known.seq + 1  # somebody cut the file: what stood there is lost, its seqs stay given
+        self._tail = state
+        if state.torn is not None:
+            recovery.set_aside(self._disk, layout, self._name, self._fd, state.torn, size)
+            size, state.torn = state.torn, None
+        self._size = size
+        if state.ended is not None:
+            self._host.suspects.discard(self._name)
+        elif state.damage_next_seq is not None:
+            self._close_segment("damaged")
+        elif self._name in self._host.suspects:
+            self._close_segment("sync_failed")
+        return True
+
+    def _is_the_last(self, size: int) -> bool:
+        """Whether the file just opened and locked is still the session's last segment under this name."""
+        if os.fstat(self._fd).st_nlink == 0:
+            return False
+        if self._host.layout.segments(self.session_id)[-1:] == [self._name]:
+            return True
+        if size == 0:  # made on a view that was out of date already; it holds nothing
+            self._disk.unlink(self._host.layout.path(self._name))
+        return False
+
+    def _move_on(self, ended: Ended) -> None:
+        """From a segment that has ended to the next one, which is made under this one's lock."""
+        name = SegmentName(ended.next_seq, False, self.session_id)
+        path = self._host.layout.path(name)
+        if ended.suspect and not os.path.exists(path):
+            recovery.copy_anew(self._disk, self._host.layout.path(self._name))
+        fd = self._disk.open(path, create=True)
+        try:
+            self._lock(fd)
+            with self._sync_mutex:
+                if self._synced < self._written:
+                    self._sync_now(self._written)  # others may be waiting for bytes of this segment
+                self._disk.close(self._fd)
+                self._use(name, fd)
+        except BaseException:
+            if self._fd != fd:
+                self._disk.close(fd)
+            raise
+        self._look(os.lseek(fd, 0, os.SEEK_END))
+
+    # --- the end of a segment ------------------------------------------------------------------------------------------------
+
+    def _seal(self, state: Tail) -> None:
+        """Write the footer and sync: everything in the segment is durable then. Where there is no room for it, the segment stays
+        active and grows; the next append tries again."""
+        record = recovery.footer(self._fd, state)
+        if record is None:
+            state.damage_next_seq = state.seq + 1
+            self._close_segment("damaged")
+            return
+        data, _ = encode_own(record, state.running)
+        try:
+            write_all(self._disk, self._fd, data)
+        except OSError as error:
+            self._undo(error)
+            return
+        self._size += len(data)
+        with self._sync_mutex:
+            self._sync_now(self._written)
+        state.ended = Ended(record.last_seq + 1, record.digest)
+        self._host.sealed(self._name)
+
+    def _close_segment(self, reason: Literal["damaged", "sync_failed"]) -> None:
+        """Leave the segment for good with a last line whose checksum starts afresh. What stands before it stays as it is."""
+        state = self._tail
+        assert state is not None
+        record, data = recovery.closing(self._fd, state, reason)
+        try:
+            write_all(self._disk, self._fd, data)
+            if reason == "damaged":
+                self._disk.sync(self._fd)
+        except OSError as error:
+            if not self._cut_back():
+                self._fail(NotStored(self.session_id, error))
+            raise NotStored(self.session_id, error) from error
+        self._size += len(data)
+        self._host.suspects.discard(self._name)
+        state.seq, state.damage_next_seq = record.next_seq - 1, None
+        state.ended = Ended(record.next_seq, record.sha256, record.lost, suspect=reason == "sync_failed")
+
+    # --- syncing -------------------------------------------------------------------------------------------------------------
+
+    def sync(self) -> None:
+        """Return when everything that was appended here is on stable storage. Raises `OutcomeUnknown`, `WriterPoisoned`."""
+        if self._failure is not None:
+            raise WriterPoisoned(self.session_id, self._failure)
+        try:
+            self._sync_to(self._written)
+        except OutcomeUnknown as failure:
+            self._tell_others(failure)
+            raise
+
+    def _sync_to(self, mark: int) -> None:
+        """Return when the first ``mark`` bytes that this writer wrote are on stable storage. Whoever gets here while a sync is running
+        waits for it, and the first of those who waited syncs for all of them."""
+        if self._synced >= mark:
+            return
+        with self._sync_mutex:
+            if self._synced >= mark:
+                return
+            if self._failure is not None:
+                raise OutcomeUnknown(self.session_id, self._failure.cause or OSError(errno.EIO, os.strerror(errno.EIO)))
+            self._sync_now(self._written)
+
+    def _sync_now(self, mark: int) -> None:
+        """One sync for everything up to ``mark``; `_sync_mutex` is held. A failure is final: nothing here is ever synced again."""
+        fd = self._fd
+        try:
+            if fd < 0:  # given up since the write; the bytes are the file's, not the descriptor's
+                fd = self._disk.open(self._host.layout.path(self._name))
+            self._disk.sync(fd)
+            if not self._name_durable:
+                self._disk.sync_directory(self._host.layout.folder(self.session_id))
+                self._name_durable = True
+        except FileNotFoundError:
+            pass  # another process has sealed and compressed the segment, and synced it before that
+        except OSError as error:
+            failure = OutcomeUnknown(self.session_id, error)
+            self._fail(failure)
+            raise failure from error
+        finally:
+            if fd >= 0 and fd != self._fd:
+                self._disk.close(fd)
+        self._synced = max(self._synced, mark)
+
+    def _tell_others(self, failure: OutcomeUnknown) -> None:
+        """After a failed sync: end the segment, so that no other writer goes on behind bytes that may not be on the disk."""
+        with self._mutex:
+            if self._failure is not failure or self._fd < 0 or self._tail is None:
+                return
+            try:
+                if not self._held:
+                    self._lock(self._fd)
+                size = os.lseek(self._fd, 0, os.SEEK_END)
+                if (size == self._size or self._look(size)) and self._tail.ended is None:
+                    self._close_segment("sync_failed")
+            except (EventLogError, OSError):
+                pass  # the caller is being told; this process remembers, others have the kernel's own report to go by
+            finally:
+                self._leave()
+
+    # --- descriptors ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def failed(self) -> bool:
+        return self._failure is not None
+
+    @property
+    def has_descriptor(self) -> bool:
+        return self._fd >= 0
+
+    def give_up_descriptor(self) -> bool:
+        """Close the file if nobody is using it; what is known of its tail stays, and is checked at the next append."""
+        if self._held or not self._mutex.acquire(blocking=False):
+            return False
+        try:
+            if self._fd < 0 or not self._sync_mutex.acquire(blocking=False):
+                return False
+            try:
+                self._drop_descriptor()
+            finally:
+                self._sync_mutex.release()
+            return True
+        finally:
+            self._mutex.release()
+
+    def _drop_descriptor(self) -> None:
+        self._disk.close(self._fd)
+        self._fd, self._held = -1, False
+        if self._noted:
+            self._noted = False
+            self._host.changed(self.session_id)
+
+    def close(self) -> None:
+        """Give up lock and descriptor."""
+        with self._mutex, self._sync_mutex:
+            if self._fd >= 0:
+                self._drop_descriptor()
