@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import pairwise
 from typing import Any, Protocol
 
 import msgspec
@@ -192,14 +193,18 @@ class Intake:
         self, session: Session, known: _Known, meaning: Meaning, entry: Entry, time: tuple[str, bool], overruled: Collection[str]
     ) -> bool:
         """Append the record's events; False where even the record alone is too large."""
+        events: list[Event]
         if entry.problem is not None:
-            events, is_json = [SourceRecord(note=entry.problem)], False
+            events = [SourceRecord(note=entry.problem)]
+            is_json = False
         else:
             events, is_json = meaning.events(entry.text, entry.occurrence, overruled)
         when, is_real = time
         starts = is_real and not known.started
         if starts:
-            events = [meaning.start(), *(event for event in events if not isinstance(event, SessionUpdated))]
+            # the start says what the record has set; where events came before it, it must be said again
+            kept = events if known.last_seq else [event for event in events if not isinstance(event, SessionUpdated)]
+            events = [meaning.start(), *kept]
         for batch in _forms(events):
             origins = [self._provenance.of(entry.text, is_json=is_json)] + [self._provenance.rest] * (len(batch) - 1)
             drafts = [
@@ -241,7 +246,7 @@ def _times(entries: list[Entry], session: Session, file_time: str) -> list[tuple
 def _overruled(entries: list[Entry], is_new: list[bool], meaning: Meaning) -> dict[int, set[str]]:
     """For each new entry that stands before a held one: what the held ones after it have set."""
     found: dict[int, set[str]] = {}
-    if not any(new and not later for new, later in zip(is_new, is_new[1:], strict=False)):
+    if not any(new and not later for new, later in pairwise(is_new)):
         return found
     later_sets: set[str] = set()
     for index in range(len(entries) - 1, -1, -1):

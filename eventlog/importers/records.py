@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
@@ -120,15 +120,14 @@ def document(data: bytes, decoder: msgspec.json.Decoder[H], list_names: tuple[st
 
     None where it is not that. A record that spans lines is put on one, the only way in which its text is changed."""
     try:
-        value = _decode(data)
-        elements = value if isinstance(value, list) else next((value[n] for n in list_names if isinstance(value.get(n), list)), None)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, AttributeError):
+        elements = _elements(data, list_names)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if elements is None:
         return None
     found: list[Record[H]] = []
     position, line = 0, 1
-    for raw in _elements(data, value, list_names):
+    for raw in elements:
         start = data.find(raw, position)
         line += data.count(b"\n", position, start)
         position = start
@@ -137,12 +136,17 @@ def document(data: bytes, decoder: msgspec.json.Decoder[H], list_names: tuple[st
     return found
 
 
-def _elements(data: bytes, value: Any, list_names: tuple[str, ...]) -> list[bytes]:
-    if isinstance(value, list):
-        return [bytes(raw) for raw in msgspec.json.decode(data, type=list[msgspec.Raw])]
-    members = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-    name = next(name for name in list_names if isinstance(value.get(name), list))
-    return [bytes(raw) for raw in msgspec.json.decode(members[name], type=list[msgspec.Raw])]
+def _elements(data: bytes, list_names: tuple[str, ...]) -> list[bytes] | None:
+    value = _decode(data)
+    whole: bytes | msgspec.Raw = data
+    if isinstance(value, dict):
+        name = next((name for name in list_names if isinstance(value.get(name), list)), None)
+        if name is None:
+            return None
+        whole = msgspec.json.decode(data, type=dict[str, msgspec.Raw])[name]
+    elif not isinstance(value, list):
+        return None
+    return [bytes(raw) for raw in msgspec.json.decode(whole, type=list[msgspec.Raw])]
 
 
 def load(text: bytes) -> tuple[dict[str, Any], bool]:
@@ -150,11 +154,9 @@ def load(text: bytes) -> tuple[dict[str, Any], bool]:
 
     Python's own reader takes what msgspec refuses (lone surrogates, NaN); they come back as U+FFFD and None."""
     try:
-        value = _decode(text)
-        return value, True
+        return cast(dict[str, Any], _decode(text)), True
     except msgspec.DecodeError:
-        value = clean(_lenient.decode(text.decode()))
-        return value, False
+        return cast(dict[str, Any], clean(_lenient.decode(text.decode()))), False
 
 
 def clean(value: Any) -> Any:

@@ -124,11 +124,13 @@ def _described(path: Path, place: Place) -> Place:
     except (OSError, ValueError, RecursionError):
         return place
     agent_type = text_of(described.get("agentType"))
+    session_name, agent_name = place.source_names
     return subagent(
-        *place.source_names,
+        session_name,
+        agent_name,
         parent_agent=text_of(described.get("parentAgentId")),
         title=text_of(described.get("description")),
-        **({"agent_type": agent_type} if agent_type else {}),
+        metadata={"agent_type": agent_type} if agent_type else {},
     )
 
 

@@ -18,9 +18,11 @@ def mapping_of(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def parts_of(blocks: list[Any]) -> list[Part]:
-    """All blocks but the tool results, which are events of their own."""
-    return [part_of(block) for block in blocks if not is_tool_result(block)]
+def parts_of(content: Any) -> list[Part]:
+    """A message's text or blocks, but for the tool results, which are events of their own. None of anything else."""
+    if isinstance(content, str):
+        return [Part(type="text", content=content)]
+    return [part_of(block) for block in content if not is_tool_result(block)] if isinstance(content, list) else []
 
 
 def is_tool_result(block: Any) -> bool:

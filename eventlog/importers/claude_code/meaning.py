@@ -16,18 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-import msgspec
-
 from eventlog.events import (
     ContextCompacted,
     ErrorLogged,
     Event,
-    MessageAdded,
-    MessageAmended,
-    MessageRetracted,
     ModeChanged,
     ModelChanged,
-    Part,
     SessionStarted,
     SessionUpdated,
     SourceRecord,
@@ -40,20 +34,12 @@ from ..intake import Place
 from ..provenance import fingerprint
 from ..records import load
 from .content import is_tool_result, mapping_of, parts_of, plain_text, text_of
+from .messages import SYNTHETIC, Messages
 from .results import tool_returned
 from .titles import Titles, prompt_of
 
-_SYNTHETIC = "<synthetic>"
 _SURROUNDINGS = {"cwd": "cwd", "gitBranch": "git_branch", "version": "version", "entrypoint": "entrypoint"}
 _TITLE_FIELDS = {"custom-title": "customTitle", "ai-title": "aiTitle", "last-prompt": "lastPrompt"}
-
-
-class _Line(msgspec.Struct, gc=False):
-    """A record with a uuid: what it was, the message that it is part of (or follows), and the parts that it added."""
-
-    content: bytes
-    message_id: str | None
-    parts: list[Part] | None = None
 
 
 class ClaudeCodeMeaning:
@@ -67,9 +53,7 @@ class ClaudeCodeMeaning:
         self._model: str | None = None
         self._mode: str | None = None
         self._tag: str | None = None
-        self._lines: dict[str, _Line] = {}
-        self._messages: dict[str, list[str]] = {}  # message id -> the uuids of its lines
-        self._sidechain: set[str] = set()  # ids of messages that stand in a sidechain
+        self._messages = Messages()
         self._usage: dict[str, UsageRecorded] = {}
         self._boundary: dict[str, Any] | None = None  # of a compaction whose summary is still to come
         self._titles.offer("description", place.title)
@@ -118,8 +102,8 @@ class ClaudeCodeMeaning:
     def _take(self, record: dict[str, Any], content: bytes, occurrence: int, overruled: Collection[str]) -> list[Event]:
         kind = text_of(record.get("type"))
         uuid = text_of(record.get("uuid"))
-        before = self._lines.get(uuid) if uuid is not None else None
-        if before is not None and before.content == content:
+        former = self._messages.line(uuid)
+        if former is not None and former.content == content:
             return [SourceRecord(kind=kind_of(record), note="repeats an earlier record")]
         events = self._surrounded(record, overruled)
         if kind in ("user", "assistant") and isinstance(record.get("message"), dict):
@@ -130,137 +114,55 @@ class ClaudeCodeMeaning:
         elif kind is not None:
             events += _OTHERS.get(kind, _nothing)(self, record, overruled)
         if uuid is not None:
-            self._lines.setdefault(uuid, _Line(content, self._follows(record))).content = content
-        if uuid is not None and self._titles.leaf_arrived(uuid):
-            events += self._update({}, True)
+            self._messages.note(uuid, content, record, (event.call_id for event in events if isinstance(event, ToolReturned)))
+            if self._titles.leaf_arrived(uuid):
+                events += self._update({}, True)
         return events
 
     def _said(self, record: dict[str, Any], uuid: str | None, content: bytes, occurrence: int, overruled: Collection[str]) -> list[Event]:
-        """A user's or an assistant's record with a message."""
+        """A record with a message, or with the results of tools."""
         message = record["message"]
-        kind = record["type"]
+        is_assistant = record["type"] == "assistant"
         blocks = message.get("content")
-        events: list[Event] = []
-        message_id = (text_of(message.get("id")) if kind == "assistant" else None) or uuid or _name_after(content, occurrence)
-        events += self._retract(record.get("supersedesUuids"), "superseded", spare=message_id)
+        message_id = (text_of(message.get("id")) if is_assistant else None) or uuid or _name_after(content, occurrence)
         in_sidechain = record.get("isSidechain") is True and not self._is_child
-        if kind == "assistant":
-            parts = parts_of(blocks) if isinstance(blocks, list) else parts_of([blocks]) if isinstance(blocks, str) else []
-            if in_sidechain and message_id in self._messages and message_id not in self._sidechain:
+        events = self._messages.retract(record.get("supersedesUuids"), "superseded", spare=message_id)
+        if is_assistant:
+            if in_sidechain and message_id in self._messages and not self._messages.is_in_sidechain(message_id):
                 return [*events, SourceRecord(kind=kind_of(record), note="a sidechain's copy of a message")]
             events += self._model_of(message, in_sidechain, overruled)
-            events += self._place_message(record, uuid, content, message_id, parts, in_sidechain)
-            events += self._usage_of(message, message_id, overruled)
-            events += _api_error(record, blocks)
-            return events
-        events += self._mode_of(record.get("permissionMode"), "permission-mode" in overruled)
-        if isinstance(blocks, list):
-            results = [block for block in blocks if is_tool_result(block)]
-            events += [tool_returned(block, record if len(results) == 1 else {}, self._place) for block in results]
-            parts = parts_of(blocks)
-            if not parts and (results or uuid not in self._lines):
-                return events
-            events += self._place_message(record, uuid, content, message_id, parts, in_sidechain)
-        elif isinstance(blocks, str):
-            events += self._place_message(record, uuid, content, message_id, [Part(type="text", content=blocks)], in_sidechain)
         else:
-            return events
+            events += self._mode_of(record.get("permissionMode"), "permission-mode" in overruled)
+            events += self._results_in(record, uuid, blocks)
+        parts = parts_of(blocks)
+        if is_assistant or parts or self._was_message(uuid):
+            if message_id not in self._messages:
+                events += self._compaction(record, blocks)
+            events += self._messages.add(record, content, message_id, parts, in_sidechain)
+        if is_assistant:
+            return events + self._usage_of(message, message_id, overruled) + _api_error(record, blocks)
         prompt = None if in_sidechain else prompt_of(record, blocks)
         if prompt is not None and self._titles.offer("first-prompt", prompt):
             events += self._update({}, True)
         return events
 
-    # --- messages ------------------------------------------------------------------------------------------------------------
+    def _was_message(self, uuid: str | None) -> bool:
+        former = self._messages.line(uuid)
+        return former is not None and former.parts is not None
 
-    def _place_message(
-        self, record: dict[str, Any], uuid: str | None, content: bytes, message_id: str, parts: list[Part], in_sidechain: bool
-    ) -> list[Event]:
-        """Add the message or more of it, or amend what the same record said before."""
-        before = self._lines.get(uuid) if uuid is not None else None
-        if uuid is not None and before is not None and before.parts is not None and before.message_id is not None:
-            return self._amend(uuid, before, content, parts)
-        lines = self._messages.get(message_id)
-        known = lines is not None
-        if lines is None:
-            lines = self._messages[message_id] = []
-        added = [part for part in parts if not self._has(lines, part)] if known else parts
-        replaces = known and not lines
-        key = uuid or _name_after(content, len(lines) + 1)
-        reply_to = self._follows(record)
-        lines.append(key)
-        self._lines[key] = _Line(content, message_id, added)
-        if replaces:
-            return [MessageAmended(message_id=message_id, content=added, reason="superseded")]
-        if known and not added:
-            return []
-        events: list[Event] = []
-        if not known:
-            events = self._compaction(record, parts)
-            if in_sidechain:
-                self._sidechain.add(message_id)
-        is_error = record.get("isApiErrorMessage") is True
-        message = record["message"]
-        model = text_of(message.get("model"))
-        whole = message.get("content") if not known else None
-        events.append(
-            MessageAdded(
-                role=text_of(message.get("role")) or record["type"],
-                content=whole if isinstance(whole, str) else added,
-                message_id=message_id,
-                model=None if model == _SYNTHETIC else model,
-                reply_to=None if known or reply_to == message_id else reply_to,
-                metadata={} if known else _marks(record, in_sidechain),
-                exclude_from_context=in_sidechain or is_error or record.get("isCompactSummary") is True,
-            )
-        )
-        return events
-
-    def _amend(self, uuid: str, before: _Line, content: bytes, parts: list[Part]) -> list[Event]:
-        self._lines[uuid] = _Line(content, before.message_id, parts)
-        if parts == before.parts or before.message_id is None:
-            return []
-        return [
-            MessageAmended(
-                message_id=before.message_id, content=self._parts_of_message(before.message_id), reason="the record was written again"
-            )
-        ]
-
-    def _has(self, lines: list[str], part: Part) -> bool:
-        """A line that repeats a block of its message (a copy of the history, or a line with all blocks so far)."""
-        return any(part == other for line in lines for other in self._lines[line].parts or ())
-
-    def _parts_of_message(self, message_id: str) -> list[Part]:
-        return [part for line in self._messages[message_id] for part in self._lines[line].parts or ()]
-
-    def _follows(self, record: dict[str, Any]) -> str | None:
-        """The message that the record comes after: its parent, or the nearest one above it that is a message."""
-        parent = text_of(record.get("parentUuid"))
-        line = self._lines.get(parent) if parent is not None else None
-        return line.message_id if line is not None else None
-
-    def _retract(self, uuids: Any, reason: str, spare: str | None = None) -> list[Event]:
-        """Take back the lines: what is left of their messages stands amended, a message without lines is retracted.
-
-        ``spare``: a message that is about to get new lines."""
-        events: list[Event] = []
-        for uuid in uuids if isinstance(uuids, list) else ():
-            line = self._lines.get(uuid) if isinstance(uuid, str) else None
-            if line is None or line.parts is None or line.message_id is None or uuid not in self._messages.get(line.message_id, ()):
-                continue
-            left = self._messages[line.message_id]
-            left.remove(uuid)
-            if left:
-                events.append(MessageAmended(message_id=line.message_id, content=self._parts_of_message(line.message_id), reason=reason))
-            elif line.message_id != spare:
-                del self._messages[line.message_id]
-                events.append(MessageRetracted(message_id=line.message_id, reason=reason))
-        return events
+    def _results_in(self, record: dict[str, Any], uuid: str | None, blocks: Any) -> list[Event]:
+        """The results of tools, but for those that the same record held before it was written again."""
+        results = [block for block in blocks if is_tool_result(block)] if isinstance(blocks, list) else []
+        former = self._messages.line(uuid)
+        known = former.answered if former is not None else ()
+        returned = [tool_returned(block, record if len(results) == 1 else {}, self._place) for block in results]
+        return [result for result in returned if result.call_id not in known]
 
     # --- the model, its tokens, its context ----------------------------------------------------------------------------------
 
     def _model_of(self, message: dict[str, Any], in_sidechain: bool, overruled: Collection[str]) -> list[Event]:
         model = text_of(message.get("model"))
-        if not model or model in (_SYNTHETIC, self._model) or in_sidechain or (self._model is not None and "model" in overruled):
+        if not model or model in (SYNTHETIC, self._model) or in_sidechain or (self._model is not None and "model" in overruled):
             return []
         self._model = model
         return [ModelChanged(model=model, provider="anthropic")]
@@ -268,7 +170,7 @@ class ClaudeCodeMeaning:
     def _usage_of(self, message: dict[str, Any], message_id: str, overruled: Collection[str]) -> list[Event]:
         usage = message.get("usage")
         model = text_of(message.get("model"))
-        if not isinstance(usage, dict) or model == _SYNTHETIC or f"usage of {message_id}" in overruled:
+        if not isinstance(usage, dict) or model == SYNTHETIC or f"usage of {message_id}" in overruled:
             return []
         details = mapping_of(usage.get("output_tokens_details"))
         recorded = UsageRecorded(
@@ -285,7 +187,7 @@ class ClaudeCodeMeaning:
         self._usage[message_id] = recorded
         return [recorded]
 
-    def _compaction(self, record: dict[str, Any], parts: list[Part]) -> list[Event]:
+    def _compaction(self, record: dict[str, Any], blocks: Any) -> list[Event]:
         """The compaction that a summary completes; of a boundary without one, as soon as the conversation goes on."""
         boundary, is_summary = self._boundary, record.get("isCompactSummary") is True
         if boundary is None and not is_summary:
@@ -294,7 +196,7 @@ class ClaudeCodeMeaning:
         details = mapping_of((boundary or {}).get("compactMetadata"))
         return [
             ContextCompacted(
-                summary="\n".join(part.content for part in parts if isinstance(part.content, str)) if is_summary else None,
+                summary=plain_text(blocks) if is_summary else None,
                 tokens_before=_count(details.get("preTokens")) or None,
                 tokens_after=_count(details.get("postTokens")) or None,
                 trigger=text_of(details.get("trigger")),
@@ -335,7 +237,7 @@ class ClaudeCodeMeaning:
         return {} if self._titles.title is None else {"title_source": self._titles.source}
 
     def _summary(self, record: dict[str, Any], overruled: Collection[str]) -> list[Event]:
-        is_here = record.get("leafUuid") in self._lines if isinstance(record.get("leafUuid"), str) else False
+        is_here = self._messages.line(text_of(record.get("leafUuid"))) is not None
         return [] if "summary" in overruled else self._update({}, self._titles.offer_summary(record, is_here=is_here))
 
     def _tagged(self, record: dict[str, Any], overruled: Collection[str]) -> list[Event]:
@@ -355,7 +257,7 @@ class ClaudeCodeMeaning:
             message = text_of(record.get("content")) or text_of(said.get("message")) or text_of(error) or "the API returned an error"
             return [ErrorLogged(message=message, kind=subtype, details=error)]
         refused = record.get("refusedUserMessageUuid")
-        return self._retract([*_list(record.get("retractedMessageUuids")), *([refused] if refused else [])], "refused")
+        return self._messages.retract([*_list(record.get("retractedMessageUuids")), *([refused] if refused else [])], "refused")
 
     def _mode_record(self, record: dict[str, Any], overruled: Collection[str]) -> list[Event]:
         kind = record["type"]
@@ -393,15 +295,6 @@ def kind_of(record: dict[str, Any]) -> str | None:
     nested = {"system": record, "progress": mapping_of(record.get("data")), "attachment": mapping_of(record.get("attachment"))}
     subtype = text_of(nested.get(kind, {}).get("subtype" if kind == "system" else "type")) if kind else None
     return f"{kind}/{subtype}" if subtype else kind
-
-
-def _marks(record: dict[str, Any], in_sidechain: bool) -> dict[str, Any]:
-    """What a reader of the message must know of its record."""
-    marks = {"is_meta": "isMeta", "is_compact_summary": "isCompactSummary", "is_api_error": "isApiErrorMessage"}
-    found: dict[str, Any] = {name: True for name, field in marks.items() if record.get(field) is True}
-    if in_sidechain:
-        found["is_sidechain"] = True
-    return found
 
 
 def _api_error(record: dict[str, Any], blocks: Any) -> list[Event]:

@@ -50,12 +50,14 @@ def main_session(name: str) -> Place:
     return Place(_allowed(name, name), (name,))
 
 
-def subagent(session_name: str, agent_name: str, parent_agent: str | None = None, title: str | None = None, **metadata: Any) -> Place:
+def subagent(
+    session_name: str, agent_name: str, *, parent_agent: str | None = None, title: str | None = None, metadata: dict[str, Any] | None = None
+) -> Place:
     """The child session of an agent: ``<session>.agent-<agent>``, whose parent is the session or the agent that called it."""
     parent = main_session(session_name) if parent_agent is None else subagent(session_name, parent_agent)
     own = f"{main_session(session_name).session_id}.agent-{agent_name}"
     names = (session_name, agent_name)
-    return Place(_allowed(own, *names), names, Parent(session_id=parent.session_id, relation="subagent"), title, metadata)
+    return Place(_allowed(own, *names), names, Parent(session_id=parent.session_id, relation="subagent"), title, metadata or {})
 
 
 def place_of(head: Head) -> Place | None:
