@@ -374,7 +374,7 @@ class BackendConformance:
                 assert session.last_seq == len(before)
                 assert session.append(_note("x"), id=f"k{opening}", expected=len(before)) == len(before) + 1
                 if opening:
-                    assert session.append(_note("x"), id=f"k{opening - 1}") == len(before)
+                    assert session.append(_note("x"), id=f"k{opening - 1}-last") == len(before)
                 for n in range(90):
                     session.append(_note(str(n)), _note("b"), sync="never")
                 session.append(_note("last"), id=f"k{opening}-last")
