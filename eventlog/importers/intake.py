@@ -215,7 +215,7 @@ class Intake:
                 session.append_envelopes(drafts, sync="never")
             except InvalidEvent:
                 continue
-            known.started = known.started or starts
+            known.started = known.started or any(isinstance(event, SessionStarted) for event in batch)
             self.report.events_added += len(batch)
             return True
         return False
@@ -225,7 +225,7 @@ def _forms(events: list[Event]) -> Iterator[list[Event]]:
     """Ways to write a record: as it is; with the verbatim copy on a line of its own, for a record near the size limit; only the copy."""
     yield events
     yield [SourceRecord(), *events]
-    yield [SourceRecord(note="too large for an event of its own type")]
+    yield [SourceRecord(note="its events could not be stored")]
 
 
 def _times(entries: list[Entry], session: Session, file_time: str) -> list[tuple[str, bool]]:
