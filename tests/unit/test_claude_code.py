@@ -141,7 +141,8 @@ def test_importing_again_adds_nothing_from_wherever_the_copy_lies(tmp_path: Path
     first = import_paths(log, "claude-code", [FIXTURES])
     shutil.copy(FIXTURES / f"{SESSION}.jsonl", tmp_path / "another-name.jsonl")
     again = import_paths(log, "claude-code", [FIXTURES, tmp_path])
-    assert first.events_added > 0 and again.events_added == 0
+    assert first.events_added > 0
+    assert again.events_added == 0
     assert (again.files, again.sessions, again.records) == (3, 2, 13 + 11)
 
 
@@ -602,7 +603,8 @@ def test_a_deleted_session_stays_deleted(source: Source) -> None:
     source.log.session("s").append(SessionDeleted())
     report = source.take(user("u1", "Hello"), user("u2", "Bye"), user("u3", "Elsewhere", sessionId="t"))
     assert [(s.line, "is deleted" in s.reason) for s in report.skipped] == [(1, True), (2, True)]
-    assert report.records == 3 and source.view("t").counts.messages == 1
+    assert report.records == 3
+    assert source.view("t").counts.messages == 1
 
 
 def test_a_json_export_of_the_web_version_is_a_session(tmp_path: Path) -> None:

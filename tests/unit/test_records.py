@@ -42,8 +42,11 @@ def test_objects_glued_on_one_line_are_records_of_that_line() -> None:
 
 def test_what_follows_a_record_on_its_line_is_a_problem_of_its_own() -> None:
     first, rest = _read(b'{"n":1}{"n":\n')
-    assert first.text == b'{"n":1}' and first.problem is None
-    assert rest.text == b'{"n":' and rest.problem == "not JSON: Expecting value: line 1 column 13 (char 12)" and not rest.unfinished
+    assert first.text == b'{"n":1}'
+    assert first.problem is None
+    assert rest.text == b'{"n":'
+    assert rest.problem == "not JSON: Expecting value: line 1 column 13 (char 12)"
+    assert not rest.unfinished
 
 
 @pytest.mark.parametrize(
