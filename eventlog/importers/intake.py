@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -50,23 +51,24 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, gc=False):
-    """A record of a file in its place. ``time`` is its own time, normalised, if it has one. ``problem``: why it means nothing."""
+    """A record of a file in its place. ``time`` is its own time (UTC), if it has one. ``problem``: why it means nothing."""
 
     line: int
     text: bytes
     place: Place
-    time: str | None = None
+    time: datetime | None = None
     problem: str | None = None
+    content: bytes = b""
     occurrence: int = 1
 
 
 class Meaning(Protocol):
     """What the records of one session mean, given those before."""
 
-    def events(self, text: bytes, occurrence: int, overruled: Collection[str]) -> tuple[list[Event], bool]:
+    def events(self, text: bytes, content: bytes, occurrence: int, overruled: Collection[str]) -> tuple[list[Event], bool]:
         """The events of a record, and whether its text is JSON that an event line can hold.
 
-        ``overruled``: the names of what records further down, already held, have set."""
+        ``content`` and ``occurrence`` are its identity. ``overruled``: the names of what records further down, already held, have set."""
         ...
 
     def sets(self, text: bytes) -> Collection[str]:
@@ -108,7 +110,7 @@ class Intake:
         self.report.skipped.append(Skipped(file, line, reason))
         self.report.records += 1
 
-    def take(self, file: str, entries: Iterable[Entry], file_time: str) -> None:
+    def take(self, file: str, entries: Iterable[Entry], file_time: datetime) -> None:
         """Take the file's records, in file order. ``file_time`` is for a session in which no record has a time."""
         by_session: dict[str, list[Entry]] = {}
         for entry in entries:
@@ -120,16 +122,16 @@ class Intake:
                 for entry in group:
                     self.skip(file, entry.line, str(error))
 
-    def _take_session(self, file: str, entries: list[Entry], file_time: str) -> None:
+    def _take_session(self, file: str, entries: list[Entry], file_time: datetime) -> None:
         place = entries[0].place
         with self._open(place) as session:
             known = self._what_is_known(session)
             occurrences = Occurrences()
-            contents = [fingerprint(entry.text) for entry in entries]
             is_new: list[bool] = []
-            for entry, content in zip(entries, contents, strict=True):
-                entry.occurrence = occurrences.next(content)
-                is_new.append(not known.held.holds(content, entry.occurrence))
+            for entry in entries:
+                entry.content = fingerprint(entry.text)
+                entry.occurrence = occurrences.next(entry.content)
+                is_new.append(not known.held.holds(entry.content, entry.occurrence))
             if any(is_new):
                 meaning = known.meaning = known.meaning or self._replay(session, place)
                 times = _times(entries, session, file_time)
@@ -138,7 +140,7 @@ class Intake:
                     if not is_new[index]:
                         continue
                     if self._append(session, known, meaning, entry, times[index], overruled.get(index, ())):
-                        known.held.add(contents[index])
+                        known.held.add(entry.content)
                     else:
                         limit = self._log.settings.max_event_bytes
                         entry.problem = f"larger than the {limit:,} bytes that an event may have; raise max_event_bytes to import it"
@@ -184,13 +186,14 @@ class Intake:
             record = self._provenance.record(stored)
             if record is not None:
                 if not isinstance(stored.event, SourceRecord) or stored.event.note is None:
-                    meaning.events(record, occurrences.next(fingerprint(record)), ())
+                    content = fingerprint(record)
+                    meaning.events(record, content, occurrences.next(content), ())
             elif not self._provenance.is_ours(stored):
                 meaning.observe(stored)
         return meaning
 
     def _append(
-        self, session: Session, known: _Known, meaning: Meaning, entry: Entry, time: tuple[str, bool], overruled: Collection[str]
+        self, session: Session, known: _Known, meaning: Meaning, entry: Entry, time: tuple[datetime, bool], overruled: Collection[str]
     ) -> bool:
         """Append the record's events; False where even the record alone is too large."""
         events: list[Event]
@@ -198,7 +201,7 @@ class Intake:
             events = [SourceRecord(note=entry.problem)]
             is_json = False
         else:
-            events, is_json = meaning.events(entry.text, entry.occurrence, overruled)
+            events, is_json = meaning.events(entry.text, entry.content, entry.occurrence, overruled)
         when, is_real = time
         starts = is_real and not known.started
         if starts:
@@ -228,15 +231,15 @@ def _forms(events: list[Event]) -> Iterator[list[Event]]:
     yield [SourceRecord(note="its events could not be stored")]
 
 
-def _times(entries: list[Entry], session: Session, file_time: str) -> list[tuple[str, bool]]:
+def _times(entries: list[Entry], session: Session, file_time: datetime) -> list[tuple[datetime, bool]]:
     """Each entry's time, and whether the source says it."""
     last = next((entry.time for entry in entries if entry.time is not None), None)
     if last is None:
         otherwise = file_time
         for stored in session.read(after=session.last_seq - 1):
-            otherwise = stored.time.isoformat()
+            otherwise = stored.time
         return [(otherwise, False)] * len(entries)
-    times: list[tuple[str, bool]] = []
+    times: list[tuple[datetime, bool]] = []
     for entry in entries:
         last = entry.time or last
         times.append((last, True))

@@ -50,7 +50,6 @@ def read(data: bytes, decoder: msgspec.json.Decoder[H]) -> Iterator[Record[H]]:
     number = 0
     size = len(data)
     decode = decoder.decode
-    utf8 = _is_utf8(data)
     while position < size:
         number += 1
         end = data.find(b"\n", position)
@@ -59,7 +58,7 @@ def read(data: bytes, decoder: msgspec.json.Decoder[H]) -> Iterator[Record[H]]:
         position = end + 1 if terminated else size
         if not line:
             continue
-        if utf8 and not nested_too_deeply(line):
+        if (line.isascii() or is_utf8(line)) and not nested_too_deeply(line):
             try:
                 yield Record(number, line, decode(line))
                 continue
@@ -194,7 +193,7 @@ def nested_too_deeply(text: bytes) -> bool:
     return bool(brackets)
 
 
-def _is_utf8(data: bytes) -> bool:
+def is_utf8(data: bytes) -> bool:
     try:
         data.decode()
     except UnicodeDecodeError:

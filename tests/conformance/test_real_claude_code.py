@@ -50,7 +50,7 @@ def _by_session() -> dict[str, list[dict[str, Any]]]:
 
 
 def _counts(records: list[dict[str, Any]]) -> dict[str, int]:
-    """Messages: one per assistant message id, and each user record that holds more than tool results. Tokens: the last line of a message."""
+    """Messages: one per assistant message id, each user record of more than tool results. Tokens: a message's last line."""
     usage: dict[str, dict[str, int]] = {}
     calls: dict[str, int] = {}
     users = set()

@@ -18,9 +18,7 @@ _odd = st.sampled_from(
 )
 _block = st.fixed_dictionaries(
     {"type": st.sampled_from(["text", "thinking", "tool_use", "tool_result", "image", "other", 3])},
-    optional={
-        name: _odd for name in ("text", "thinking", "id", "name", "input", "tool_use_id", "content", "is_error", "source", "signature")
-    },
+    optional=dict.fromkeys(("text", "thinking", "id", "name", "input", "tool_use_id", "content", "is_error", "source", "signature"), _odd),
 )
 _message = st.fixed_dictionaries(
     {"content": st.lists(_block | _odd, max_size=3) | _odd},
@@ -41,13 +39,9 @@ _record = st.fixed_dictionaries(
         "agentId": st.just("a") | _odd,
         "timestamp": st.sampled_from(["2026-01-15T10:00:00Z", "2026-01-15T09:00:00Z"]) | _odd,
         "subtype": st.sampled_from(["compact_boundary", "api_error", "api_refusal"]) | _odd,
-        **{
-            name: _odd
-            for name in (
-                *("isSidechain", "isMeta", "isCompactSummary", "isApiErrorMessage", "supersedesUuids", "retractedMessageUuids"),
-                *("cwd", "permissionMode", "toolUseResult", "summary", "leafUuid", "customTitle", "aiTitle", "tag", "data", "error"),
-            )
-        },
+        **dict.fromkeys(("isSidechain", "isMeta", "isCompactSummary", "isApiErrorMessage", "supersedesUuids", "cwd", "data", "tag"), _odd),
+        **dict.fromkeys(("retractedMessageUuids", "permissionMode", "toolUseResult", "summary", "leafUuid", "error"), _odd),
+        **dict.fromkeys(("customTitle", "aiTitle", "prUrl"), _odd),
     },
 )
 _lines = st.lists(_record.map(json.dumps) | st.sampled_from(["not json", "[1]", "\0", '{"a":', "{}{}"]), min_size=1, max_size=8)

@@ -14,12 +14,10 @@ from typing import Any
 
 import msgspec
 
-from eventlog.errors import InvalidEvent
 from eventlog.log import EventLog
-from eventlog.timestamps import normalise, to_text
 
 from ..intake import Entry, Intake, Place
-from ..records import Record, document, read
+from ..records import Record, document, is_utf8, read
 from ..report import ImportReport
 from ..sources import files_of
 from .content import text_of
@@ -72,8 +70,8 @@ class ClaudeCodeImporter:
                 reason = record.problem or "names no session, and nothing in the file says which conversation it is of"
                 self._intake.skip(str(path), record.line, reason)
             return
-        file_time = to_text(datetime.fromtimestamp(changed_at, timezone.utc))
-        self._intake.take(str(path), self._entries(path, records, _described(path, main)), file_time)
+        entries = self._entries(path, records, _described(path, main))
+        self._intake.take(str(path), entries, datetime.fromtimestamp(changed_at, timezone.utc))
 
     def _entries(self, path: Path, records: list[Record[Head]], main: Place) -> Iterator[Entry]:
         places = {(main.source_names[0], *main.source_names[1:]): main}
@@ -94,7 +92,7 @@ class ClaudeCodeImporter:
 
 def _records(path: Path, data: bytes) -> list[Record[Head]] | str:
     """The file's records, or the reason why it is none of Claude Code's."""
-    if b"\0" in data[:4096] and not _is_text(data):
+    if b"\0" in data[:4096] and not is_utf8(data):
         return "not a text file"
     is_json = path.suffix == ".json"
     records = document(data, _heads, ("loglines",)) if is_json or data[:64].lstrip()[:1] == b"[" else None
@@ -105,14 +103,6 @@ def _records(path: Path, data: bytes) -> list[Record[Head]] | str:
     if is_json and not any(record.head is not None and record.head.type in _TYPES for record in records):
         return "JSON, but not a Claude Code session"
     return records
-
-
-def _is_text(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _described(path: Path, place: Place) -> Place:
@@ -134,16 +124,15 @@ def _described(path: Path, place: Place) -> Place:
     )
 
 
-def time_of(timestamp: Any) -> str | None:
-    """A record's time as the log writes it; None where it has none that can be read. A time without a zone is taken as UTC."""
+def time_of(timestamp: Any) -> datetime | None:
+    """A record's time; None where it has none that can be read. A time without a zone is taken as UTC, a number as a Unix time."""
     try:
         if isinstance(timestamp, str) and timestamp:
             moment = datetime.fromisoformat(timestamp)
-            return normalise(moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc))
+            return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
         if isinstance(timestamp, (int, float)) and not isinstance(timestamp, bool):
-            seconds = timestamp / 1000 if timestamp > 1e11 else timestamp
-            return to_text(datetime.fromtimestamp(seconds, timezone.utc))
-    except (ValueError, OverflowError, OSError, InvalidEvent):
+            return datetime.fromtimestamp(timestamp / 1000 if timestamp > 1e11 else timestamp, timezone.utc)
+    except (ValueError, OverflowError, OSError):
         pass  # not a time after all
     return None
 

@@ -31,7 +31,6 @@ from eventlog.events import (
 from eventlog.stored import StoredEvent
 
 from ..intake import Place
-from ..provenance import fingerprint
 from ..records import load
 from .content import is_tool_result, mapping_of, parts_of, plain_text, text_of
 from .messages import SYNTHETIC, Messages
@@ -60,9 +59,9 @@ class ClaudeCodeMeaning:
 
     # --- the intake's side of it ---------------------------------------------------------------------------------------------
 
-    def events(self, text: bytes, occurrence: int, overruled: Collection[str]) -> tuple[list[Event], bool]:
+    def events(self, text: bytes, content: bytes, occurrence: int, overruled: Collection[str]) -> tuple[list[Event], bool]:
         record, is_json = load(text)
-        return self._take(record, fingerprint(text), occurrence, overruled) or [SourceRecord(kind=kind_of(record))], is_json
+        return self._take(record, content, occurrence, overruled) or [SourceRecord(kind=kind_of(record))], is_json
 
     def sets(self, text: bytes) -> Collection[str]:
         record, _ = load(text)
