@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 from . import line as codec
-from .backend import Backend, Lines, OnDamage, Report, Stream, Sync
+from .backend import Backend, Changes, Lines, OnDamage, Report, Stream, Sync
 from .errors import SessionNotFound, StoreNotFound
 from .line import Envelope
 from .settings import Settings
@@ -74,6 +74,9 @@ class DiscardBackend:
 
     def session_ids(self) -> Iterator[str]:
         return iter(()) if self._recorded is None else self._recorded.session_ids()
+
+    def changed_since(self, cursor: str | None) -> Changes:
+        return Changes(full=True, sessions={}, cursor="") if self._recorded is None else self._recorded.changed_since(cursor)
 
     def verify(self, session_ids: Iterable[str] | None = None) -> Report:
         if self._recorded is not None:

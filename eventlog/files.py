@@ -191,9 +191,9 @@ class FilesBackend:
                     return
                 name = self._to_compress.popleft()
             try:
-                from . import sealing
+                from . import compressed
 
-                sealing.compress(self.disk, self.layout, name, self.settings)
+                compressed.compress(self.disk, self.layout, name, self.settings)
             except OSError:
                 pass  # a raw sealed segment is as good; `eventlog compact` tries again and says why not
 

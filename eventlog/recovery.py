@@ -19,6 +19,7 @@ from . import line as lines
 from . import scan, segment, stored
 from .disk import Disk, replace_file
 from .layout import Layout, SegmentName
+from .pieces import whole_appends
 from .segment import FORMAT, Closed, Opened, Sealed, Span, Walker
 
 _WINDOW = 64 * 1024
@@ -100,14 +101,14 @@ def _judge(data: bytes, offset: int, running: int, tail: Tail) -> Tail:
         tail.seq = record.next_seq - 1
         tail.ended = Ended(record.next_seq, record.sha256, record.lost, record.reason == "sync_failed")
         return tail
-    chunk = scan.whole_appends(data)
+    chunk = whole_appends(data)
     proven = lines.prove(chunk, running) if chunk else running
     spans: list[Span] = []
     if proven is None:
         walker = Walker(running, offset)
         spans = [*walker.walk(data), *walker.finish()]
         first_bad = next(span.offset for span in spans if not span.intact)
-        chunk = scan.whole_appends(data[: first_bad - offset])
+        chunk = whole_appends(data[: first_bad - offset])
         proven = (lines.after(chunk) or 0) if chunk else running
     _take_in(tail, chunk, proven)
     rest = data[len(chunk) :]
