@@ -46,7 +46,10 @@ def test_each_option_is_a_field_of_one_event(store: Path, arguments: list[str], 
 
 
 def test_status_ends_and_resumes_after_the_other_changes(store: Path) -> None:
-    assert eventlog("set", "s1", "--status", "failed", "--title", "x", "--store", store, "--json").json == {"session_id": "s1", "last_seq": 3}
+    assert eventlog("set", "s1", "--status", "failed", "--title", "x", "--store", store, "--json").json == {
+        "session_id": "s1",
+        "last_seq": 3,
+    }
     assert last(store) == ("session.ended", {"status": "failed"})
     assert eventlog("set", "s1", "--status", "active", "--store", store).code == 0
     assert last(store) == ("session.resumed", {})
