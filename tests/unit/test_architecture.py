@@ -33,7 +33,29 @@ EDGES = {
     "projections/cli": {"eventlog.cli", "projections.cli"},
 }
 DURABLE = set(
-    ["write", "writev", "pwrite", "pwritev", "sendfile", "copy_file_range", "fsync", "fdatasync", "ftruncate", "truncate", "rename", "renames", "replace", "unlink", "remove", "mkdir", "makedirs", "rmdir", "removedirs", "link", "symlink"]
+    [
+        "write",
+        "writev",
+        "pwrite",
+        "pwritev",
+        "sendfile",
+        "copy_file_range",
+        "fsync",
+        "fdatasync",
+        "ftruncate",
+        "truncate",
+        "rename",
+        "renames",
+        "replace",
+        "unlink",
+        "remove",
+        "mkdir",
+        "makedirs",
+        "rmdir",
+        "removedirs",
+        "link",
+        "symlink",
+    ]
 )
 WRITES_BYTES = {"eventlog/disk.py", "eventlog/testing"}
 
