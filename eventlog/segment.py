@@ -306,9 +306,14 @@ def _can_only_end_within_batch(rest_of_line: bytes) -> bool:
 def most_lines_in(damage: bytes) -> int:
     """An upper bound for how many events adjoining damaged bytes can have been, so that no lost seq is given out again.
 
-    What still looks like one line may hide several: a sector of plain text can have been written over their ends and beginnings."""
-    beginnings = len(re.findall(rb'\{"seq":[0-9]+,"time":"', damage))
-    return max(sum(1 for _ in _split(damage)), beginnings, len(damage) // lines.MIN_LINE_SIZE)
+    Even what still begins and ends like one line may hide several: other text can have been written over the ends between them."""
+    count = 0
+    for piece in _split(damage):
+        if piece.startswith(b'{"seq":') and lines.stated(piece) is not None:
+            count += max(1, len(piece) // lines.MIN_LINE_SIZE)
+        else:
+            count += -(-len(piece) // lines.MIN_LINE_SIZE)
+    return count
 
 
 def _split(data: bytes) -> Iterator[bytes]:

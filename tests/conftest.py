@@ -1,3 +1,5 @@
+"""What holds for every test."""
+
 from __future__ import annotations
 
 import os
@@ -33,3 +35,15 @@ def memory_folder(tmp_path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         yield Path(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads the settings, or finds the store, of the person who runs it."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("EVENTLOG_") or name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+                patch.delenv(name)
+        patch.setenv("HOME", str(home))
+        yield

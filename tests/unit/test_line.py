@@ -70,6 +70,14 @@ def test_what_does_not_end_like_a_line_states_nothing(line: bytes) -> None:
     assert lines.prove(line, 0) is None
 
 
+def test_the_checksum_goes_on_from_line_to_line() -> None:
+    first, running = lines.encode(event(1), 0)
+    second, end = lines.encode(event(2), running)
+    assert lines.prove(first, 0) == lines.after(first) == running
+    assert lines.prove(first + second, 0) == end
+    assert lines.prove(second, 0) is None
+
+
 class Circle:
     pass
 
