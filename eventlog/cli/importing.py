@@ -15,10 +15,10 @@ _SHOWN = 10
 @click.argument("format")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(exists=True, path_type=Path))
 def import_sessions(context: Context, format: str, paths: tuple[Path, ...]) -> None:
-    """Import another tool's sessions; importing again adds only what is new.
+    """Import another tool's sessions, adding only what is new.
 
-    FORMAT is the tool, for example claude-code. A PATH is a file, or a folder that is searched. What cannot be understood is kept as
-    text, counted and listed with file and line; it stops nothing."""
+    FORMAT is the tool, for example claude-code. A PATH is a file, or a folder that is searched; importing it again is safe. What
+    cannot be understood is kept as text, counted and listed with file and line; it stops nothing."""
     from ..importers import import_paths
 
     with context.open_log(write=True, create=True) as log:
