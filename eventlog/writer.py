@@ -244,7 +244,7 @@ class SessionWriter:
         with self._mutex:
             if self._host.layout.segments(self.session_id):
                 try:
-                    self._enter()
+                    self._prepare()
                 finally:
                     self._leave()
 
@@ -259,7 +259,7 @@ class SessionWriter:
         while True:
             if self._fd < 0:
                 self._open_last()
-            if not self._held:
+            if not self._held or self._tail is None:
                 self._lock(self._fd)
                 size = os.lseek(self._fd, 0, os.SEEK_END)
                 if (size != self._size or self._tail is None) and not self._look(size):
@@ -445,7 +445,7 @@ class SessionWriter:
         except OSError as error:
             if not self._cut_back():
                 self._fail(NotStored(self.session_id, error))
-            self._tail, self._size = None, -1  # nobody goes on here before he has looked again
+            self._tail, self._size, self._ready = None, -1, None  # nobody goes on here before he has looked again
             raise NotStored(self.session_id, error) from error
         self._size += len(data)
         self._host.suspects.discard(self._name)
