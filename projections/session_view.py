@@ -110,7 +110,7 @@ class SessionView(msgspec.Struct, dict=True, kw_only=True):
     """
 
     name: ClassVar[str] = "session_view"
-    version: ClassVar[int] = 1
+    version: ClassVar[int | str] = 1
 
     session_id: str = ""
     status: str = _ACTIVE
