@@ -163,6 +163,11 @@ def test_the_second_record_fills_in_what_the_first_left_open() -> None:
     assert (found.display, found.is_error, found.returned_seq) == ("shown", True, 3)
 
 
+def test_a_second_record_belongs_to_the_latest_turn() -> None:
+    first, second = view_of(asks("a"), SAYS, asks("a"), call("a", arguments={"x": 1})).tool_calls
+    assert (first.arguments, second.arguments) == (None, {"x": 1})
+
+
 def test_an_amended_message_corrects_its_calls_and_results_and_adds_new_ones() -> None:
     view = view_of(
         asks("a", "b", message_id="m"),
