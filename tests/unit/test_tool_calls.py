@@ -58,7 +58,7 @@ def test_a_call_and_its_result_carry_all_that_was_recorded() -> None:
     ).tool_calls
     assert (found.call_id, found.name, found.arguments, found.message_id) == ("c1", "bash", {"command": "ls"}, "m1")
     assert (found.output, found.display, found.is_error, found.duration_ms) == ("a b", "2 files", True, 12.5)
-    assert (found.artifacts, found.called_seq, found.returned_seq) == ([Artifact(path="out/report.txt")], 1, 2)
+    assert (found.artifacts, found.called_seq, found.returned_seq) == ((Artifact(path="out/report.txt"),), 1, 2)
     assert (found.called_at, found.returned_at) == (T0, T0 + timedelta(milliseconds=250))
 
 
