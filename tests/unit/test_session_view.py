@@ -41,7 +41,10 @@ from projections import SessionView, replay
 
 T0 = datetime(2026, 11, 21, 0, 44, 1, 123456, tzinfo=timezone.utc)
 
-SHOW = ["session_id", "status", "title", "description", "purpose", "user_id", "tags", "kind", "model", "provider", "models", "modes", "started_at", "updated_at", "parent", "metadata", "context", "compactions", "messages", "tool_calls", "errors", "usage", "counts"]
+SHOW = [
+    *["session_id", "status", "title", "description", "purpose", "user_id", "tags", "kind", "model", "provider", "models", "modes"],
+    *["started_at", "updated_at", "parent", "metadata", "context", "compactions", "messages", "tool_calls", "errors", "usage", "counts"],
+]
 MESSAGE = ["seq", "message_id", "role", "parts", "model", "time", "exclude_from_context"]
 TOOL_CALL = ["call_id", "name", "arguments", "output", "is_error", "duration_ms", "called_seq", "returned_seq", "message_id"]
 USAGE = ["input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "cost"]
