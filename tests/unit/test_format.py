@@ -32,7 +32,9 @@ def decoder() -> Callable[[bytes], list[dict[str, Any]]]:
 def record(folder: Path, settings: Settings) -> Path:
     with EventLog.open(folder, settings=settings) as log:
         session = log.start(id="s.1", title="Grüße")
-        session.append(MessageAdded(role="user", content="one"), ToolCalled(name="bash", arguments={"command": 'echo ,"crc":"deadbeef"}'}), id="k")
+        session.append(
+            MessageAdded(role="user", content="one"), ToolCalled(name="bash", arguments={"command": 'echo ,"crc":"deadbeef"}'}), id="k"
+        )
         for number in range(40):
             session.append(MessageAdded(role="assistant", content=f"{number} " * 50), sync="never")
         session.append(SessionEnded())
