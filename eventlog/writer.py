@@ -244,7 +244,7 @@ class SessionWriter:
         with self._mutex:
             if self._host.layout.segments(self.session_id):
                 try:
-                    self._enter()
+                    self._prepare()
                 finally:
                     self._leave()
 
@@ -259,7 +259,7 @@ class SessionWriter:
         while True:
             if self._fd < 0:
                 self._open_last()
-            if not self._held:
+            if not self._held or self._tail is None:
                 self._lock(self._fd)
                 size = os.lseek(self._fd, 0, os.SEEK_END)
                 if (size != self._size or self._tail is None) and not self._look(size):
@@ -281,11 +281,12 @@ class SessionWriter:
         """Open the last segment, or the one that follows it where it is compressed; nothing is locked yet."""
         layout = self._host.layout
         while True:
-            segments = layout.segments(self.session_id)
+            names = layout.names(self.session_id)
+            segments = layout.segments(self.session_id, names)
             if not segments:
                 if not self.may_create:
                     raise SessionNotFound(self.session_id)
-                other = layout.session_id_like(self.session_id)
+                other = layout.session_id_like(self.session_id, names)
                 if other is not None:
                     raise InvalidSessionId(self.session_id, other)
                 name = SegmentName(1, False, self.session_id)
@@ -444,7 +445,7 @@ class SessionWriter:
         except OSError as error:
             if not self._cut_back():
                 self._fail(NotStored(self.session_id, error))
-            self._tail, self._size = None, -1  # nobody goes on here before he has looked again
+            self._tail, self._size, self._ready = None, -1, None  # nobody goes on here before he has looked again
             raise NotStored(self.session_id, error) from error
         self._size += len(data)
         self._host.suspects.discard(self._name)

@@ -123,11 +123,11 @@ class CrashingDisk(Disk):
 
     def close(self, fd: int) -> None:
         with self._lock:
-            _, place = self._files.pop(fd, (0, ""))
-            if not self.crashed:  # a dead process has nothing to close: what is left of it here is tidied up in silence
-                with self._call("close", place):
+            if not self.crashed:
+                with self._call("close", self._files.get(fd, (0, ""))[1]):
                     super().close(fd)
-            elif place:
+                    self._files.pop(fd, None)
+            elif self._files.pop(fd, None):  # a dead process has nothing to close: what is left of it here is tidied up in silence
                 super().close(fd)
 
     def write(self, fd: int, data: bytes | bytearray | memoryview) -> int:

@@ -51,7 +51,7 @@ def undisturbed(workload: Workload, folder: Path) -> tuple[CrashingDisk, Record]
     """A run in which nothing goes wrong, checked: its calls are the points at which things can."""
     template, before = prepared(workload, folder)
     disk = CrashingDisk(copy(template, folder / "undisturbed"))
-    record = run(folder / "undisturbed", disk, workload.steps, workload.settings, record=before.copy())
+    record = workload.run(folder / "undisturbed", disk, before.copy())
     assert record.errors == before.errors
     assert len(record.acknowledged) == len(before.acknowledged) + len(workload.steps)
     check(folder / "undisturbed", record, damaged=workload.damaged)
@@ -72,7 +72,7 @@ def every_call(workload: Workload, folder: Path, *, every: int = 1, shares: tupl
             failing = CrashingDisk(place)
             fault.set(failing, call)
             try:
-                record = run(place, failing, workload.steps, workload.settings, record=before.copy())
+                record = workload.run(place, failing, before.copy())
                 for share in shares:
                     failing.lose_power(folder / "lost", seed=f"{seed}/{call}", share=share)
                     check(folder / "lost", record, only_synced=True, damaged=damaged_without_power)
@@ -113,7 +113,7 @@ def every_call_of_recovery_killed(workload: Workload, folder: Path, *, times: in
             for _ in range(times):
                 dying = CrashingDisk(place)
                 fault.set(dying, call)
-                record = run(place, dying, workload.steps[:1], workload.settings, record=record)
+                record = run(place, dying, workload.steps[:1], workload.settings, exclusive=workload.exclusive, record=record)
                 record.acknowledged = [told for told in record.acknowledged if told.step not in workload.steps]
             try:
                 check(place, record, damaged=workload.damaged)

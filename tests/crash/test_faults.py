@@ -11,6 +11,7 @@ from tests.crash.workload import (
     AFTER,
     LAZY,
     ROLLING,
+    SETTINGS,
     Workload,
     damaged,
     empty,
@@ -27,19 +28,22 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 LIVES = [
     Workload("append, batch, roll, seal", empty, ROLLING),
     Workload("append and sync later", empty, LAZY),
+    Workload("hold the lock", empty, ROLLING, exclusive=True),
+    Workload("compress", empty, ROLLING, SETTINGS.replace(compress=True)),
     Workload("join", used, AFTER),
     Workload("recover a torn tail", torn, AFTER),
     Workload("recover a torn opening line", torn_from_the_start, AFTER),
     Workload("leave damage", damaged, AFTER, damaged=True),
+    Workload("leave damage and hold the lock", damaged, AFTER, damaged=True, exclusive=True),
     Workload("copy what was not confirmed", unconfirmed, AFTER),
 ]
-RECOVERIES = LIVES[3:]
+RECOVERIES = LIVES[5:]
 MAKING = Workload("make a store", nothing, AFTER)
 
 
 @pytest.mark.parametrize("workload", LIVES, ids=lambda workload: workload.name)
 def test_every_call_fails_in_every_way(workload: Workload, memory_folder: Path) -> None:
-    points = list(faults.every_call(workload, memory_folder))
+    points = list(faults.every_call(workload, memory_folder, every=3 if workload.settings.compress else 1))
     print(f"{len(points)} faults")
     assert len(points) > 50
 

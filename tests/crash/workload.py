@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from eventlog import EventLog, EventLogError, Settings
+from eventlog import EventLog, EventLogError, Session, Settings
 from eventlog.backend import OnDamage, Sync
 from eventlog.disk import Disk
 from eventlog.errors import NotStored, OutcomeUnknown, WriterPoisoned
@@ -110,6 +110,10 @@ class Workload(NamedTuple):
     steps: Sequence[Step]
     settings: Settings = SETTINGS
     damaged: bool = False
+    exclusive: bool = False
+
+    def run(self, folder: Path, disk: Disk, record: Record) -> Record:
+        return run(folder, disk, self.steps, self.settings, exclusive=self.exclusive, record=record)
 
 
 # --- stores to begin with ------------------------------------------------------------------------------------------------------
@@ -189,35 +193,46 @@ def active_segment(folder: Path, session: str = "s") -> Path:
 
 
 def run(
-    folder: Path, disk: Disk, steps: Iterable[Step], settings: Settings = SETTINGS, *, tries: int = 3, record: Record | None = None
+    folder: Path,
+    disk: Disk,
+    steps: Iterable[Step],
+    settings: Settings = SETTINGS,
+    *,
+    exclusive: bool = False,
+    tries: int = 4,
+    record: Record | None = None,
 ) -> Record:
-    """Take the steps, each until it is acknowledged or has failed ``tries`` times; stop where the process is killed."""
+    """Take the steps, each until it is acknowledged or has failed ``tries`` times, every other time with a new handle; stop where the
+    process is killed."""
     record = record or Record()
     log: EventLog | None = None
+    handles: dict[str, Session] = {}
     try:
         for step in steps:
             attempt, unknown = 0, False
-            for _ in range(tries):
+            for trial in range(tries):
                 try:
                     log = log or open_log(folder, disk, settings)
-                    session = log.session(step.session, create=True)
-                    record.begun[step.name, attempt] = step
-                    last = session.append(*step.events(attempt), id=f"{step.name}/{attempt}", sync=step.sync)
+                    if trial % 2 and step.session in handles:
+                        handles.pop(step.session).close()
+                    if step.session not in handles:
+                        handles[step.session] = log.session(step.session, create=True, exclusive=exclusive)
+                    last = _take(handles[step.session], step, attempt, record)
                 except NotStored:
-                    record.errors += 1
                     if not unknown:
                         record.refused.add((step.name, attempt))
                         attempt += 1  # another text and another id: what was refused must never be seen
                 except OutcomeUnknown:
-                    record.errors += 1
                     unknown = True  # the same id once more: it must not be there twice
-                except (WriterPoisoned, OSError) as error:
-                    record.errors += 1
-                    if log is not None and not isinstance(error, WriterPoisoned):
-                        raise  # only making a store may raise what the system says
+                except WriterPoisoned:
+                    pass
+                except OSError:
+                    if handles:
+                        raise  # only making a store, or taking a lock, may raise what the system says
                 else:
                     record.acknowledged.append(Acknowledged(step, attempt, last, calls_of(disk)))
                     break
+                record.errors += 1
     except Crash:
         pass
     finally:
@@ -225,6 +240,11 @@ def run(
             with suppress(Crash, EventLogError):
                 log.close()
     return record
+
+
+def _take(session: Session, step: Step, attempt: int, record: Record) -> int:
+    record.begun[step.name, attempt] = step
+    return session.append(*step.events(attempt), id=f"{step.name}/{attempt}", sync=step.sync)
 
 
 def calls_of(disk: Disk) -> int:
