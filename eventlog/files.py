@@ -10,15 +10,14 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from . import reader
-from .backend import Changes, Lines, OnDamage, Report, Sync
+from .backend import Changes, Lines, OnDamage, Report
 from .changes import Journal
 from .disk import Disk
 from .errors import EventLogError
 from .layout import Layout, SegmentName
-from .line import Envelope
 from .settings import Settings
 from .store import StoreFile, open_store
 from .writer import SessionWriter
@@ -26,36 +25,27 @@ from .writer import SessionWriter
 _backends: weakref.WeakSet[FilesBackend] = weakref.WeakSet()
 
 
-class FileStream:
-    """One session of a store. Streams of the same session share a writer, unless one is exclusive."""
+class FileStream(SessionWriter):
+    """One session of a store. All handles of a session in this process share one, but for the exclusive."""
 
-    def __init__(self, backend: FilesBackend, session_id: str, *, create: bool, exclusive: bool) -> None:
-        self.session_id = session_id
-        self._backend = backend
-        self._create = create
-        self._exclusive = exclusive
-        self._writer = backend.writer(session_id, exclusive=exclusive)
-
-    def append(self, envelopes: Sequence[Envelope], *, expected: int | None, key: str | None, sync: Sync, seal: bool = False) -> int:
-        return self._writer.append(envelopes, expected=expected, key=key, sync=sync, create=self._create, seal=seal)
+    def __init__(self, backend: FilesBackend, session_id: str, *, exclusive: bool) -> None:
+        super().__init__(backend, session_id, exclusive=exclusive)
+        self._layout = backend.layout
 
     def read(self, after: int, before: int | None, on_damage: OnDamage) -> Iterator[Lines]:
-        backend = self._backend
-        return reader.read(backend.layout, self.session_id, after, before, on_damage, backend.settings.max_event_bytes)
+        return reader.read(self._layout, self.session_id, after, before, on_damage, self._limit)
 
     def last_seq(self) -> int:
-        known = self._writer.position()
-        return reader.last_seq(self._backend.layout, self.session_id) if known is None else known
+        known = self.position()
+        return reader.last_seq(self._layout, self.session_id) if known is None else known
 
     def exists(self) -> bool:
-        return reader.exists(self._backend.layout, self.session_id)
-
-    def sync(self) -> None:
-        self._writer.sync()
+        return reader.exists(self._layout, self.session_id)
 
     def close(self) -> None:
+        """Give up an exclusive lock. What is shared is given up with the last handle, or when descriptors run short."""
         if self._exclusive:
-            self._writer.close()
+            self.let_go()
 
 
 class FilesBackend:
@@ -68,8 +58,8 @@ class FilesBackend:
         self.settings = settings
         self.disk = disk
         self.suspects: set[SegmentName] = set()
-        self._writers: weakref.WeakValueDictionary[str, SessionWriter] = weakref.WeakValueDictionary()  # the shared ones
-        self._all_writers: weakref.WeakSet[SessionWriter] = weakref.WeakSet()
+        self._shared: weakref.WeakValueDictionary[str, FileStream] = weakref.WeakValueDictionary()
+        self._streams: weakref.WeakSet[FileStream] = weakref.WeakSet()  # all, also the exclusive ones
         self.journal = Journal(disk, layout.changes)
         self._forget()
         _backends.add(self)
@@ -94,7 +84,17 @@ class FilesBackend:
     # --- the port ------------------------------------------------------------------------------------------------------------
 
     def stream(self, session_id: str, *, create: bool, exclusive: bool = False) -> FileStream:
-        return FileStream(self, session_id, create=create, exclusive=exclusive)
+        with self._mutex:
+            stream = None if exclusive else self._shared.get(session_id)
+            if stream is None or stream.failed:  # one that failed is not handed out again
+                stream = FileStream(self, session_id, exclusive=exclusive)
+                self._streams.add(stream)
+                if not exclusive:
+                    self._shared[session_id] = stream
+            stream.may_create |= create
+        if exclusive:
+            stream.hold()
+        return stream
 
     def session_ids(self) -> Iterator[str]:
         return self.layout.session_ids()
@@ -118,25 +118,11 @@ class FilesBackend:
         for reference in list(self._open):
             writer = reference()
             if writer is not None:
-                writer.close()
+                writer.let_go()
         with self._journal_mutex:
             self.journal.close()
 
     # --- what writers need of their host -------------------------------------------------------------------------------------
-
-    def writer(self, session_id: str, *, exclusive: bool = False) -> SessionWriter:
-        """The writer that all shared handles of a session use (one that failed is not handed out again), or an exclusive one."""
-        with self._mutex:
-            writer = None if exclusive else self._writers.get(session_id)
-            if writer is not None and not writer.failed:
-                return writer
-            writer = SessionWriter(self, session_id, exclusive=exclusive)
-            self._all_writers.add(writer)
-            if not exclusive:
-                self._writers[session_id] = writer
-        if exclusive:
-            writer.hold()
-        return writer
 
     def opened(self, writer: SessionWriter) -> None:
         """Remember who has a descriptor, and ask those who have not used theirs for longest to give it up (second chance)."""
@@ -206,9 +192,9 @@ class FilesBackend:
                     return
                 name = self._to_compress.popleft()
             try:
-                from . import sealing
+                from . import compressed
 
-                sealing.compress(self.disk, self.layout, name, self.settings)
+                compressed.compress(self.disk, self.layout, name, self.settings)
             except OSError:
                 pass  # a raw sealed segment is as good; `eventlog compact` tries again and says why not
 
@@ -216,8 +202,8 @@ class FilesBackend:
         """In a child process: its locks and descriptors are the parent's, so nothing that is open may be used."""
         self._forget()
         self.journal.forget()
-        for writer in list(self._all_writers):
-            writer.after_fork()
+        for stream in list(self._streams):
+            stream.after_fork()
 
 
 def _after_fork() -> None:

@@ -13,7 +13,7 @@ from . import recovery, scan
 from .backend import Lines, OnDamage
 from .errors import Damaged
 from .layout import Layout, SegmentName
-from .scan import Bad, Own
+from .pieces import Bad, Own, last_seq_in
 from .segment import Opened
 
 
@@ -31,7 +31,7 @@ def read(layout: Layout, session_id: str, after: int, before: int | None, on_dam
         try:
             for piece in scan.scan_file(layout.path(name), name, after=position, max_append_bytes=max_append_bytes):
                 if isinstance(piece, bytes):
-                    last = scan.last_seq_in(piece)
+                    last = last_seq_in(piece)
                     if last > position:
                         yield Lines(session_id, piece)
                         position = last
@@ -64,7 +64,7 @@ def _choose(names: list[SegmentName], position: int, next_seq: int | None) -> Se
 
 def _raise_if_bad(session_id: str, name: SegmentName, piece: Own | Bad, wanted: int) -> None:
     if isinstance(piece, Bad):
-        if piece.kind != "torn_tail":
+        if piece.kind != "torn_tail" and not piece.harmless:
             raise Damaged(session_id, str(name), piece.offset, piece.length, piece.kind, piece.detail)
         return
     opened = piece.record

@@ -19,6 +19,7 @@ from . import line as lines
 from . import scan, segment, stored
 from .disk import Disk, replace_file
 from .layout import Layout, SegmentName
+from .pieces import whole_appends
 from .segment import FORMAT, Closed, Opened, Sealed, Span, Walker
 
 _WINDOW = 64 * 1024
@@ -64,7 +65,15 @@ def look(fd: int, size: int, name: SegmentName, known: Tail | None, known_size: 
         return Tail(name.first_seq - 1, 0, after=_end_before(layout, name))
     if known is not None:
         data = os.pread(fd, size - known_size, known_size)
-        return _judge(data, known_size, known.running, Tail(known.seq, known.running, known.last_type, ids=known.ids))
+        found = _judge(data, known_size, known.running, Tail(known.seq, known.running, known.last_type, ids=known.ids))
+    else:
+        found = _look_from_the_end(fd, size, name)
+    if found.torn == 0:  # the opening line has to be written again
+        found.after = _end_before(layout, name)
+    return found
+
+
+def _look_from_the_end(fd: int, size: int, name: SegmentName) -> Tail:
     window = _WINDOW
     while window < size:
         found = _look_at_window(fd, size, window)
@@ -100,14 +109,14 @@ def _judge(data: bytes, offset: int, running: int, tail: Tail) -> Tail:
         tail.seq = record.next_seq - 1
         tail.ended = Ended(record.next_seq, record.sha256, record.lost, record.reason == "sync_failed")
         return tail
-    chunk = scan.whole_appends(data)
+    chunk = whole_appends(data)
     proven = lines.prove(chunk, running) if chunk else running
     spans: list[Span] = []
     if proven is None:
         walker = Walker(running, offset)
         spans = [*walker.walk(data), *walker.finish()]
         first_bad = next(span.offset for span in spans if not span.intact)
-        chunk = scan.whole_appends(data[: first_bad - offset])
+        chunk = whole_appends(data[: first_bad - offset])
         proven = (lines.after(chunk) or 0) if chunk else running
     _take_in(tail, chunk, proven)
     rest = data[len(chunk) :]
@@ -172,13 +181,17 @@ def end_of(layout: Layout, name: SegmentName) -> Ended:
 
 def remembered_ids(layout: Layout, name: SegmentName, max_append_bytes: int) -> dict[str, int]:
     """The idempotency keys of the active segment ``name`` and of the one before it, with the position each append came to."""
-    ids: dict[str, int] = {}
-    segments = [other for other in layout.segments(name.session_id) if other.first_seq <= name.first_seq]
-    for other in segments[-2:]:
-        for piece in scan.scan_file(layout.path(other), other, max_append_bytes=max_append_bytes):
-            if isinstance(piece, bytes):
-                ids.update(ids_in(piece))
-    return ids
+    while True:
+        ids: dict[str, int] = {}
+        segments = [other for other in layout.segments(name.session_id) if other.first_seq <= name.first_seq]
+        try:
+            for other in segments[-2:]:
+                for piece in scan.scan_file(layout.path(other), other, max_append_bytes=max_append_bytes):
+                    if isinstance(piece, bytes):
+                        ids.update(ids_in(piece))
+        except FileNotFoundError:
+            continue  # compressed since it was listed
+        return ids
 
 
 def ids_in(chunk: bytes) -> Iterator[tuple[str, int]]:

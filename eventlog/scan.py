@@ -1,4 +1,4 @@
-"""Reads one segment file and says what stands in it: proven lines, the segment's own records, problems.
+"""Reads one segment file and says what stands in it (`pieces`); the raw ones here, the compressed ones in `compressed`.
 
 The fast way proves a chunk of any number of lines with one checksum. Only a chunk that does not hold is walked line by line.
 Chunks are whole appends; nothing that is still being written, and no torn tail, is given out. Memory is bounded by the chunk or
@@ -12,35 +12,15 @@ from collections.abc import Iterator
 
 import msgspec
 
+from . import compressed, segment, stored
 from . import line as lines
-from . import segment, stored
 from .layout import SegmentName
-from .segment import Closed, Opened, Sealed, Span, Walker
+from .pieces import Bad, Own, Piece, own, split_own, whole_appends
+from .segment import Span, Walker
 
 CHUNK_SIZE = 128 * 1024
 FIRST_CHUNK_SIZE = 16 * 1024  # one event out of a session should not cost a whole chunk
 _SEEK_WINDOW = 64 * 1024
-
-
-class Bad(msgspec.Struct, frozen=True):
-    """Bytes that cannot be trusted. Offsets count in the file as it is (compressed, if it is)."""
-
-    offset: int
-    length: int
-    kind: str  # "damaged" or "torn_tail"
-    detail: str
-    lines: int = 0  # how many events it can have been, at most
-
-
-class Own(msgspec.Struct, frozen=True):
-    """One of the segment's own lines, proven."""
-
-    record: Opened | Sealed | Closed
-    line: bytes
-    offset: int
-
-
-Piece = bytes | Own | Bad
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -57,7 +37,7 @@ def scan_file(path: str, name: SegmentName, *, after: int = 0, max_append_bytes:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         if name.compressed:
-            yield from scan_compressed(fd, after=after, max_append_bytes=max_append_bytes)
+            yield from compressed.scan(fd, after=after, max_append_bytes=max_append_bytes)
         else:
             start = find_start(fd, after) if after >= name.first_seq else Start()
             yield from scan_raw(fd, start=start, first_seq=name.first_seq, max_append_bytes=max_append_bytes)
@@ -91,7 +71,7 @@ def scan_raw(fd: int, *, start: Start, first_seq: int, max_append_bytes: int) ->
                 return
             break
         read_again = True
-        yield from _split_own(chunk, offset)
+        yield from split_own(chunk, offset)
         offset += len(chunk)
         running = proven
         size = CHUNK_SIZE
@@ -99,69 +79,33 @@ def scan_raw(fd: int, *, start: Start, first_seq: int, max_append_bytes: int) ->
         yield from _scan_doubtful(fd, offset, running, first_seq, max_append_bytes)
 
 
-def whole_appends(data: bytes) -> bytes:
-    """The longest beginning of ``data`` that ends with a line that ends an append."""
-    end = data.rfind(b"\n") + 1
-    chunk = data if end == len(data) else data[:end]
-    while chunk and lines.ends_within_batch(chunk):
-        chunk = chunk[: chunk.rfind(b"\n", 0, -1) + 1]
-    return chunk
-
-
-def _split_own(chunk: bytes, offset: int) -> Iterator[Piece]:
-    """A proven chunk without the segment's own lines, which can be its first and its last."""
-    start, end = 0, len(chunk)
-    last: Piece | None = None
-    if segment.is_own(chunk):
-        start = chunk.find(b"\n") + 1
-        yield _own(chunk[:start], offset)
-    if start < end:
-        tail = chunk.rfind(b"\n", start, end - 1) + 1 or start
-        if segment.is_own(chunk[tail : tail + 32]):
-            last = _own(chunk[tail:], offset + tail)
-            end = tail
-    if start < end:
-        yield chunk if end - start == len(chunk) else chunk[start:end]
-    if last is not None:
-        yield last
-
-
-def _own(line: bytes, offset: int) -> Own | Bad:
-    record = segment.decode_own(line)
-    if record is None:
-        return Bad(offset, len(line), "damaged", "a segment's own line that this version does not understand")
-    return Own(record, line, offset)
-
-
-def split_all_own(chunk: bytes) -> Iterator[Piece]:
-    """A proven chunk of several joined segments: own lines may stand anywhere."""
-    start = position = 0
-    while position < len(chunk):
-        end = chunk.find(b"\n", position) + 1
-        if segment.is_own(chunk[position : position + 32]):
-            if start < position:
-                yield chunk[start:position]
-            yield _own(chunk[position:end], position)
-            start = end
-        else:
-            end = chunk.find(b'\n{"type":"segment.', position) + 1 or len(chunk)
-        position = end
-    if start < len(chunk):
-        yield chunk[start:]
-
-
 def _scan_doubtful(fd: int, offset: int, running: int, first_seq: int, max_append_bytes: int) -> Iterator[Piece]:
     """From the first byte that is not a proven whole append: a torn tail, an append under way, or damage."""
-    rest = os.pread(fd, max_append_bytes + CHUNK_SIZE, offset)
+    limit = max_append_bytes + CHUNK_SIZE
+    rest = os.pread(fd, limit, offset)
+    proven = _proven_appends(rest, offset, running)
+    if proven:
+        yield from split_own(proven, offset)
+        offset, running = offset + len(proven), lines.after(proven) or 0
+        rest = os.pread(fd, limit, offset)
     if not rest:
         return
     finished = rest.rfind(b"\n", 0, -1) + 1
-    if not segment.starts_afresh(rest[finished:]) or lines.prove(rest[finished:], 0) is None:
+    if len(rest) < limit and (not segment.starts_afresh(rest[finished:]) or lines.prove(rest[finished:], 0) is None):
         next_seq = last_seq_before(fd, offset, first_seq - 1) + 1
         if segment.judge_tail(rest, offset, running, next_seq) == "torn_tail":
             yield Bad(offset, len(rest), "torn_tail", "the beginning of an append that was never acknowledged")
             return
     yield from _scan_walking(fd, offset, running, max_append_bytes)
+
+
+def _proven_appends(data: bytes, offset: int, running: int) -> bytes:
+    """The whole appends before the first line that is not as it was written."""
+    walker = Walker(running, offset)
+    for span in walker.walk(data):
+        if not span.intact:
+            return whole_appends(data[: span.offset - offset])
+    return whole_appends(data[: walker.offset - offset])
 
 
 def _scan_walking(fd: int, offset: int, running: int, max_append_bytes: int) -> Iterator[Piece]:
@@ -200,7 +144,7 @@ class _Findings:
             yield _bad(self._bad)
             self._bad.clear()
         if segment.is_own(span.line):
-            yield _own(span.line, span.offset)
+            yield own(span.line, span.offset)
             return
         self._batch.append(span)
         if not lines.ends_within_batch(span.line):
@@ -228,7 +172,7 @@ def _bad(spans: list[Span]) -> Bad:
 def last_record(path: str, name: SegmentName) -> Own | None:
     """The segment's own line at its end, if that is what stands there and it is proven. Costs one read of a few KiB."""
     if name.compressed:
-        return last_record_compressed(path)
+        return compressed.last_record(path)
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         size = os.fstat(fd).st_size
@@ -244,11 +188,6 @@ def last_record(path: str, name: SegmentName) -> Own | None:
         return None
     record = segment.decode_own(last)
     return None if record is None else Own(record, last, size - len(last))
-
-
-def last_seq_in(chunk: bytes) -> int:
-    """The seq of the last line of a proven chunk of event lines."""
-    return stored.position.decode(chunk[chunk.rfind(b"\n", 0, -1) + 1 :]).seq
 
 
 def last_seq_before(fd: int, offset: int, default: int) -> int:

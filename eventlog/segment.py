@@ -285,11 +285,11 @@ def _has_zero_sector(rest: bytes, offset: int) -> bool:
 
 def _a_later_append_follows(rest: bytes, offset: int) -> bool:
     """Whether a whole line that begins an append stands after the last zero sector: then what is missing before it was
-    not the last thing written, and may have been acknowledged."""
+    not the last thing written, and may have been acknowledged. A footer is written with the append before it."""
     end = max((end for _, end in _zero_sectors(rest, offset)), default=0)
     previous: bytes | None = None
     for line in _split(rest[end:]):
-        if previous is not None and not lines.ends_within_batch(previous):
+        if previous is not None and not _can_only_end_within_batch(previous) and not is_own(line):
             base = lines.after(previous)
             if base is not None and lines.prove(line, base) is not None:
                 return True
@@ -297,12 +297,23 @@ def _a_later_append_follows(rest: bytes, offset: int) -> bool:
     return False
 
 
+def _can_only_end_within_batch(rest_of_line: bytes) -> bool:
+    """Whether what is left of a line shows that its batch goes on: the least part of ``"more":true`` does, as nothing else ends so."""
+    visible = rest_of_line[:-TAIL_SIZE][-len(lines.MORE) :]
+    return bool(visible) and lines.MORE.endswith(visible)
+
+
 def most_lines_in(damage: bytes) -> int:
     """An upper bound for how many events adjoining damaged bytes can have been, so that no lost seq is given out again.
 
-    What still looks like one line may hide several: a sector of plain text can have been written over their ends and beginnings."""
-    beginnings = len(re.findall(rb'\{"seq":[0-9]+,"time":"', damage))
-    return max(sum(1 for _ in _split(damage)), beginnings, len(damage) // lines.MIN_LINE_SIZE)
+    Even what still begins and ends like one line may hide several: other text can have been written over the ends between them."""
+    count = 0
+    for piece in _split(damage):
+        if piece.startswith(b'{"seq":') and lines.stated(piece) is not None:
+            count += max(1, len(piece) // lines.MIN_LINE_SIZE)
+        else:
+            count += -(-len(piece) // lines.MIN_LINE_SIZE)
+    return count
 
 
 def _split(data: bytes) -> Iterator[bytes]:

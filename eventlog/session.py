@@ -63,9 +63,8 @@ class Session:
             raise ValueError("append needs at least one event")
         when = timestamps.now() if time is None else timestamps.normalise(time)
         envelopes = [_envelope(event, when) for event in events]
-        if len(envelopes) > 1:
-            for envelope in envelopes[:-1]:
-                envelope.more = True
+        for envelope in envelopes[:-1]:
+            envelope.more = True
         if id is not None:
             envelopes[-1].id = id
         if origin is not None:

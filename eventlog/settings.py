@@ -1,36 +1,259 @@
-"""Every setting of the log, with its unit and bounds, and where its value comes from: the environment over the config
-file over the defaults (README, "Settings")."""
+"""Every setting of the log with its unit and bounds, and where its value comes from: the environment over the config file over
+the defaults (README, "Settings").
+
+The struct is the table: type, bounds, unit and description of a setting stand at its field, and everything else (what is
+refused and in which words, `eventlog config`, the README's table) is read from there.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
+from msgspec import Meta
 
 from .backend import Sync
+from .errors import InvalidSetting
+
+PREFIX: Final = "EVENTLOG_"
+CONFIG_VARIABLE: Final = "EVENTLOG_CONFIG"
+DEFAULT: Final = "default"
+PROGRAM: Final = "the program"
 
 
 def _default_store() -> Path:
-    return Path("~/.local/share/eventlog").expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("eventlog", appauthor=False))
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    store: Path = msgspec.field(default_factory=_default_store)
-    recording: bool = True
-    sync: Sync = "always"
-    sync_interval_ms: int = 100
-    segment_size_bytes: int = 8 * 1024 * 1024
-    frame_size_bytes: int = 256 * 1024
-    compress: bool = True
-    compression_level: int = 3
-    max_event_bytes: int = 64 * 1024 * 1024
-    lock_timeout_s: float = 10.0
-    max_open_files: int = 256
+    """The settings of one log. A value out of bounds raises `InvalidSetting`, wherever it comes from."""
+
+    store: Annotated[Path, Meta(description="The folder of the store.")] = msgspec.field(default_factory=_default_store)
+    recording: Annotated[bool, Meta(description="Whether anything is recorded; off: appends are checked and thrown away.")] = True
+    sync: Annotated[
+        Sync, Meta(description="When an append is on stable storage: when it returns, within the sync interval, at some time.")
+    ] = "always"
+    sync_interval_ms: Annotated[
+        int, Meta(ge=1, le=60_000, description='The longest that an append stays unsynced at sync = "interval".', extra={"unit": "ms"})
+    ] = 100
+    segment_size_bytes: Annotated[
+        int,
+        Meta(ge=256, le=1 << 30, description="A segment is sealed by the append that takes it over this size.", extra={"unit": "bytes"}),
+    ] = 8 * 1024 * 1024
+    frame_size_bytes: Annotated[
+        int,
+        Meta(
+            ge=256,
+            le=16 << 20,
+            description="Text per compressed frame: what reading one event of a sealed segment costs.",
+            extra={"unit": "bytes"},
+        ),
+    ] = 256 * 1024
+    compress: Annotated[bool, Meta(description="Whether sealed segments are compressed.")] = True
+    compression_level: Annotated[int, Meta(ge=1, le=22, description="The zstd level: higher is smaller and slower.")] = 3
+    max_event_bytes: Annotated[
+        int, Meta(ge=256, le=1 << 30, description="The largest event that is accepted, as a line.", extra={"unit": "bytes"})
+    ] = 64 * 1024 * 1024
+    lock_timeout_s: Annotated[
+        float, Meta(ge=0, le=3600, description="How long to wait for a session that another writer holds.", extra={"unit": "s"})
+    ] = 10.0
+    max_open_files: Annotated[
+        int, Meta(ge=2, le=1_000_000, description="The most segment files that one log keeps open.", extra={"unit": "files"})
+    ] = 256
+    poll_interval_ms: Annotated[
+        int, Meta(ge=1, le=60_000, description="How often a tail looks by itself, should a notification be lost.", extra={"unit": "ms"})
+    ] = 250
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            checked = described(name).check(value, PROGRAM)
+            if checked is not value:
+                msgspec.structs.force_setattr(self, name, checked)
 
     def replace(self, **changes: Any) -> Settings:
+        """The same settings but for ``changes``. Raises `InvalidSetting`."""
         return msgspec.structs.replace(self, **changes)
 
 
-def load() -> Settings:
-    return Settings()
+class Setting(msgspec.Struct, frozen=True):
+    """One row of the table: what `Settings` says about a field."""
+
+    name: str
+    type: Any
+    default: Any
+    unit: str | None
+    minimum: float | None
+    maximum: float | None
+    choices: tuple[str, ...]
+    description: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return PREFIX + self.name.upper()
+
+    @property
+    def allowed(self) -> str:
+        """What may be given, in words."""
+        if self.type is Path:
+            return "a folder"
+        if self.type is bool:
+            return "true or false"
+        if self.choices:
+            return f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
+        kind = "a whole number" if self.type is int else "a number"
+        return f"{kind} from {self.minimum:,} to {self.maximum:,}{f' ({self.unit})' if self.unit else ''}"
+
+    def check(self, value: Any, source: str) -> Any:
+        """The value as it is kept, or `InvalidSetting` with the source it came from."""
+        if self.type is Path and isinstance(value, (str, os.PathLike)) and os.fspath(value) not in ("", b"") and "\0" not in str(value):
+            return value if isinstance(value, Path) else Path(value).expanduser()
+        if self.type is bool and isinstance(value, bool):
+            return value
+        if self.choices and value in self.choices:
+            return value
+        numbers = (int, float) if self.type is float else (int,)
+        is_number = isinstance(value, numbers) and not isinstance(value, bool)
+        if is_number and self.minimum is not None and self.maximum is not None and self.minimum <= value <= self.maximum:
+            return self.type(value)
+        raise InvalidSetting(self.name, value, source, f"it takes {self.allowed}")
+
+    def parse(self, text: str, source: str) -> Any:
+        """The value behind the text of an environment variable."""
+        text = text.strip()
+        value: Any = text
+        if self.type is bool:
+            value = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}.get(
+                text.lower(), text
+            )
+        elif self.minimum is not None:
+            try:
+                value = self.type(text)
+            except ValueError:
+                pass  # refused below, as the text that it is
+        return self.check(value, source)
+
+
+@cache
+def described(name: str) -> Setting:
+    """The row of one setting."""
+    hint = _hints()[name]
+    type, meta = get_args(hint)
+    field = next(field for field in msgspec.structs.fields(Settings) if field.name == name)
+    return Setting(
+        name=name,
+        type=str if get_origin(type) is Literal else type,
+        default=field.default,
+        unit=(meta.extra or {}).get("unit"),
+        minimum=meta.ge,
+        maximum=meta.le,
+        choices=get_args(type) if get_origin(type) is Literal else (),
+        description=meta.description,
+    )
+
+
+@cache
+def _hints() -> Mapping[str, Any]:
+    return get_type_hints(Settings, include_extras=True)
+
+
+def table() -> list[Setting]:
+    """All settings, in the order in which they are shown."""
+    return [described(name) for name in Settings.__struct_fields__]
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings, and for each where its value comes from; ``unknown_variables``: names in the environment that look like a setting and
+    are none, with the nearest one."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+    config_file: Path
+    unknown_variables: Mapping[str, str | None] = {}
+
+    def with_value(self, name: str, value: Any, source: str) -> Loaded:
+        """The same, with one value from elsewhere."""
+        settings = self.settings.replace(**{name: described(name).check(value, source)})
+        return msgspec.structs.replace(self, settings=settings, sources={**self.sources, name: source})
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this machine and user: environment over config file over defaults. Raises `InvalidSetting`."""
+    return load_with_sources(environment).settings
+
+
+def load_with_sources(environment: Mapping[str, str] | None = None) -> Loaded:
+    """`load`, and where each value came from. An environment variable that is empty counts as not set."""
+    if environment is None:
+        environment = os.environ
+    config_file, values, sources = _from_config_file(environment)
+    unknown: dict[str, str | None] = {}
+    for variable, text in environment.items():
+        name = variable.removeprefix(PREFIX).lower()
+        if not variable.startswith(PREFIX) or not text or variable in _OTHER_VARIABLES:
+            continue
+        if name not in Settings.__struct_fields__ or variable != described(name).variable:
+            unknown[variable] = _nearest(name)
+            continue
+        sources[name] = f"the environment variable {variable}"
+        values[name] = described(name).parse(text, sources[name])
+    everything = {name: sources.get(name, DEFAULT) for name in Settings.__struct_fields__}
+    return Loaded(settings=Settings(**values), sources=everything, config_file=config_file, unknown_variables=unknown)
+
+
+_OTHER_VARIABLES: Final = frozenset((CONFIG_VARIABLE, "EVENTLOG_TRACEBACK"))
+
+
+def _from_config_file(environment: Mapping[str, str]) -> tuple[Path, dict[str, Any], dict[str, str]]:
+    named = environment.get(CONFIG_VARIABLE)
+    if named:
+        path = Path(named).expanduser()
+    else:
+        import platformdirs
+
+        path = Path(platformdirs.user_config_dir("eventlog", appauthor=False)) / "config.toml"
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for name, value in _read_toml(path, required=bool(named)):
+        source = f"the config file {path}"
+        if name not in Settings.__struct_fields__:
+            near = _nearest(name)
+            advice = f"did you mean {near}?" if near else f"there are {', '.join(Settings.__struct_fields__)}"
+            raise InvalidSetting(name, value, source, f"there is no such setting; {advice}")
+        setting = described(name)
+        values[name] = setting.check(value, source)
+        if setting.type is Path:
+            values[name] = path.parent / values[name]
+        sources[name] = source
+    return path, values, sources
+
+
+def _read_toml(path: Path, *, required: bool) -> Iterator[tuple[str, Any]]:
+    import tomllib
+
+    source = f"the environment variable {CONFIG_VARIABLE}" if required else DEFAULT
+    try:
+        text = path.read_bytes().decode()
+        yield from tomllib.loads(text).items()
+    except FileNotFoundError:
+        if required:
+            raise InvalidSetting("config", str(path), source, "there is no such file; make it, or unset the variable") from None
+    except OSError as error:
+        raise InvalidSetting(
+            "config", str(path), source, f"the file cannot be read ({error.strerror}); change its mode or name another"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidSetting("config", str(path), source, f'the file is not TOML ({error}); write lines like sync = "always"') from error
+
+
+def _nearest(name: str) -> str | None:
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name.lower(), Settings.__struct_fields__, 1)), None)

@@ -16,7 +16,7 @@ from . import reader, scan
 from .backend import Problem, ProblemKind, Report, Rewrite
 from .errors import SessionNotFound
 from .layout import Layout, SegmentName
-from .scan import Bad, Own
+from .pieces import Bad, Own, last_seq_in
 from .segment import Closed, Opened, Sealed
 
 Progress = Callable[[Report], None]
@@ -128,7 +128,7 @@ class _SegmentCheck:
             if isinstance(piece, bytes):
                 self._sha.update(piece)
                 self._count += piece.count(b"\n")
-                self.next_seq = scan.last_seq_in(piece) + 1
+                self.next_seq = last_seq_in(piece) + 1
             elif isinstance(piece, Bad):
                 self._bad(piece)
             elif isinstance(piece.record, Opened):
@@ -145,7 +145,7 @@ class _SegmentCheck:
 
     def _bad(self, bad: Bad) -> None:
         self._problem("torn_tail" if bad.kind == "torn_tail" else "damaged", bad.offset, bad.length, bad.detail)
-        if bad.kind != "torn_tail":
+        if bad.kind != "torn_tail" and not bad.harmless:
             self._sound = False
             self.next_seq += bad.lines
 

@@ -31,6 +31,7 @@ from .errors import (
     AppendFailed,
     Conflict,
     EventLogError,
+    EventTooLarge,
     InvalidSessionId,
     LocksUnsupported,
     NotStored,
@@ -48,6 +49,8 @@ from .recovery import Ended, Tail
 from .segment import encode_own
 from .settings import Settings
 
+_DELETED = DeletedEvent.type
+_RESTORED = RestoredEvent.type
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -89,6 +92,8 @@ class SessionWriter:
         self._host = host
         self._disk = host.disk
         self._limit = host.settings.max_event_bytes
+        self._seal_size = host.settings.segment_size_bytes
+        self.may_create = False  # a handle asked for the session whether it exists or not
         self._exclusive = exclusive  # the lock, once taken, is kept
         self._fd = -1
         self._forget()
@@ -101,6 +106,7 @@ class SessionWriter:
         self._name = SegmentName(1, False, self.session_id)
         self._inode = -1
         self._tail: Tail | None = None
+        self._ready: Tail | None = None  # `_tail`, while the lock is kept and nothing need be looked at
         self._size = -1
         self._name_durable = False
         self._written = 0  # bytes handed to the kernel by this writer, ever
@@ -120,34 +126,24 @@ class SessionWriter:
 
     # --- appending -----------------------------------------------------------------------------------------------------------
 
-    def append(
-        self,
-        envelopes: Sequence[Envelope],
-        *,
-        expected: int | None,
-        key: str | None,
-        sync: Sync,
-        create: bool,
-        seal: bool,
-    ) -> int:
+    def append(self, envelopes: Sequence[Envelope], *, expected: int | None, key: str | None, sync: Sync, seal: bool = False) -> int:
         self.recent = True
         try:
             with self._mutex:
-                if self._failure is not None:
-                    raise WriterPoisoned(self.session_id, self._failure)
                 try:
-                    state = self._enter(create=create)
+                    state = self._ready or self._prepare()
                     known = None if key is None else self._remembered(state).get(key)
-                    if known is not None:
-                        self._synced = min(self._synced, self._written - 1)  # whoever wrote it may not have synced it
-                        seq = known
-                    else:
+                    if known is None:
                         seq = self._write(state, envelopes, expected, key)
-                        if seal or self._size >= self._host.settings.segment_size_bytes:
+                        if seal or self._size >= self._seal_size:
                             self._seal(state)
+                    else:
+                        seq = known
+                        self._synced = min(self._synced, self._written - 1)  # whoever wrote it may not have synced it
                     mark = self._written
                 finally:
-                    self._leave()
+                    if not self._held and self._fd >= 0:
+                        fcntl.flock(self._fd, fcntl.LOCK_UN)
             if sync == "always":
                 self._sync_to(mark)
             elif sync == "interval" and self._synced < mark:
@@ -157,18 +153,50 @@ class SessionWriter:
             raise
         return seq
 
+    def _prepare(self) -> Tail:
+        try:
+            return self._enter()
+        except OSError as error:
+            raise NotStored(self.session_id, error) from error
+
     def _remembered(self, state: Tail) -> dict[str, int]:
         if state.ids is None:
-            state.ids = recovery.remembered_ids(self._host.layout, self._name, self._host.settings.max_event_bytes)
+            try:
+                state.ids = recovery.remembered_ids(self._host.layout, self._name, self._limit)
+            except OSError as error:
+                raise NotStored(self.session_id, error) from error
         return state.ids
 
     def _write(self, state: Tail, envelopes: Sequence[Envelope], expected: int | None, key: str | None) -> int:
         if expected is not None and expected != state.seq:
             raise Conflict(self.session_id, expected, state.seq)
-        if state.last_type == DeletedEvent.type and envelopes[0].type != RestoredEvent.type:
+        if state.last_type == _DELETED and envelopes[0].type != _RESTORED:
             raise SessionDeleted(self.session_id)
+        data, running, seq = self._encode(state, envelopes)
+        if not self._noted:
+            self._noted = True
+            self._host.changing(self.session_id, state.seq)
+        try:
+            size = self._disk.write(self._fd, data)
+            if size != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # a short write is how a full disk begins
+            self._size += size
+            self._written += size
+            state.seq, state.running, state.last_type = seq, running, envelopes[-1].type
+        except OSError as error:
+            raise self._undo(error) from error
+        except BaseException:  # interrupted: what is there now has to be looked at
+            self._tail = self._ready = None
+            self._held = False
+            raise
+        if key is not None and state.ids is not None:
+            state.ids[key] = seq
+        return seq
+
+    def _encode(self, state: Tail, envelopes: Sequence[Envelope]) -> tuple[bytes, int, int]:
+        """The bytes of the append, the running checksum after them, the last seq."""
         running, seq, limit = state.running, state.seq, self._limit
-        lines = []
+        lines: list[bytes] = []
         if self._size == 0:
             line, running = encode_own(state.opening(self._name), 0)
             lines.append(line)
@@ -177,25 +205,14 @@ class SessionWriter:
             envelope.seq = seq
             line, running = codec.encode(envelope, running)
             if len(line) > limit:
-                codec.check_size(len(line), limit)
+                raise EventTooLarge(len(line), limit)
             lines.append(line)
-        data = lines[0] if len(lines) == 1 else b"".join(lines)
-        size = len(data)
-        if size > limit and len(envelopes) > 1:
-            codec.check_size(size, limit, "batch")
-        if not self._noted:
-            self._noted = True
-            self._host.changing(self.session_id, state.seq)
-        try:
-            write_all(self._disk, self._fd, data)
-        except OSError as error:
-            raise self._undo(error) from error
-        self._size += size
-        self._written += size
-        state.seq, state.running, state.last_type = seq, running, envelopes[-1].type
-        if key is not None and state.ids is not None:
-            state.ids[key] = seq
-        return seq
+        if len(lines) == 1:
+            return line, running, seq
+        data = b"".join(lines)
+        if len(data) > limit and len(envelopes) > 1:
+            raise EventTooLarge(len(data), limit, "batch")
+        return data, running, seq
 
     def _undo(self, error: OSError) -> NotStored:
         """Cut back what a failed write left; returns what to raise. After a full disk the writer goes on, after anything else not."""
@@ -216,6 +233,7 @@ class SessionWriter:
     def _fail(self, failure: AppendFailed) -> None:
         """This writer is finished. The next one must not build on this segment before it has copied it."""
         self._failure = self._failure or failure
+        self._ready = None
         self._host.suspects.add(self._name)
 
     # --- the lock and the tail -----------------------------------------------------------------------------------------------
@@ -226,7 +244,7 @@ class SessionWriter:
         with self._mutex:
             if self._host.layout.segments(self.session_id):
                 try:
-                    self._enter(create=False)
+                    self._prepare()
                 finally:
                     self._leave()
 
@@ -234,12 +252,14 @@ class SessionWriter:
         """The position, where this writer holds the lock and need not look; else None."""
         return self._tail.seq if self._held and self._tail is not None else None
 
-    def _enter(self, *, create: bool) -> Tail:
+    def _enter(self) -> Tail:
         """Return the true tail, with the lock held on a segment that may be written to."""
+        if self._failure is not None:
+            raise WriterPoisoned(self.session_id, self._failure)
         while True:
             if self._fd < 0:
-                self._open_last(create=create)
-            if not self._held:
+                self._open_last()
+            if not self._held or self._tail is None:
                 self._lock(self._fd)
                 size = os.lseek(self._fd, 0, os.SEEK_END)
                 if (size != self._size or self._tail is None) and not self._look(size):
@@ -248,7 +268,8 @@ class SessionWriter:
             if state is None:
                 continue
             if state.ended is None:
-                self._held = self._exclusive
+                if self._exclusive:
+                    self._held, self._ready = True, state
                 return state
             self._move_on(state.ended)
 
@@ -256,25 +277,28 @@ class SessionWriter:
         if not self._held and self._fd >= 0:
             fcntl.flock(self._fd, fcntl.LOCK_UN)
 
-    def _open_last(self, *, create: bool) -> None:
+    def _open_last(self) -> None:
         """Open the last segment, or the one that follows it where it is compressed; nothing is locked yet."""
         layout = self._host.layout
         while True:
-            segments = layout.segments(self.session_id)
+            names = layout.names(self.session_id)
+            segments = layout.segments(self.session_id, names)
             if not segments:
-                if not create:
+                if not self.may_create:
                     raise SessionNotFound(self.session_id)
-                other = layout.session_id_like(self.session_id)
+                other = layout.session_id_like(self.session_id, names)
                 if other is not None:
                     raise InvalidSessionId(self.session_id, other)
                 name = SegmentName(1, False, self.session_id)
             elif segments[-1].compressed:
                 name = SegmentName(recovery.end_of(layout, segments[-1]).next_seq, False, self.session_id)
             else:
-                name, create = segments[-1], False
+                name = segments[-1]
             try:
-                fd = self._disk.open(layout.path(name), create=create or name not in segments)
+                fd = self._disk.open(layout.path(name), create=name not in segments)
             except FileNotFoundError:
+                if name not in segments:
+                    raise
                 continue  # compressed or joined since we looked
             self._use(name, fd)
             return
@@ -320,18 +344,36 @@ class SessionWriter:
         state = recovery.look(self._fd, size, self._name, known if size > self._size else None, self._size, layout)
         if known is not None and state.seq < known.seq and state.ended is None:
             state.damage_next_seq = known.seq + 1  # somebody cut the file: what stood there is lost, its seqs stay given
-        self._tail = state
         if state.torn is not None:
-            recovery.set_aside(self._disk, layout, self._name, self._fd, state.torn, size)
+            self._set_aside(state.torn, size)
             size, state.torn = state.torn, None
-        self._size = size
+        self._tail, self._size = state, size
         if state.ended is not None:
             self._host.suspects.discard(self._name)
         elif state.damage_next_seq is not None:
             self._close_segment("damaged")
         elif self._name in self._host.suspects:
-            self._close_segment("sync_failed")
+            self._leave_suspect(state)
         return True
+
+    def _set_aside(self, torn: int, size: int) -> None:
+        try:
+            recovery.set_aside(self._disk, self._host.layout, self._name, self._fd, torn, size)
+        except OSError:  # it may have been the sync: nothing is known any more of the bytes before the tail either
+            self._tail, self._size = None, -1
+            self._host.suspects.add(self._name)
+            raise
+
+    def _leave_suspect(self, state: Tail) -> None:
+        """Close a segment that could not be synced. One without an event has nothing to be doubted, and no name for the next one: it is
+        begun anew."""
+        if state.seq >= self._name.first_seq:
+            self._close_segment("sync_failed")
+            return
+        if self._size > 0:
+            self._disk.truncate(self._fd, 0)
+            self._tail, self._size = recovery.look(self._fd, 0, self._name, None, 0, self._host.layout), 0
+        self._host.suspects.discard(self._name)
 
     def _is_the_last(self, size: int) -> bool:
         """Whether the file just opened and locked is still the session's last segment under this name."""
@@ -368,10 +410,16 @@ class SessionWriter:
     def _seal(self, state: Tail) -> None:
         """Write the footer and sync: everything in the segment is durable then. Where there is no room for it, the segment stays
         active and grows; the next append tries again."""
-        record = recovery.footer(self._fd, state)
+        try:
+            record = recovery.footer(self._fd, state)
+        except OSError:
+            return  # what cannot be read now is not sealed now
         if record is None:
             state.damage_next_seq = state.seq + 1
-            self._close_segment("damaged")
+            try:
+                self._close_segment("damaged")
+            except NotStored:
+                pass  # the append is written; the next one to cross the size tries again
             return
         data, _ = encode_own(record, state.running)
         try:
@@ -382,7 +430,7 @@ class SessionWriter:
         self._size += len(data)
         with self._sync_mutex:
             self._sync_now(self._written)
-        state.ended = Ended(record.last_seq + 1, record.digest)
+        state.ended, self._ready = Ended(record.next_seq, record.digest), None
         self._host.sealed(self._name)
 
     def _close_segment(self, reason: Literal["damaged", "sync_failed"]) -> None:
@@ -397,10 +445,11 @@ class SessionWriter:
         except OSError as error:
             if not self._cut_back():
                 self._fail(NotStored(self.session_id, error))
+            self._tail, self._size, self._ready = None, -1, None  # nobody goes on here before he has looked again
             raise NotStored(self.session_id, error) from error
         self._size += len(data)
         self._host.suspects.discard(self._name)
-        state.seq, state.damage_next_seq = record.next_seq - 1, None
+        state.seq, state.damage_next_seq, self._ready = record.next_seq - 1, None, None
         state.ended = Ended(record.next_seq, record.sha256, record.lost, suspect=reason == "sync_failed")
 
     # --- syncing -------------------------------------------------------------------------------------------------------------
@@ -490,14 +539,14 @@ class SessionWriter:
             self._mutex.release()
 
     def _drop_descriptor(self) -> None:
-        self._disk.close(self._fd)
-        self._fd, self._held = -1, False
+        fd, self._fd, self._held, self._ready = self._fd, -1, False, None
+        self._disk.close(fd)
         if self._noted:
             self._noted = False
             self._host.changed(self.session_id)
 
-    def close(self) -> None:
-        """Give up lock and descriptor."""
+    def let_go(self) -> None:
+        """Give up lock and descriptor; the next append takes them again."""
         with self._mutex, self._sync_mutex:
             if self._fd >= 0:
                 self._drop_descriptor()

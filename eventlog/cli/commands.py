@@ -1,0 +1,40 @@
+"""The table of commands: where each one lives, as a string, and its line in the help.
+
+This is the one place where the write side names the read side. A module is imported only when its command is run, so that
+start-up costs one command and ``--help`` costs none.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Command(NamedTuple):
+    """``target`` is "module:attribute"; ``help`` is the first sentence of the command's own help."""
+
+    target: str
+    help: str
+
+
+SECTIONS: Final[dict[str, dict[str, Command]]] = {
+    "Record": {
+        "import": Command("eventlog.cli.importing:import_sessions", "Import another tool's sessions, adding only what is new."),
+        "append": Command("eventlog.cli.append:append", "Append JSON lines from standard input to a session."),
+        "set": Command("eventlog.cli.set:set_details", "Change a session's title, tags, status and other details."),
+        "pin": Command("eventlog.cli.set:pin", "Keep a session on top of lists and out of clean-ups."),
+        "unpin": Command("eventlog.cli.set:unpin", "Undo pin."),
+    },
+    "Look": {
+        "show": Command("projections.cli.show:show", "Show a session: its header, messages, tools and totals."),
+        "cat": Command("eventlog.cli.cat:cat", "Print a session's stored event lines, as they are."),
+    },
+    "Keep": {
+        "verify": Command("eventlog.cli.verify:verify", "Check every byte of the store, or of some sessions."),
+    },
+    "Set up": {
+        "demo": Command("eventlog.cli.demo:demo", "Record a small session, crash it, recover it and replay it."),
+        "config": Command("eventlog.cli.config:config", "Show every setting, its value and where that comes from."),
+    },
+}
+
+COMMANDS: Final[dict[str, Command]] = {name: command for section in SECTIONS.values() for name, command in section.items()}

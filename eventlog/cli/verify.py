@@ -1,0 +1,44 @@
+"""``eventlog verify``: every byte is read, one verdict per problem."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from .context import Context, command
+
+
+@command("verify")
+@click.argument("sessions", nargs=-1, metavar="[SESSION]...")
+def verify(context: Context, sessions: tuple[str, ...]) -> None:
+    """Check every byte of the store, or of some sessions.
+
+    Exit code 1 when anything is not as it should be. Nothing is changed."""
+    with context.open_log() as log:
+        report = log.verify([context.find_session(log, session) for session in dict.fromkeys(sessions)] or None)
+    if not report.ok:
+        context.bad_news()
+    if context.json:
+        context.emit({"ok": report.ok, **msgspec.structs.asdict(report)})
+        return
+    if report.problems:
+        context.table(
+            ["session", "segment", "offset", "length", "kind", "detail"],
+            [
+                (problem.session_id, problem.segment, problem.offset, problem.length, problem.kind, problem.detail)
+                for problem in report.problems
+            ],
+            right=["offset", "length"],
+        )
+        context.say()
+    if report.rewrites:
+        context.table(
+            ["session", "rewritten segment", "reason"],
+            [(rewrite.session_id, rewrite.segment, rewrite.reason) for rewrite in report.rewrites],
+        )
+        context.say()
+    verdict = "ok" if report.ok else f"not ok ({len(report.problems):,} of them)"
+    context.say(f"{verdict}: {report.sessions:,} sessions, {report.segments:,} segments, {report.events:,} events, {report.bytes:,} bytes")
+    if not report.ok:
+        context.say("A torn_tail was never acknowledged, and the next append sets it aside.")
+        context.say("Of a session with other damage, `eventlog cat SESSION --skip-damaged` reads the rest.")

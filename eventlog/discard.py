@@ -1,0 +1,90 @@
+"""The backend behind ``recording = false``: appends are checked and thrown away, and the program runs on.
+
+* An event that a real log would refuse (not JSON, too large) is refused here too; what depends on other writers (a conflict, a
+  deleted session, a lock) never comes up, so that switching recording off cannot stop a program.
+* Every session that is asked for is there. What was recorded before stays readable; nothing on disk is made or changed.
+* The seq that an append returns counts on from what is stored, for this handle.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+
+from . import line as codec
+from .backend import Backend, Changes, Lines, OnDamage, Report, Stream, Sync
+from .errors import SessionNotFound, StoreNotFound
+from .line import Envelope
+from .settings import Settings
+
+
+class DiscardStream:
+    def __init__(self, session_id: str, recorded: Stream | None, max_event_bytes: int, *, create: bool) -> None:
+        self.session_id = session_id
+        self._recorded = recorded if recorded is not None and recorded.exists() else None
+        self._max_event_bytes = max_event_bytes
+        self._create = create
+        self._mutex = threading.Lock()
+        self._position = self._recorded.last_seq() if self._recorded else 0
+
+    def append(self, envelopes: Sequence[Envelope], *, expected: int | None, key: str | None, sync: Sync, seal: bool = False) -> int:
+        with self._mutex:
+            position = self._position if expected is None else expected
+            running = 0
+            for seq, envelope in enumerate(envelopes, position + 1):
+                envelope.seq = seq
+                line, running = codec.encode(envelope, running)
+                codec.check_size(len(line), self._max_event_bytes)
+            self._position = position + len(envelopes)
+            return self._position
+
+    def read(self, after: int, before: int | None, on_damage: OnDamage) -> Iterator[Lines]:
+        return iter(()) if self._recorded is None else self._recorded.read(after, before, on_damage)
+
+    def last_seq(self) -> int:
+        return self._position
+
+    def exists(self) -> bool:
+        return self._recorded is not None or not self._create
+
+    def sync(self) -> None:
+        """Nothing to do: nothing was kept."""
+
+    def close(self) -> None:
+        if self._recorded is not None:
+            self._recorded.close()
+
+
+class DiscardBackend:
+    """Raises what opening the store to read raises, but for a store that is not there."""
+
+    def __init__(self, settings: Settings) -> None:
+        from .files import FilesBackend
+
+        self._max_event_bytes = settings.max_event_bytes
+        self._recorded: Backend | None
+        try:
+            self._recorded = FilesBackend.open(settings, create=False)
+        except StoreNotFound:
+            self._recorded = None
+
+    def stream(self, session_id: str, *, create: bool, exclusive: bool = False) -> DiscardStream:
+        recorded = None if self._recorded is None else self._recorded.stream(session_id, create=False)
+        return DiscardStream(session_id, recorded, self._max_event_bytes, create=create)
+
+    def session_ids(self) -> Iterator[str]:
+        return iter(()) if self._recorded is None else self._recorded.session_ids()
+
+    def changed_since(self, cursor: str | None) -> Changes:
+        return Changes(full=True, sessions={}, cursor="") if self._recorded is None else self._recorded.changed_since(cursor)
+
+    def verify(self, session_ids: Iterable[str] | None = None) -> Report:
+        if self._recorded is not None:
+            return self._recorded.verify(session_ids)
+        for session_id in session_ids or ():
+            raise SessionNotFound(session_id)
+        return Report()
+
+    def close(self) -> None:
+        if self._recorded is not None:
+            self._recorded.close()

@@ -1,0 +1,183 @@
+"""The rules of DESIGN 2: which part may import what, and where bytes may be made durable. A new dependency is a visible line here."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from eventlog.cli.commands import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+
+# What each part may import from outside. A name that is not here, or not in the standard library, is a new dependency.
+THIRD_PARTY = {
+    "eventlog": {"msgspec", "platformdirs", "watchfiles", "zstandard"},
+    "eventlog/cli": {"click", "msgspec", "rich"},
+    "eventlog/importers": {"msgspec"},
+    "eventlog/testing": {"msgspec", "pytest"},
+    "projections": {"msgspec"},
+    "projections/cli": {"click", "msgspec", "rich"},
+}
+# Too slow to be paid for by `import eventlog`: only ever imported inside the function that needs them.
+LAZY = {"platformdirs", "sqlite3", "tomllib", "watchfiles", "zstandard"}
+# The only edges that a part may import beyond its own package's flat files.
+EDGES = {
+    "eventlog/__main__.py": {"eventlog.cli"},
+    "eventlog/cli": {"eventlog.cli", "eventlog.importers"},
+    "projections/cli": {"eventlog.cli", "projections.cli"},
+}
+DURABLE = {
+    "write",
+    "writev",
+    "pwrite",
+    "pwritev",
+    "sendfile",
+    "copy_file_range",
+    "fsync",
+    "fdatasync",
+    "ftruncate",
+    "truncate",
+    "rename",
+    "renames",
+    "replace",
+    "unlink",
+    "remove",
+    "mkdir",
+    "makedirs",
+    "rmdir",
+    "removedirs",
+    "link",
+    "symlink",
+}
+WRITES_BYTES = {"eventlog/disk.py", "eventlog/testing"}
+
+
+class Import(NamedTuple):
+    module: str
+    line: int
+    at_top: bool
+
+
+def sources() -> Iterator[tuple[str, ast.Module]]:
+    for package in ("eventlog", "projections"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(), str(path))
+
+
+def imports(path: str, tree: ast.Module) -> Iterator[Import]:
+    """Every module that is imported, by its full name; ``from x import y`` counts as x and as x.y."""
+    inside = {id(node) for function in ast.walk(tree) if isinstance(function, (ast.FunctionDef, ast.Lambda)) for node in ast.walk(function)}
+    package = path.split("/")[:-1]
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names = [module, *(f"{module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            yield Import(name, getattr(node, "lineno", 0), id(node) not in inside)
+
+
+def part(path: str) -> str:
+    """The package, or the folder of an edge."""
+    return "/".join(path.split("/")[:2]) if path.count("/") > 1 else path.split("/")[0]
+
+
+def is_within(module: str, package: str) -> bool:
+    return module == package or module.startswith(package + ".")
+
+
+def edge_of(module: str) -> str | None:
+    """The sub-folder that the module is in, as a package."""
+    names = module.split(".")
+    return ".".join(names[:2]) if names[0] in THIRD_PARTY and (ROOT / "/".join(names[:2])).is_dir() and len(names) > 1 else None
+
+
+def test_the_write_side_never_imports_the_read_side() -> None:
+    found = [
+        f"{path}:{each.line}"
+        for path, tree in sources()
+        if path.startswith("eventlog/")
+        for each in imports(path, tree)
+        if is_within(each.module, "projections")
+    ]
+    assert found == []
+
+
+def test_the_core_never_imports_an_edge() -> None:
+    found = []
+    for path, tree in sources():
+        own = part(path).replace("/", ".")
+        allowed = EDGES.get(path) or EDGES.get(part(path)) or {own}
+        for each in imports(path, tree):
+            edge = edge_of(each.module)
+            if edge is not None and edge not in allowed:
+                found.append(f"{path}:{each.line} imports {edge}")
+    assert found == []
+
+
+def test_each_part_imports_only_what_is_listed_for_it() -> None:
+    found = []
+    for path, tree in sources():
+        allowed = THIRD_PARTY[part(path)] | {"eventlog", "projections"} | sys.stdlib_module_names
+        found += [f"{path}:{each.line} imports {each.module}" for each in imports(path, tree) if each.module.split(".")[0] not in allowed]
+    assert found == []
+
+
+def test_slow_modules_are_imported_where_they_are_needed() -> None:
+    found = [
+        f"{path}:{each.line} imports {each.module}"
+        for path, tree in sources()
+        if path.startswith("eventlog/") and path.count("/") == 1
+        for each in imports(path, tree)
+        if each.at_top and each.module.split(".")[0] in LAZY
+    ]
+    assert found == []
+
+
+def test_only_the_disk_makes_bytes_durable() -> None:
+    found = []
+    for path, tree in sources():
+        if not path.startswith("eventlog/") or path in WRITES_BYTES or part(path) in WRITES_BYTES:
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os" and node.attr in DURABLE:
+                found.append(f"{path}:{node.lineno} uses os.{node.attr}")
+            elif isinstance(node, ast.Attribute) and node.attr in ("write_text", "write_bytes", "touch"):
+                found.append(f"{path}:{node.lineno} uses {node.attr}")
+            elif isinstance(node, ast.ImportFrom) and node.module in ("os", "shutil") and node.level == 0:
+                found.append(f"{path}:{node.lineno} imports from {node.module}")
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open":
+                mode = node.args[1] if len(node.args) > 1 else ast.Constant("r")
+                if not isinstance(mode, ast.Constant) or mode.value not in ("r", "rb"):
+                    found.append(f"{path}:{node.lineno} opens a file for writing")
+    assert found == []
+
+
+def test_importing_the_library_loads_nothing_that_only_a_command_needs() -> None:
+    heavy = ["click", "rich", *sorted(LAZY), "asyncio", "projections"]
+    code = f"import sys, eventlog; print([name for name in {heavy} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout == "[]\n"
+
+
+def test_the_help_loads_no_command() -> None:
+    modules = sorted({command.target.split(":")[0] for command in COMMANDS.values()})
+    code = f"import sys; from eventlog.cli import main; main(['--help']); print([name for name in {modules} if name in sys.modules])"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout.splitlines()[-1] == "[]"
+    )
+
+
+@pytest.mark.parametrize("path", ["eventlog/line.py", "eventlog/segment.py"])
+def test_the_codec_never_opens_a_file(path: str) -> None:
+    tree = ast.parse((ROOT / path).read_text())
+    assert [each.module for each in imports(path, tree) if each.module.split(".")[0] in ("os", "io", "pathlib", "fcntl", "mmap")] == []
+    assert [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "open"] == []
