@@ -12,7 +12,7 @@ from typing import Any
 from eventlog import EventLog
 
 from .catch_up import Progress, catch_up
-from .folder import Folder, IndexFile
+from .folder import Folder
 from .index import Index
 from .projection import Projection
 
@@ -56,18 +56,15 @@ def finish_file(index: Index) -> None:
     connection.execute(f"DETACH {schema}")
 
 
-def build(log: EventLog, folder: Folder, projections: Sequence[Projection[Any]], progress: Progress | None = None) -> list[IndexFile]:
-    """Build the files of these projections in this process and install them. Their locks are held.
+def build(log: EventLog, folder: Folder, projections: Sequence[Projection[Any]], progress: Progress | None = None) -> None:
+    """Build complete files of these projections in this process, ready to be installed. Their locks are held.
 
     Raises `OSError` and `sqlite3.Error` where that cannot be written; what was there before still is."""
     connection = connect()
     try:
-        for projection in projections:
-            folder.clear(projection.name)
         indexes = [begin_file(connection, projection, folder.begin(projection.name)) for projection in projections]
         catch_up(log, indexes, progress)
         for index in indexes:
             finish_file(index)
     finally:
         connection.close()
-    return [folder.install(projection.name, projection.version) for projection in projections]
