@@ -268,7 +268,6 @@ class ClaudeCodeMeaning:
 
     def _named(self, record: dict[str, Any], overruled: Collection[str]) -> list[Event]:
         """A record that says one thing about the session."""
-        self._last_surroundings = []
         names = {"agentName": "agent_name", "agentSetting": "agent_setting", "prUrl": "pr_url", "relocatedCwd": "cwd"}
         return self._update(self._surround({name: record.get(field) for field, name in names.items()}, overruled), False)
 
