@@ -23,13 +23,14 @@ def view_of(*events: Event) -> SessionView:
 
 
 def pairs(*events: Event) -> list[tuple[int | None, int | None, Any]]:
-    """Each call as (called_seq, returned_seq, output)."""
+    """Each call as (called_seq, returned_seq, output), then each result that answers none."""
     view = view_of(*events)
     assert view.counts.tool_calls == len(view.tool_calls)
     view = view_of(*events)
     assert all(found.called_seq is None for found in view.orphan_results)
     assert view.counts.tool_calls == len([found for found in view.tool_calls if found.called_seq])
-    return [(call.called_seq, call.returned_seq, call.output) for call in view.tool_calls]
+    assert all(call.called_seq is not None for call in view.tool_calls)
+    return [(call.called_seq, call.returned_seq, call.output) for call in [*view.tool_calls, *view.orphan_results]]
 
 
 def call(id: str | None, name: str = "bash", **more: Any) -> ToolCalled:
