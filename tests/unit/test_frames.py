@@ -187,6 +187,14 @@ def test_a_segment_that_was_left_is_compressed_like_a_sealed_one() -> None:
     assert prove(text, 0) == lines.after(text)
 
 
+def test_a_table_of_many_frames_is_read_whole() -> None:
+    text = noisy(120_000)
+    data = compress(text, 500)
+    frame = table_of(data).frames[-1]
+    assert len(data) - frame.offset - frame.size > 20 * 1024
+    assert b"".join(part or b"" for part in texts(data)) == text
+
+
 def test_an_empty_file_of_frames_is_a_table_of_none() -> None:
     data = compress(b"")
     assert table_of(data) == Table(1, 0, [])
@@ -425,6 +433,17 @@ def test_a_file_that_becomes_shorter_while_it_is_read_is_damage_and_no_error() -
         assert read_table(reading(NOISY), len(NOISY) + missing, MOST) is None
         pieces = list(walk_frames(reading(NOISY), len(NOISY) + missing, MOST))
         assert [piece.text for piece in pieces] == [*NOISY_TEXTS, None, None]
+
+
+def test_a_file_that_becomes_shorter_between_two_reads_is_no_error() -> None:
+    for left in range(12):
+        cut = TABLE_START + left
+
+        def read_at(offset: int, size: int, cut: int = cut) -> bytes:
+            return NOISY[offset : offset + size] if offset > cut else NOISY[offset : min(offset + size, cut)]
+
+        assert read_table(read_at, len(NOISY), MOST) is None
+        assert [piece.text for piece in walk_frames(read_at, len(NOISY), MOST)] == [*NOISY_TEXTS, None]
 
 
 def test_what_stands_behind_the_table_is_damage() -> None:
