@@ -32,9 +32,29 @@ EDGES = {
     "eventlog/cli": {"eventlog.cli", "eventlog.importers"},
     "projections/cli": {"eventlog.cli", "projections.cli"},
 }
-DURABLE = set(
-    ["write", "writev", "pwrite", "pwritev", "sendfile", "copy_file_range", "fsync", "fdatasync", "ftruncate", "truncate", "rename", "renames", "replace", "unlink", "remove", "mkdir", "makedirs", "rmdir", "removedirs", "link", "symlink"]
-)
+DURABLE = {
+    "write",
+    "writev",
+    "pwrite",
+    "pwritev",
+    "sendfile",
+    "copy_file_range",
+    "fsync",
+    "fdatasync",
+    "ftruncate",
+    "truncate",
+    "rename",
+    "renames",
+    "replace",
+    "unlink",
+    "remove",
+    "mkdir",
+    "makedirs",
+    "rmdir",
+    "removedirs",
+    "link",
+    "symlink",
+}
 WRITES_BYTES = {"eventlog/disk.py", "eventlog/testing"}
 
 
