@@ -303,7 +303,8 @@ def _most_compressed(lines_size: int) -> int:
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """A part of the file: a frame with its ``text``, the table (its state is for `read_table` to say), or damage."""
+    """A part of the file: a frame with its ``text``, or the table (of size 0 at the end where there is none; whether it holds is
+    for `read_table` to say), or damage."""
 
     offset: int
     size: int
@@ -319,7 +320,7 @@ def walk_frames(read_at: ReadAt, file_size: int, max_frame_bytes: int) -> Iterat
     """The pieces of a compressed segment in order, without a gap, found without its table. Damage reaches to the next frame whose own
     checksum holds, or to the table. A frame of more than ``max_frame_bytes`` counts as damage. Memory: one frame."""
     end = _table_offset(read_at, file_size)
-    offset, damage = 0, -1
+    offset, damage, has_table = 0, -1, False
     while offset < end:
         piece = _piece_at(read_at, offset, end, max_frame_bytes)
         if piece is None or (damage >= 0 and piece.is_table and piece.offset + piece.size != file_size):
@@ -331,9 +332,10 @@ def walk_frames(read_at: ReadAt, file_size: int, max_frame_bytes: int) -> Iterat
             damage = -1
         yield piece
         offset += piece.size
+        has_table = piece.is_table
     if damage >= 0:
         yield Piece(damage, end - damage)
-    if offset < file_size:
+    if end < file_size or not has_table:
         yield Piece(end, file_size - end, is_table=True)
 
 
