@@ -281,11 +281,12 @@ class SessionWriter:
         """Open the last segment, or the one that follows it where it is compressed; nothing is locked yet."""
         layout = self._host.layout
         while True:
-            segments = layout.segments(self.session_id)
+            names = layout.names(self.session_id)
+            segments = layout.segments(self.session_id, names)
             if not segments:
                 if not self.may_create:
                     raise SessionNotFound(self.session_id)
-                other = layout.session_id_like(self.session_id)
+                other = layout.session_id_like(self.session_id, names)
                 if other is not None:
                     raise InvalidSessionId(self.session_id, other)
                 name = SegmentName(1, False, self.session_id)

@@ -110,7 +110,7 @@ class SessionView(msgspec.Struct, dict=True, kw_only=True):
     """
 
     name: ClassVar[str] = "session_view"
-    version: ClassVar[int] = 1
+    version: ClassVar[int | str] = 1
 
     session_id: str = ""
     status: str = _ACTIVE
@@ -156,7 +156,7 @@ class SessionView(msgspec.Struct, dict=True, kw_only=True):
 
     @staticmethod
     def fold_all(view: SessionView, events: Iterable[StoredEvent]) -> SessionView:
-        """`fold` for many events, at a third of the cost: what sums up is set once, at their end.
+        """`fold` for many events, and cheaper: what is summed up is set once, at their end.
 
         An error of the reading passes through and leaves the view right up to there. Raises `ValueError` like `fold`."""
         try:

@@ -46,7 +46,7 @@ class ToolCall(msgspec.Struct, gc=False):
     returned_seq: int | None = None
     message_id: str | None = None
     display: Any = None
-    artifacts: list[Artifact] = []
+    artifacts: tuple[Artifact, ...] = ()
     called_at: datetime | None = None
     returned_at: datetime | None = None
 
@@ -86,7 +86,7 @@ class ToolCalls:
         if event.display is not None:
             call.display = event.display
         if event.artifacts:
-            call.artifacts = event.artifacts
+            call.artifacts = tuple(event.artifacts)
 
     def call(self, stored: StoredEvent, call_id: str | None, name: str | None, arguments: Any, message_id: str | None, by: int) -> ToolCall:
         """Record a call, or join it to its other record; return what stands for it."""
@@ -100,7 +100,7 @@ class ToolCalls:
                 return _fill(twin.call, name, arguments, message_id)
             older = _still_open(known)
         seq = stored.seq
-        call = ToolCall(call_id, name, arguments, None, False, None, seq, None, message_id, None, [], stored.time)
+        call = ToolCall(call_id, name, arguments, None, False, None, seq, None, message_id, None, (), stored.time)
         self.calls.append(call)
         track = _Track(call, turn, by, 0, older)
         if call_id:

@@ -34,8 +34,13 @@ from eventlog.events import (
 from projections import SessionView, replay
 
 FIXED = {
-    *"session_id status title description purpose user_id tags kind model provider models modes started_at updated_at parent metadata".split(),
-    *"context compactions messages tool_calls errors usage counts".split(),
+<<<<<<< HEAD
+    *["session_id", "status", "title", "description", "purpose", "user_id", "tags", "kind", "model", "provider", "models", "modes", "started_at", "updated_at", "parent", "metadata"],
+    *["context", "compactions", "messages", "tool_calls", "errors", "usage", "counts"],
+=======
+    *["session_id", "status", "title", "description", "purpose", "user_id", "tags", "kind", "model", "provider", "models", "modes"],
+    *["started_at", "updated_at", "parent", "metadata", "context", "compactions", "messages", "tool_calls", "errors", "usage", "counts"],
+>>>>>>> view
 }
 
 ids = st.sampled_from(["a", "b", "c"])

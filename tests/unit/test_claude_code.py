@@ -217,6 +217,15 @@ def test_one_importer_follows_a_growing_file(source: Source) -> None:
     assert importer.report.events_added == len(source.events())
 
 
+def test_an_importer_notices_what_another_one_has_taken(source: Source) -> None:
+    importer = open_importer(source.log, "claude-code")
+    source.file.write_text(json.dumps(user("u1", "Hello")) + "\n")
+    importer.import_path(source.file)
+    source.take(user("u1", "Hello"), user("u2", "Bye"))
+    importer.import_path(source.file)
+    assert texts(source.view()) == [["Hello"], ["Bye"]]
+
+
 def test_a_user_s_own_title_and_events_stay(source: Source) -> None:
     source.take(user("u1", "Hello"))
     source.log.session("s").append(SessionUpdated(title="Mine"))
@@ -234,6 +243,20 @@ def test_a_record_belongs_to_the_session_it_names_and_one_without_to_the_first_n
     assert (report.sessions, report.records) == (2, 4)
     records = [stored.origin["record"] for stored in source.events() if stored.origin and "record" in stored.origin]
     assert [record.get("messageId") or record["uuid"] for record in records] == ["x", "u1", "y"]
+
+
+def test_a_subagent_s_subagent_has_it_as_its_parent(tmp_path: Path) -> None:
+    (tmp_path / "agent-b.jsonl").write_text(json.dumps(user("u1", "Deeper", agentId="b", isSidechain=True)))
+    (tmp_path / "agent-b.meta.json").write_text('{"agentType":"Explore","spawnDepth":2,"parentAgentId":"a"}')
+    log = EventLog.memory()
+    assert import_paths(log, "claude-code", [tmp_path]).records == 1
+    view = replay(log.session("s.agent-b").read(), SessionView)
+    assert view.parent == {"session_id": "s.agent-a", "seq": None, "relation": "subagent"}
+
+
+def test_a_workflow_s_journal_speaks_of_agents_and_is_not_theirs(source: Source) -> None:
+    source.take(user("u1", "Hello"), {"type": "started", "key": "k", "agentId": "a", "sessionId": "s"})
+    assert list(source.log.session_ids()) == ["s"]
 
 
 def test_a_session_id_that_our_rule_refuses_is_mapped_and_the_original_is_kept(source: Source) -> None:
@@ -280,6 +303,8 @@ def test_a_record_without_a_time_takes_the_one_before_it_and_a_leading_one_the_f
     mode = {"type": "mode", "mode": "plan", "sessionId": "s"}
     source.take(mode, user("u1", "Late", at=9), user("u2", "Early", at=3), mode | {"mode": "normal"}, user("u3", "x", timestamp="soon"))
     assert [stored.time.second for stored in source.events() if stored.origin and "record" in stored.origin] == [9, 9, 3, 3, 3]
+    source.take(*(user(f"v{n}", "x", at=n, sessionId="t") | ({} if n % 2 else {"timestamp": None}) for n in (1, 2, 5, 4)))
+    assert [stored.time.second for stored in source.events("t") if stored.origin and "record" in stored.origin] == [1, 1, 5, 5]
 
 
 @pytest.mark.parametrize(
@@ -344,7 +369,10 @@ def test_the_same_uuid_that_was_no_message_before_becomes_one(source: Source) ->
 
 def test_a_result_that_is_written_again_under_its_uuid_does_not_return_twice(source: Source) -> None:
     source.take(assistant("a1", "m1", call("c1")), user("r1", [result("c1", "one")]), user("r1", [result("c1", "two")]))
-    assert (source.view().counts.tool_calls, source.view().tool_calls[0].output) == (1, "one")
+    for again in ("Stop", "Stop it"):
+        source.take(user("r1", [result("c1", "three"), text(again)]))
+    view = source.view()
+    assert (view.counts.tool_calls, view.tool_calls[0].output, texts(view)[1]) == (1, "one", ["Stop it"])
 
 
 def test_lines_that_a_later_one_supersedes_are_taken_back(source: Source) -> None:
@@ -431,7 +459,7 @@ def test_blocks_of_every_kind_become_parts(source: Source) -> None:
         {"type": "text", "metadata": {"block": {"type": "text"}}, "content": ""},
     ]
     assert [part["type"] for part in view.messages[1].parts] == ["reasoning", "tool_call", "tool_call_response"]
-    assert view.messages[1].parts[0]["metadata"] == {"data": "b3BhcXVl"}
+    assert [part.get("metadata") for part in view.messages[1].parts] == [{"data": "b3BhcXVl"}, {"run_by": "provider"}, None]
     assert view.tool_calls[1].output == [{"type": "text", "content": "seen"}, view.messages[0].parts[0]]
 
 
@@ -513,6 +541,8 @@ def test_the_surroundings_and_the_mode_are_updated_when_they_change(source: Sour
     view = source.view()
     assert (view.metadata["cwd"], view.metadata["version"], view.metadata["git_branch"]) == ("/b", "1", "main")
     assert (view.metadata["pr_url"], view.modes, view.tags) == ("https://example.org/pr/1", ["default", "plan"], ["login"])
+    source.take(user("u3", "Back", cwd="/a", version="1", gitBranch=""))
+    assert source.view().metadata["cwd"] == "/a"
 
 
 # --- bad input ------------------------------------------------------------------------------------------------------------------
@@ -563,13 +593,14 @@ def test_a_line_that_is_still_being_written_waits_until_it_is_whole(source: Sour
 def test_a_record_near_the_size_limit_is_split_and_one_above_it_is_skipped(tmp_path: Path) -> None:
     source = Source(tmp_path)
     source.log = EventLog.memory(Settings(max_event_bytes=2000))
-    report = source.take(user("u1", "x" * 1200), user("u2", "y" * 1900), user("u3", "z" * 2100))
-    assert texts(source.view()) == [["x" * 1200]]
+    report = source.take(user("u1", "x" * 1200), user("u2", "y" * 1900), user("u3", "z" * 2100), user("u4", "w" * 1700))
+    assert texts(source.view()) == [["x" * 1200], ["w" * 1700]]
+    assert [stored.type for stored in source.events()][-2:] == ["source.record", "message.added"]
     assert [(s.line, s.reason) for s in report.skipped] == [
         (2, "larger than the 2,000 bytes that an event may have; raise max_event_bytes to import it"),
         (3, "larger than the 2,000 bytes that an event may have; raise max_event_bytes to import it"),
     ]
-    assert report.records == 3
+    assert report.records == 4
 
 
 def test_one_bad_file_never_stops_the_others(tmp_path: Path) -> None:

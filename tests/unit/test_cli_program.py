@@ -21,7 +21,7 @@ from eventlog.events import MessageAdded
 from ..command_line import eventlog
 
 PROGRAM = [sys.executable, "-m", "eventlog"]
-MODULES = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+MODULES = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUNBUFFERED": ""}  # ours, and buffered as usual
 HELLO = '{"type":"message.added","data":{"role":"user","content":"Hello"}}\n'
 
 
@@ -112,7 +112,13 @@ def test_only_import_and_create_make_a_store(tmp_path: Path, arguments: list[str
 
 def test_while_recording_is_off_writing_is_refused_and_reading_goes_on(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVENTLOG_RECORDING", "off")
-    for arguments in (["append", "s"], ["append", "t", "--create"], ["set", "s", "--title", "x"], ["pin", "s"], ["import", "jsonl", store]):
+    for arguments in (
+        ["append", "s"],
+        ["append", "t", "--create"],
+        ["set", "s", "--title", "x"],
+        ["pin", "s"],
+        ["import", "claude-code", store],
+    ):
         outcome = eventlog(*arguments, "--store", store, stdin=HELLO)
         assert outcome.code == 1
         assert outcome.one_line_error().startswith("recording is off (from the environment variable EVENTLOG_RECORDING)")
@@ -267,6 +273,15 @@ def test_a_reader_that_has_enough_ends_the_output_quietly(store: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+def test_a_reader_that_has_left_before_the_first_word_is_no_error(store: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [*PROGRAM, "verify", "--store", str(store)]
+    with os.fdopen(writing) as stdout:
+        done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, env={**os.environ, **MODULES}, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_an_interrupt_is_130_without_a_word(store: Path) -> None:

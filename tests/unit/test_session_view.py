@@ -41,14 +41,14 @@ from projections import SessionView, replay
 
 T0 = datetime(2026, 11, 21, 0, 44, 1, 123456, tzinfo=timezone.utc)
 
-SHOW = (
-    "session_id status title description purpose user_id tags kind model provider models modes started_at updated_at parent metadata context "
-    "compactions messages tool_calls errors usage counts"
-).split()
-MESSAGE = "seq message_id role parts model time exclude_from_context".split()
-TOOL_CALL = "call_id name arguments output is_error duration_ms called_seq returned_seq message_id".split()
-USAGE = "input_tokens output_tokens cache_read_tokens cache_write_tokens reasoning_tokens cost".split()
-COUNTS = "events messages user_messages assistant_messages tool_calls errors".split()
+SHOW = [
+    *["session_id", "status", "title", "description", "purpose", "user_id", "tags", "kind", "model", "provider", "models", "modes"],
+    *["started_at", "updated_at", "parent", "metadata", "context", "compactions", "messages", "tool_calls", "errors", "usage", "counts"],
+]
+MESSAGE = ["seq", "message_id", "role", "parts", "model", "time", "exclude_from_context"]
+TOOL_CALL = ["call_id", "name", "arguments", "output", "is_error", "duration_ms", "called_seq", "returned_seq", "message_id"]
+USAGE = ["input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "cost"]
+COUNTS = ["events", "messages", "user_messages", "assistant_messages", "tool_calls", "errors"]
 
 
 def stored_events(*events: Event | UnknownEvent) -> list[StoredEvent]:

@@ -58,7 +58,7 @@ def test_a_call_and_its_result_carry_all_that_was_recorded() -> None:
     ).tool_calls
     assert (found.call_id, found.name, found.arguments, found.message_id) == ("c1", "bash", {"command": "ls"}, "m1")
     assert (found.output, found.display, found.is_error, found.duration_ms) == ("a b", "2 files", True, 12.5)
-    assert (found.artifacts, found.called_seq, found.returned_seq) == ([Artifact(path="out/report.txt")], 1, 2)
+    assert (found.artifacts, found.called_seq, found.returned_seq) == ((Artifact(path="out/report.txt"),), 1, 2)
     assert (found.called_at, found.returned_at) == (T0, T0 + timedelta(milliseconds=250))
 
 
@@ -98,6 +98,7 @@ def test_calls_and_results_in_messages_pair_like_events() -> None:
         # parallel calls that share an id get their results in order
         ([asks("a", "a"), tells("a", 1), tells("a", 2)], [(1, 2, 1), (1, 3, 2)]),
         ([call("a"), call("a"), result("a", 1), result("a", 2)], [(1, 3, 1), (2, 4, 2)]),
+        ([call("a"), call("a"), call("a"), *(result("a", n) for n in (1, 2, 3))], [(1, 4, 1), (2, 5, 2), (3, 6, 3)]),
         # an abandoned call leaves the result to the call of the later turn
         ([asks("a"), SAYS, asks("a"), tells("a", 2)], [(1, None, None), (3, 4, 2)]),
         ([call("a"), SAYS, call("a"), result("a", 2)], [(1, None, None), (3, 4, 2)]),
@@ -114,6 +115,7 @@ def test_calls_and_results_in_messages_pair_like_events() -> None:
         ([call(None, "x"), call("a", "x"), result(None, 1, "x"), result("a", 2)], [(1, 3, 1), (2, 4, 2)]),
         # only the result has no id
         ([call("a", "x"), call("b", "y"), result(None, 2, "y"), result(None, 1)], [(1, 4, 1), (2, 3, 2)]),
+        ([call("a", "x"), call("b", "y"), result(None, 2)], [(1, None, None), (2, 3, 2)]),
         ([call("", "x"), call("", "y"), result("", 1, "x")], [(1, 3, 1), (2, None, None)]),
     ],
 )
@@ -136,6 +138,10 @@ def test_results_pair_by_id_and_position(events: list[Event], expected: list[tup
             [(1, 3, 1), (5, 7, 2)],
         ),
         ([asks("a", "a"), call("a"), call("a"), result("a", 1), result("a", 2), tells("a", 1), tells("a", 2)], [(1, 4, 1), (1, 5, 2)]),
+        ([asks("a", "a"), result("a", 1), tells("a", 1), result("a", 2), tells("a", 2)], [(1, 2, 1), (1, 4, 2)]),
+        ([asks("a"), SAYS, asks("a"), call("a"), result("a", 2)], [(1, None, None), (3, 5, 2)]),
+        # a third record is another call
+        ([asks("a"), call("a"), call("a"), result("a", 1)], [(1, 4, 1), (3, None, None)]),
         # an answered call of a former turn is another one
         ([call("a"), result("a", 1), SAYS, asks("a"), tells("a", 2)], [(1, 2, 1), (4, 5, 2)]),
     ],
@@ -155,6 +161,11 @@ def test_the_second_record_fills_in_what_the_first_left_open() -> None:
     ).tool_calls
     assert (found.message_id, found.arguments, found.output, found.duration_ms) == ("m", {"x": 1}, "out", 7.0)
     assert (found.display, found.is_error, found.returned_seq) == ("shown", True, 3)
+
+
+def test_a_second_record_belongs_to_the_latest_turn() -> None:
+    first, second = view_of(asks("a"), SAYS, asks("a"), call("a", arguments={"x": 1})).tool_calls
+    assert (first.arguments, second.arguments) == (None, {"x": 1})
 
 
 def test_an_amended_message_corrects_its_calls_and_results_and_adds_new_ones() -> None:

@@ -49,6 +49,7 @@ class ClaudeCodeMeaning:
         self._is_child = place.parent is not None and place.parent.relation == "subagent"
         self._titles = Titles()
         self._surroundings: dict[str, Any] = {}
+        self._last_surroundings: list[Any] = []  # as the last record had them: mostly they stay
         self._model: str | None = None
         self._mode: str | None = None
         self._tag: str | None = None
@@ -211,9 +212,12 @@ class ClaudeCodeMeaning:
     # --- the session ---------------------------------------------------------------------------------------------------------
 
     def _surrounded(self, record: dict[str, Any], overruled: Collection[str]) -> list[Event]:
-        if record.get("isSidechain") is True and not self._is_child:
+        values = [record.get(field) for field in _SURROUNDINGS]
+        if values == self._last_surroundings or (record.get("isSidechain") is True and not self._is_child):
             return []
-        return self._update(self._surround({name: record.get(field) for field, name in _SURROUNDINGS.items()}, overruled), False)
+        if not overruled:
+            self._last_surroundings = values
+        return self._update(self._surround(dict(zip(_SURROUNDINGS.values(), values, strict=True)), overruled), False)
 
     def _surround(self, values: dict[str, Any], overruled: Collection[str]) -> dict[str, Any]:
         known = self._surroundings
@@ -264,6 +268,7 @@ class ClaudeCodeMeaning:
 
     def _named(self, record: dict[str, Any], overruled: Collection[str]) -> list[Event]:
         """A record that says one thing about the session."""
+        self._last_surroundings = []
         names = {"agentName": "agent_name", "agentSetting": "agent_setting", "prUrl": "pr_url", "relocatedCwd": "cwd"}
         return self._update(self._surround({name: record.get(field) for field, name in names.items()}, overruled), False)
 
