@@ -58,6 +58,11 @@ class EventLog:
         settings = settings or Settings()
         return cls(MemoryBackend(settings.max_event_bytes), settings)
 
+    @property
+    def path(self) -> str | None:
+        """The store's folder; None for a log that is in memory."""
+        return self._backend.path
+
     def start(self, *, id: str | None = None, **details: Any) -> Session:
         """A new session: writes its `SessionStarted` (``details`` are its fields) and returns the handle.
 

@@ -91,6 +91,8 @@ class MemoryStream:
 
 
 class MemoryBackend:
+    path: str | None = None
+
     def __init__(self, max_event_bytes: int) -> None:
         self._max_event_bytes = max_event_bytes
         self._mutex = threading.Lock()

@@ -49,6 +49,11 @@ class StoredEvent(msgspec.Struct, gc=False, kw_only=True):
         return cast(bytes, self._lines.line(self._index))
 
     @property
+    def size_bytes(self) -> int:
+        """The size of the line with its newline."""
+        return cast(int, self._lines.size(self._index))
+
+    @property
     def origin(self) -> dict[str, Any] | None:
         """Where a merged, forked or imported event came from."""
         if self._origin is _NO_ORIGIN:

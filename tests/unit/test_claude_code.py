@@ -557,6 +557,13 @@ def test_a_line_that_is_no_object_is_reported_and_kept_as_text(source: Source) -
     assert (again.events_added, again.records, again.skipped) == (0, 4, report.skipped)
 
 
+def test_a_session_may_begin_with_a_line_that_is_no_object(source: Source) -> None:
+    source.take("not json", user("u1", "Hello"))
+    source.take("not json", user("u1", "Hello"), user("u2", "Bye"))
+    assert [stored.type for stored in source.events()][:2] == ["source.record", "session.started"]
+    assert texts(source.view()) == [["Hello"], ["Bye"]]
+
+
 def test_bytes_that_are_not_utf8_are_kept_to_be_restored(source: Source) -> None:
     source.file.write_bytes(json.dumps(user("u1", "Hello")).encode() + b"\nbad \xff\n")
     import_paths(source.log, "claude-code", [source.file])
