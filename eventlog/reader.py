@@ -14,7 +14,7 @@ from .backend import Lines, OnDamage
 from .errors import Damaged
 from .layout import Layout, SegmentName
 from .pieces import Bad, Own, last_seq_in
-from .segment import Opened
+from .segment import Closed, Opened, Sealed
 
 
 def read(layout: Layout, session_id: str, after: int, before: int | None, on_damage: OnDamage, max_append_bytes: int) -> Iterator[Lines]:
