@@ -460,9 +460,7 @@ def _tool_called(tally: Tally, state: State[Kept], stored: StoredEvent) -> None:
 def _tool_returned(tally: Tally, state: State[Kept], stored: StoredEvent) -> None:
     event: e.ToolReturned = stored.event
     record = _record(state, stored, EVENT, event.call_id, event.name, None, event.output, is_error=event.is_error)
-    key, new = _pairing(state).answer(record)
-    if new:
-        _count(state, _cell(state.kept), {"tool_calls": 1})
+    key = _pairing(state).answer(record)
     if event.duration_ms is not None:
         state.rows.change("tool_call", key, {"duration_ms": event.duration_ms})
 
@@ -476,9 +474,7 @@ def _part_called(state: State[Kept], stored: StoredEvent, index: int, part: e.Pa
 
 def _part_answered(state: State[Kept], stored: StoredEvent, index: int, part: e.Part, known: Known) -> None:
     record = _record(state, stored, index, part.id or None, part.name or None, None, part.response, is_error=part.is_error is True)
-    key, new = _pairing(state).answer(record)
-    if new:
-        _count(state, _cell(state.kept), {"tool_calls": 1})
+    key = _pairing(state).answer(record)
     known.answered.append((record.call_id, *key))
 
 
