@@ -88,11 +88,26 @@ class Layout:
         return None
 
     def session_ids(self) -> Iterator[str]:
-        """Every session that has a segment, shard by shard, sorted within each."""
+        """Every session that has an event, shard by shard, sorted within each. An empty first segment was made by an append that was
+        refused or interrupted."""
         for shard_name in SHARDS:
-            folder = os.path.join(self.sessions, shard_name)
-            names = (parse_segment_name(entry) for entry in _names(folder))
-            yield from sorted({name.session_id for name in names if name is not None})
+            found = set()
+            try:
+                with os.scandir(os.path.join(self.sessions, shard_name)) as entries:
+                    for entry in entries:
+                        name = parse_segment_name(entry.name)
+                        if name is not None and (name.first_seq > 1 or name.compressed or not _is_empty(entry)):
+                            found.add(name.session_id)
+            except FileNotFoundError:
+                pass
+            yield from sorted(found)
+
+
+def _is_empty(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.stat().st_size == 0
+    except FileNotFoundError:
+        return False  # compressed since it was listed
 
 
 def _names(folder: str) -> list[str]:

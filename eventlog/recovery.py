@@ -151,11 +151,13 @@ def _count_the_lost(tail: Tail, spans: list[Span], rest: bytes) -> None:
     """Set the first seq that nothing in the damaged ``rest`` can have had."""
     damage = b"" if spans else rest
     for span in spans:
-        if not span.proven:
-            damage += span.line
-        elif not segment.is_own(span.line):
-            position = stored.position.decode(span.line)
+        if span.proven and segment.is_own(span.line):
+            continue
+        position = stored.position.decode(span.line) if span.proven else None
+        if position is not None and position.seq > tail.seq:
             tail.seq, tail.last_type, damage = position.seq, position.type, b""
+        else:  # lines from further up stand for what they were written over
+            damage += span.line
     tail.damage_next_seq = tail.seq + 1 + segment.most_lines_in(damage)
 
 

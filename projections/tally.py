@@ -173,7 +173,7 @@ class Tally:
         if kept.started_at is None:
             kept.session_id = stored.session_id
             kept.started_at = moment
-        kept.updated_at = moment
+        kept.updated_at = moment if kept.updated_at is None else max(kept.updated_at, moment)
         origin = stored.origin_raw
         source = "" if origin is None else _source(origin, stored.session_id)
         quarter = moment // (QUARTER_S * 1_000_000)
@@ -460,9 +460,7 @@ def _tool_called(tally: Tally, state: State[Kept], stored: StoredEvent) -> None:
 def _tool_returned(tally: Tally, state: State[Kept], stored: StoredEvent) -> None:
     event: e.ToolReturned = stored.event
     record = _record(state, stored, EVENT, event.call_id, event.name, None, event.output, is_error=event.is_error)
-    key, new = _pairing(state).answer(record)
-    if new:
-        _count(state, _cell(state.kept), {"tool_calls": 1})
+    key = _pairing(state).answer(record)
     if event.duration_ms is not None:
         state.rows.change("tool_call", key, {"duration_ms": event.duration_ms})
 
@@ -476,9 +474,7 @@ def _part_called(state: State[Kept], stored: StoredEvent, index: int, part: e.Pa
 
 def _part_answered(state: State[Kept], stored: StoredEvent, index: int, part: e.Part, known: Known) -> None:
     record = _record(state, stored, index, part.id or None, part.name or None, None, part.response, is_error=part.is_error is True)
-    key, new = _pairing(state).answer(record)
-    if new:
-        _count(state, _cell(state.kept), {"tool_calls": 1})
+    key = _pairing(state).answer(record)
     known.answered.append((record.call_id, *key))
 
 
