@@ -236,7 +236,9 @@ class _Computing:
             "activity.tool, count(*), sum(activity.returned_seq IS NULL), sum(activity.is_error),"
             " coalesce(total(activity.duration_ms), 0), count(activity.duration_ms)"
         )
-        found = self._rows(what, "tool_call", where="activity.called_seq IS NOT NULL", then="GROUP BY activity.tool ORDER BY activity.tool").fetchall()
+        found = self._rows(
+            what, "tool_call", where="activity.called_seq IS NOT NULL", then="GROUP BY activity.tool ORDER BY activity.tool"
+        ).fetchall()
         shares = []
         for name, calls, waiting, failures, total_ms, timed in found:
             returned = calls - waiting
