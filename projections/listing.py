@@ -13,8 +13,8 @@ from eventlog.errors import InvalidInput
 from eventlog.events import Parent
 
 from .cost import NANO
+from .moments import microseconds_of, moment_of
 from .page import Page, check_limit, from_cursor, to_cursor
-from .tally import microseconds_of, moment_of
 
 Sort = Literal["updated", "started", "messages", "tokens", "cost", "size"]
 

@@ -21,8 +21,8 @@ from msgspec import UNSET
 from eventlog import StoredEvent
 from eventlog import events as e
 
+from .moments import microseconds_of
 from .projection import State, Table
-from .tally import microseconds_of
 
 _NO_SPACES: Final = re.compile(
     "["

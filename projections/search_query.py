@@ -19,9 +19,9 @@ from eventlog.errors import InvalidInput
 from eventlog.events import MessageDelta
 
 from .listing import Filter
+from .moments import moment_of
 from .page import Page, check_limit, from_cursor, to_cursor
 from .search import Partial, Passage, humps, passages, spaced
-from .tally import moment_of
 from .tool_history import read_some
 
 MOST_TERMS: Final = 64
