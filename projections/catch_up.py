@@ -94,9 +94,9 @@ def _stale(log: EventLog, indexes: Sequence[Index], changes: Changes, progress: 
 def _forget_vanished(indexes: Sequence[Index]) -> None:
     gone = "FROM {0}.checkpoint WHERE session_id NOT IN (SELECT session_id FROM temp.seen)"
     for index in indexes:
-        if index.connection.execute(f"SELECT 1 {gone.format(index.name)} LIMIT 1").fetchone():
+        if index.connection.execute(f"SELECT 1 {gone.format(index.schema)} LIMIT 1").fetchone():
             with transaction([index]):
-                for (sid,) in index.connection.execute(f"SELECT sid {gone.format(index.name)}").fetchall():
+                for (sid,) in index.connection.execute(f"SELECT sid {gone.format(index.schema)}").fetchall():
                     index.forget(sid)
 
 

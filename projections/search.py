@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 import msgspec
 from msgspec import UNSET
@@ -68,7 +69,7 @@ class Search:
                 "role": "TEXT",
                 "message_id": "TEXT",
                 "moment": "INTEGER NOT NULL",
-                "size": "INTEGER NOT NULL",
+                "digest": "INTEGER NOT NULL",
                 "text": "TEXT",
                 "names": "TEXT",
             },
@@ -178,6 +179,7 @@ def _put(state: State[Kept], seq: int, passage: Passage, moment: int, role: str 
     text = passage.text[:MOST_INDEXED]
     if len(text) > 300:
         text = _ENDLESS.sub(" ", text)
+    text, names = spaced(text), names_in(text)
     row = {
         "seq": seq,
         "part": passage.part,
@@ -185,9 +187,9 @@ def _put(state: State[Kept], seq: int, passage: Passage, moment: int, role: str 
         "role": role,
         "message_id": message_id,
         "moment": moment,
-        "size": len(passage.text),
-        "text": spaced(text),
-        "names": names_in(text),
+        "digest": crc32(f"{text}\n{names}".encode()),
+        "text": text,
+        "names": names,
     }
     state.rows.put("passage", (seq, passage.part), row)
 

@@ -173,7 +173,7 @@ class Tally:
         if kept.started_at is None:
             kept.session_id = stored.session_id
             kept.started_at = moment
-        kept.updated_at = moment
+        kept.updated_at = moment if kept.updated_at is None else max(kept.updated_at, moment)
         origin = stored.origin_raw
         source = "" if origin is None else _source(origin, stored.session_id)
         quarter = moment // (QUARTER_S * 1_000_000)
