@@ -115,7 +115,7 @@ def red(mutation: Mutation, folder: Path) -> str | None:
 def first_failure(folder: Path, tests: list[str]) -> str | None:
     command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no", *tests]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     except subprocess.TimeoutExpired:
         return "it never ends"
     if done.returncode == 0:
@@ -140,7 +140,10 @@ def main(words: list[str]) -> int:
             begin = time.monotonic()
             failed = red(mutation, folder)
             unnoticed += failed is None
-            print(f"{'red' if failed else 'GREEN':6}{mutation.name:46}{time.monotonic() - begin:5.0f} s  {failed or mutation.tests}", flush=True)
+            print(
+                f"{'red' if failed else 'GREEN':6}{mutation.name:46}{time.monotonic() - begin:5.0f} s  {failed or mutation.tests}",
+                flush=True,
+            )
     print(f"{len(chosen)} mutations, {unnoticed} not noticed")
     return 1 if unnoticed else 0
 
