@@ -50,16 +50,16 @@ def last_seq_in(chunk: bytes) -> int:
     return stored.position.decode(chunk[chunk.rfind(b"\n", 0, -1) + 1 :]).seq
 
 
-def splitown(chunk: bytes, offset: int) -> Iterator[Piece]:
+def split_own(chunk: bytes, offset: int) -> Iterator[Piece]:
     """A proven chunk without the segment's own lines, which can be its first and its last."""
     start, end = 0, len(chunk)
     last: Piece | None = None
-    if segment.isown(chunk):
+    if segment.is_own(chunk):
         start = chunk.find(b"\n") + 1
         yield own(chunk[:start], offset)
     if start < end:
         tail = chunk.rfind(b"\n", start, end - 1) + 1 or start
-        if segment.isown(chunk[tail : tail + 32]):
+        if segment.is_own(chunk[tail : tail + 32]):
             last = own(chunk[tail:], offset + tail)
             end = tail
     if start < end:

@@ -128,7 +128,7 @@ class _Findings:
         if self._bad:
             yield _bad(self._bad)
             self._bad.clear()
-        if segment.isown(span.line):
+        if segment.is_own(span.line):
             yield own(span.line, span.offset)
             return
         self._batch.append(span)
