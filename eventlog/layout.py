@@ -44,6 +44,11 @@ def shard(session_id: str) -> str:
     return sha256(session_id.lower().encode()).hexdigest()[:2]
 
 
+def order(session_id: str) -> tuple[str, str]:
+    """The key of the order in which sessions are listed."""
+    return shard(session_id), session_id
+
+
 class Layout:
     """The paths of one store."""
 
@@ -82,12 +87,15 @@ class Layout:
                 return name.session_id
         return None
 
-    def session_ids(self) -> Iterator[str]:
-        """Every session that has a segment, shard by shard, sorted within each."""
+    def session_ids(self, after: str | None = None) -> Iterator[str]:
+        """Every session that has a segment, in the order of `order`; those behind ``after``."""
+        first = "" if after is None else shard(after)
         for shard_name in SHARDS:
-            folder = os.path.join(self.sessions, shard_name)
-            names = (parse_segment_name(entry) for entry in _names(folder))
-            yield from sorted({name.session_id for name in names if name is not None})
+            if shard_name >= first:
+                folder = os.path.join(self.sessions, shard_name)
+                names = (parse_segment_name(entry) for entry in _names(folder))
+                found = sorted({name.session_id for name in names if name is not None})
+                yield from found if shard_name != first else (session_id for session_id in found if after is None or session_id > after)
 
 
 def _names(folder: str) -> list[str]:

@@ -94,12 +94,15 @@ class Session:
 
         Whole appends only; memory is bounded by the largest append. Never blocks a writer and never writes. Damaged bytes raise
         `Damaged` where they stand, after everything before them was given out; "skip" gives out every event that can be proven."""
+        self._check_reading(on_damage)
+        wanted = None if types is None else frozenset((types,) if isinstance(types, str) else types)
+        return self._read(after, before, wanted, on_damage)
+
+    def _check_reading(self, on_damage: OnDamage) -> None:
         if self.closed:
             raise ValueError(f"this handle of session {self.id!r} is closed; open it again with log.session()")
         if on_damage not in ("raise", "skip"):
             raise ValueError(f'on_damage is "raise" or "skip", not {on_damage!r}')
-        wanted = None if types is None else frozenset((types,) if isinstance(types, str) else types)
-        return self._read(after, before, wanted, on_damage)
 
     def _read(self, after: int, before: int | None, wanted: frozenset[str] | None, on_damage: OnDamage) -> Iterator[StoredEvent]:
         seen = False
@@ -114,6 +117,22 @@ class Session:
                     yield event
         if not seen and not self._create and not self._stream.exists():
             raise SessionNotFound(self.id)
+
+    def tail(
+        self, after: After = 0, types: Collection[str] | None = None, marks: bool = False, on_damage: OnDamage = "raise"
+    ) -> Tail:
+        """What is in the session after ``after`` (a position, a tail's cursor, "start" or "end"), then live what comes. Like `EventLog.tail`."""
+        self._check_reading(on_damage)
+        from .following import OneSession
+        from .tail import Tail
+
+        watch = self._stream.watch()
+        try:
+            place = OneSession(self._stream, after, on_damage)
+            return Tail(place, watch, types=types, marks=marks, poll_interval_s=self._poll_interval_s)
+        except BaseException:
+            watch.close()
+            raise
 
     @property
     def last_seq(self) -> int:
