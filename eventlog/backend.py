@@ -31,16 +31,22 @@ class Lines:
 
     def line(self, index: int) -> bytes:
         """The line at ``index`` without its newline. The chunk is split on the first call."""
-        offsets = self._offsets
-        if offsets is None:
-            offsets = [0]
-            find = self.data.find
-            end = find(b"\n")
-            while end >= 0:
-                offsets.append(end + 1)
-                end = find(b"\n", end + 1)
-            self._offsets = offsets
+        offsets = self._offsets or self._split()
         return self.data[offsets[index] : offsets[index + 1] - 1]
+
+    def size(self, index: int) -> int:
+        """The size of the line at ``index`` with its newline."""
+        offsets = self._offsets or self._split()
+        return offsets[index + 1] - offsets[index]
+
+    def _split(self) -> list[int]:
+        offsets = self._offsets = [0]
+        find = self.data.find
+        end = find(b"\n")
+        while end >= 0:
+            offsets.append(end + 1)
+            end = find(b"\n", end + 1)
+        return offsets
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,6 +180,8 @@ class Stream(Protocol):
 
 
 class Backend(Protocol):
+    path: str | None  # the store's folder, if it has one: what can be rebuilt may be kept there
+
     def stream(self, session_id: str, *, create: bool, exclusive: bool = False) -> Stream:
         """The session's stream. ``exclusive``: keeps every other stream of it, here and in other processes, from appending until it is
         closed; raises `SessionLocked` where that cannot be had in time. Opening writes nothing."""

@@ -58,19 +58,19 @@ def _scan_without_table(fd: int, size: int, max_append_bytes: int) -> Iterator[P
         return os.pread(fd, count, offset)
 
     running: int | None = 0
-    offset = end = 0
-    for begin, length, text in frames.walk_frames(read_at, size, max_frame_bytes=_limit(max_append_bytes)):
-        end = begin + length
-        after = None if text is None else _prove(text, running)
-        if text is None or after is None:
-            yield Bad(begin, length, "damaged", "the compressed frame does not hold, and there is no table to say what it held")
-            running = None
+    offset = 0
+    for found in frames.walk_frames(read_at, size, max_frame_bytes=_limit(max_append_bytes)):
+        if found.is_table:
+            detail = "the table of frames does not hold; all events can be read without it"
+            yield Bad(found.offset, found.size, "damaged", detail, harmless=True)
             continue
+        after = None if found.text is None else _prove(found.text, running)
+        if found.text is None or after is None:
+            yield Bad(found.offset, found.size, "damaged", "the compressed bytes do not hold, and there is no table to say what they held")
+        else:
+            yield from split_all_own(found.text, offset)
+            offset += len(found.text)
         running = after
-        yield from split_all_own(text, offset)
-        offset += len(text)
-    if end < size:
-        yield Bad(end, size - end, "damaged", "the table of frames does not hold; all events can be read without it", harmless=True)
 
 
 def _prove(text: bytes, running: int | None) -> int | None:

@@ -84,6 +84,7 @@ class DiscardBackend:
     def __init__(self, settings: Settings) -> None:
         from .files import FilesBackend
 
+        self.path: str | None = None
         self._max_event_bytes = settings.max_event_bytes
         self._recorded: Backend | None
         try:

@@ -9,6 +9,7 @@ Errors are the operating system's `OSError`, untouched; whoever calls knows what
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Final
@@ -27,7 +28,13 @@ class Disk:
         return os.open(path, flags, FILE_MODE)
 
     def close(self, fd: int) -> None:
-        os.close(fd)
+        """Give the descriptor back. It is gone also where closing reports an error, and no promise rests on closing: only a descriptor that
+        was not open raises."""
+        try:
+            os.close(fd)
+        except OSError as error:
+            if error.errno == errno.EBADF:
+                raise
 
     def write(self, fd: int, data: bytes | bytearray | memoryview) -> int:
         """One write at the end of the file; returns how many bytes were taken, which may be fewer than given."""
@@ -67,8 +74,6 @@ class Disk:
 
 def write_all(disk: Disk, fd: int, data: bytes | bytearray | memoryview) -> None:
     """Write everything or raise: a short write without an error of its own means that the disk is full."""
-    import errno
-
     if disk.write(fd, data) != len(data):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

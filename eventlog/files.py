@@ -61,6 +61,7 @@ class FilesBackend:
 
     def __init__(self, layout: Layout, store: StoreFile, settings: Settings, disk: Disk) -> None:
         self.layout = layout
+        self.path: str | None = layout.root
         self.store = store
         self.settings = settings
         self.disk = disk

@@ -16,7 +16,7 @@ import binascii
 import zlib
 from collections.abc import Iterator
 from itertools import islice
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 

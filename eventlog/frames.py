@@ -138,8 +138,8 @@ def compress(chunks: Iterable[bytes], *, level: int, frame_size_bytes: int) -> I
     """The compressed form of one finished segment or of several joined, piece by piece: its frames, then their table.
 
     ``chunks`` are its bytes from the first to the last, cut anywhere. A frame holds whole appends, at most ``frame_size_bytes`` of lines
-    or one append that is larger; memory is a few times that. Raises `Unproven` where the lines are not proven, do not end with
-    a whole append or their seqs do not rise, and `ValueError` where so many frames come about that their table would not be read."""
+    or one append that is larger; memory is a few times that. Raises `Unproven` where the lines are not proven, do not end with a whole
+    append or go back to seqs of a frame before, and `ValueError` where so many frames come about that their table would not be read."""
     import zstandard  # here, since a program that only appends need not load it
 
     compressor = zstandard.ZstdCompressor(level=level, write_checksum=True, write_content_size=True, write_dict_id=False)

@@ -66,25 +66,30 @@ class Layout:
     def path(self, name: SegmentName) -> str:
         return os.path.join(self.folder(name.session_id), str(name))
 
-    def segments(self, session_id: str) -> list[SegmentName]:
+    def names(self, session_id: str) -> list[str]:
+        """Everything in the session's folder: one directory listing."""
+        return _names(self.folder(session_id))
+
+    def segments(self, session_id: str, names: list[str] | None = None) -> list[SegmentName]:
         """The session's segments in order, each position once: where the raw and the compressed file both exist (a crash between
         making one and removing the other), the compressed one, as it was proven before it got its name."""
         prefix = session_id + "."
         found: dict[int, SegmentName] = {}
-        for entry in _names(self.folder(session_id)):
+        for entry in self.names(session_id) if names is None else names:
             if entry.startswith(prefix):
                 name = parse_segment_name(entry)
                 if name is not None and name.session_id == session_id and (name.compressed or name.first_seq not in found):
                     found[name.first_seq] = name
         return [found[first_seq] for first_seq in sorted(found)]
 
-    def session_id_like(self, session_id: str) -> str | None:
+    def session_id_like(self, session_id: str, names: list[str]) -> str | None:
         """The id that is in the store already and equals this one but for case, if any."""
         folded = session_id.lower()
-        for entry in _names(self.folder(session_id)):
-            name = parse_segment_name(entry)
-            if name is not None and name.session_id != session_id and name.session_id.lower() == folded:
-                return name.session_id
+        for entry in names:
+            if entry.lower().startswith(folded + "."):
+                name = parse_segment_name(entry)
+                if name is not None and name.session_id != session_id and name.session_id.lower() == folded:
+                    return name.session_id
         return None
 
     def session_ids(self, after: str | None = None) -> Iterator[str]:

@@ -19,7 +19,7 @@ from .errors import EventTooLarge, InvalidEvent
 TAIL_SIZE = 19  # ,"crc":"9f2a11c0"}\n
 _TAIL = b',"crc":"%08x"}\n'
 _TAIL_SHAPE = re.compile(rb',"crc":"([0-9a-f]{8})"\}\n')
-_MORE = b',"more":true'
+MORE = b',"more":true'
 MIN_LINE_SIZE = 80  # no event line is shorter: the fixed names, a time of 27 characters and the tail
 
 
@@ -91,4 +91,4 @@ def prove(chunk: bytes, running: int) -> int | None:
 
 def ends_within_batch(chunk: bytes) -> bool:
     """Whether the last line of the chunk is a line of a batch that goes on (``more``, which stands right before ``crc``)."""
-    return chunk.endswith(_MORE, 0, -TAIL_SIZE)
+    return chunk.endswith(MORE, 0, -TAIL_SIZE)

@@ -144,6 +144,8 @@ class MemoryFeed:
 
 
 class MemoryBackend:
+    path: str | None = None
+
     def __init__(self, max_event_bytes: int) -> None:
         self.appends: list[tuple[str, int]] = []
         self.watches: tuple[Watch, ...] = ()

@@ -64,7 +64,7 @@ def _choose(names: list[SegmentName], position: int, next_seq: int | None) -> Se
 
 def _raise_if_bad(session_id: str, name: SegmentName, piece: Own | Bad, wanted: int) -> None:
     if isinstance(piece, Bad):
-        if piece.kind != "torn_tail":
+        if piece.kind != "torn_tail" and not piece.harmless:
             raise Damaged(session_id, str(name), piece.offset, piece.length, piece.kind, piece.detail)
         return
     opened = piece.record

@@ -65,7 +65,15 @@ def look(fd: int, size: int, name: SegmentName, known: Tail | None, known_size: 
         return Tail(name.first_seq - 1, 0, after=_end_before(layout, name))
     if known is not None:
         data = os.pread(fd, size - known_size, known_size)
-        return _judge(data, known_size, known.running, Tail(known.seq, known.running, known.last_type, ids=known.ids))
+        found = _judge(data, known_size, known.running, Tail(known.seq, known.running, known.last_type, ids=known.ids))
+    else:
+        found = _look_from_the_end(fd, size, name)
+    if found.torn == 0:  # the opening line has to be written again
+        found.after = _end_before(layout, name)
+    return found
+
+
+def _look_from_the_end(fd: int, size: int, name: SegmentName) -> Tail:
     window = _WINDOW
     while window < size:
         found = _look_at_window(fd, size, window)
@@ -173,13 +181,17 @@ def end_of(layout: Layout, name: SegmentName) -> Ended:
 
 def remembered_ids(layout: Layout, name: SegmentName, max_append_bytes: int) -> dict[str, int]:
     """The idempotency keys of the active segment ``name`` and of the one before it, with the position each append came to."""
-    ids: dict[str, int] = {}
-    segments = [other for other in layout.segments(name.session_id) if other.first_seq <= name.first_seq]
-    for other in segments[-2:]:
-        for piece in scan.scan_file(layout.path(other), other, max_append_bytes=max_append_bytes):
-            if isinstance(piece, bytes):
-                ids.update(ids_in(piece))
-    return ids
+    while True:
+        ids: dict[str, int] = {}
+        segments = [other for other in layout.segments(name.session_id) if other.first_seq <= name.first_seq]
+        try:
+            for other in segments[-2:]:
+                for piece in scan.scan_file(layout.path(other), other, max_append_bytes=max_append_bytes):
+                    if isinstance(piece, bytes):
+                        ids.update(ids_in(piece))
+        except FileNotFoundError:
+            continue  # compressed since it was listed
+        return ids
 
 
 def ids_in(chunk: bytes) -> Iterator[tuple[str, int]]:

@@ -26,8 +26,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
 
 
 class UnknownEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event of a type or shape that this program does not know. ``data`` is what stands in the line; appending it again
-    writes the same. It is also the way to append a type that has no struct."""
+    """An event of a type or shape that this program does not know. ``data`` is what stands in the line (as `msgspec.Raw` where Python
+    has no value for it); appending it again writes the same. It is also the way to append a type that has no struct."""
 
     type: str
     data: Any = {}
@@ -96,6 +96,14 @@ def materialise(name: str, version: int, data: msgspec.Raw) -> Event | UnknownEv
             for step in range(version, cls.version):
                 shape = _upcasts[name][step](shape)
             return msgspec.convert(shape, type=cls)
-        except (msgspec.ValidationError, KeyError, TypeError):
+        except (msgspec.DecodeError, RecursionError, KeyError, TypeError):
             pass  # a shape that does not fit is kept as it is, like any other unknown one
-    return UnknownEvent(name, msgspec.json.decode(data), version)
+    return UnknownEvent(name, decode_or_keep(data), version)
+
+
+def decode_or_keep(data: msgspec.Raw) -> Any:
+    """The value, or the JSON text itself where Python has no value for it (``1e400``, nesting without end)."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return data

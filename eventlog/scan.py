@@ -81,16 +81,31 @@ def scan_raw(fd: int, *, start: Start, first_seq: int, max_append_bytes: int) ->
 
 def _scan_doubtful(fd: int, offset: int, running: int, first_seq: int, max_append_bytes: int) -> Iterator[Piece]:
     """From the first byte that is not a proven whole append: a torn tail, an append under way, or damage."""
-    rest = os.pread(fd, max_append_bytes + CHUNK_SIZE, offset)
+    limit = max_append_bytes + CHUNK_SIZE
+    rest = os.pread(fd, limit, offset)
+    proven = _proven_appends(rest, offset, running)
+    if proven:
+        yield from split_own(proven, offset)
+        offset, running = offset + len(proven), lines.after(proven) or 0
+        rest = os.pread(fd, limit, offset)
     if not rest:
         return
     finished = rest.rfind(b"\n", 0, -1) + 1
-    if not segment.starts_afresh(rest[finished:]) or lines.prove(rest[finished:], 0) is None:
+    if len(rest) < limit and (not segment.starts_afresh(rest[finished:]) or lines.prove(rest[finished:], 0) is None):
         next_seq = last_seq_before(fd, offset, first_seq - 1) + 1
         if segment.judge_tail(rest, offset, running, next_seq) == "torn_tail":
             yield Bad(offset, len(rest), "torn_tail", "the beginning of an append that was never acknowledged")
             return
     yield from _scan_walking(fd, offset, running, max_append_bytes)
+
+
+def _proven_appends(data: bytes, offset: int, running: int) -> bytes:
+    """The whole appends before the first line that is not as it was written."""
+    walker = Walker(running, offset)
+    for span in walker.walk(data):
+        if not span.intact:
+            return whole_appends(data[: span.offset - offset])
+    return whole_appends(data[: walker.offset - offset])
 
 
 def _scan_walking(fd: int, offset: int, running: int, max_append_bytes: int) -> Iterator[Piece]:

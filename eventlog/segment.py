@@ -285,16 +285,22 @@ def _has_zero_sector(rest: bytes, offset: int) -> bool:
 
 def _a_later_append_follows(rest: bytes, offset: int) -> bool:
     """Whether a whole line that begins an append stands after the last zero sector: then what is missing before it was
-    not the last thing written, and may have been acknowledged."""
+    not the last thing written, and may have been acknowledged. A footer is written with the append before it."""
     end = max((end for _, end in _zero_sectors(rest, offset)), default=0)
     previous: bytes | None = None
     for line in _split(rest[end:]):
-        if previous is not None and not lines.ends_within_batch(previous):
+        if previous is not None and not _can_only_end_within_batch(previous) and not is_own(line):
             base = lines.after(previous)
             if base is not None and lines.prove(line, base) is not None:
                 return True
         previous = line
     return False
+
+
+def _can_only_end_within_batch(rest_of_line: bytes) -> bool:
+    """Whether what is left of a line shows that its batch goes on: the least part of ``"more":true`` does, as nothing else ends so."""
+    visible = rest_of_line[:-TAIL_SIZE][-len(lines.MORE) :]
+    return bool(visible) and lines.MORE.endswith(visible)
 
 
 def most_lines_in(damage: bytes) -> int:

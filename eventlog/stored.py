@@ -49,9 +49,17 @@ class StoredEvent(msgspec.Struct, gc=False, kw_only=True):
         return cast(bytes, self._lines.line(self._index))
 
     @property
+    def size_bytes(self) -> int:
+        """The size of the line with its newline."""
+        return cast(int, self._lines.size(self._index))
+
+    @property
     def origin(self) -> dict[str, Any] | None:
         """Where a merged, forked or imported event came from."""
-        return msgspec.json.decode(self._origin) if self._origin is not _NO_ORIGIN else None
+        if self._origin is _NO_ORIGIN:
+            return None
+        fields = msgspec.json.decode(self._origin, type=dict[str, msgspec.Raw])
+        return {name: registry.decode_or_keep(value) for name, value in fields.items()}
 
     @property
     def origin_raw(self) -> msgspec.Raw | None:
@@ -114,7 +122,7 @@ def decode(lines: Lines) -> list[StoredEvent]:
     if b',"v":' not in data:
         try:
             events: list[StoredEvent] = _typed_decoder().decode_lines(data)
-        except (msgspec.ValidationError, RecursionError):
+        except (msgspec.DecodeError, RecursionError):
             pass  # something here is not known: below, it costs only itself
         else:
             for index, stored in enumerate(events):

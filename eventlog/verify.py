@@ -145,7 +145,7 @@ class _SegmentCheck:
 
     def _bad(self, bad: Bad) -> None:
         self._problem("torn_tail" if bad.kind == "torn_tail" else "damaged", bad.offset, bad.length, bad.detail)
-        if bad.kind != "torn_tail":
+        if bad.kind != "torn_tail" and not bad.harmless:
             self._sound = False
             self.next_seq += bad.lines
 

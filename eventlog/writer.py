@@ -133,7 +133,7 @@ class SessionWriter:
         try:
             with self._mutex:
                 try:
-                    state = self._ready or self._enter()
+                    state = self._ready or self._prepare()
                     if sync == "always":
                         self._promised = self._written + 1  # whatever is written now; before anybody can read it
                     known = None if key is None else self._remembered(state).get(key)
@@ -169,9 +169,18 @@ class SessionWriter:
             except OutcomeUnknown as failure:
                 self._tell_others(failure)
 
+    def _prepare(self) -> Tail:
+        try:
+            return self._enter()
+        except OSError as error:
+            raise NotStored(self.session_id, error) from error
+
     def _remembered(self, state: Tail) -> dict[str, int]:
         if state.ids is None:
-            state.ids = recovery.remembered_ids(self._host.layout, self._name, self._limit)
+            try:
+                state.ids = recovery.remembered_ids(self._host.layout, self._name, self._limit)
+            except OSError as error:
+                raise NotStored(self.session_id, error) from error
         return state.ids
 
     def _write(self, state: Tail, envelopes: Sequence[Envelope], expected: int | None, key: str | None) -> int:
@@ -251,7 +260,7 @@ class SessionWriter:
         with self._mutex:
             if self._host.layout.segments(self.session_id):
                 try:
-                    self._enter()
+                    self._prepare()
                 finally:
                     self._leave()
 
@@ -266,7 +275,7 @@ class SessionWriter:
         while True:
             if self._fd < 0:
                 self._open_last()
-            if not self._held:
+            if not self._held or self._tail is None:
                 self._lock(self._fd)
                 size = os.lseek(self._fd, 0, os.SEEK_END)
                 if (size != self._size or self._tail is None) and not self._look(size):
@@ -288,11 +297,12 @@ class SessionWriter:
         """Open the last segment, or the one that follows it where it is compressed; nothing is locked yet."""
         layout = self._host.layout
         while True:
-            segments = layout.segments(self.session_id)
+            names = layout.names(self.session_id)
+            segments = layout.segments(self.session_id, names)
             if not segments:
                 if not self.may_create:
                     raise SessionNotFound(self.session_id)
-                other = layout.session_id_like(self.session_id)
+                other = layout.session_id_like(self.session_id, names)
                 if other is not None:
                     raise InvalidSessionId(self.session_id, other)
                 name = SegmentName(1, False, self.session_id)
@@ -303,6 +313,8 @@ class SessionWriter:
             try:
                 fd = self._disk.open(layout.path(name), create=name not in segments)
             except FileNotFoundError:
+                if name not in segments:
+                    raise
                 continue  # compressed or joined since we looked
             self._use(name, fd)
             return
@@ -348,18 +360,36 @@ class SessionWriter:
         state = recovery.look(self._fd, size, self._name, known if size > self._size else None, self._size, layout)
         if known is not None and state.seq < known.seq and state.ended is None:
             state.damage_next_seq = known.seq + 1  # somebody cut the file: what stood there is lost, its seqs stay given
-        self._tail = state
         if state.torn is not None:
-            recovery.set_aside(self._disk, layout, self._name, self._fd, state.torn, size)
+            self._set_aside(state.torn, size)
             size, state.torn = state.torn, None
-        self._size = size
+        self._tail, self._size = state, size
         if state.ended is not None:
             self._host.suspects.discard(self._name)
         elif state.damage_next_seq is not None:
             self._close_segment("damaged")
         elif self._name in self._host.suspects:
-            self._close_segment("sync_failed")
+            self._leave_suspect(state)
         return True
+
+    def _set_aside(self, torn: int, size: int) -> None:
+        try:
+            recovery.set_aside(self._disk, self._host.layout, self._name, self._fd, torn, size)
+        except OSError:  # it may have been the sync: nothing is known any more of the bytes before the tail either
+            self._tail, self._size = None, -1
+            self._host.suspects.add(self._name)
+            raise
+
+    def _leave_suspect(self, state: Tail) -> None:
+        """Close a segment that could not be synced. One without an event has nothing to be doubted, and no name for the next one: it is
+        begun anew."""
+        if state.seq >= self._name.first_seq:
+            self._close_segment("sync_failed")
+            return
+        if self._size > 0:
+            self._disk.truncate(self._fd, 0)
+            self._tail, self._size = recovery.look(self._fd, 0, self._name, None, 0, self._host.layout), 0
+        self._host.suspects.discard(self._name)
 
     def _is_the_last(self, size: int) -> bool:
         """Whether the file just opened and locked is still the session's last segment under this name."""
@@ -396,10 +426,16 @@ class SessionWriter:
     def _seal(self, state: Tail) -> None:
         """Write the footer and sync: everything in the segment is durable then. Where there is no room for it, the segment stays
         active and grows; the next append tries again."""
-        record = recovery.footer(self._fd, state)
+        try:
+            record = recovery.footer(self._fd, state)
+        except OSError:
+            return  # what cannot be read now is not sealed now
         if record is None:
             state.damage_next_seq = state.seq + 1
-            self._close_segment("damaged")
+            try:
+                self._close_segment("damaged")
+            except NotStored:
+                pass  # the append is written; the next one to cross the size tries again
             return
         data, _ = encode_own(record, state.running)
         try:
@@ -425,6 +461,7 @@ class SessionWriter:
         except OSError as error:
             if not self._cut_back():
                 self._fail(NotStored(self.session_id, error))
+            self._tail, self._size, self._ready = None, -1, None  # nobody goes on here before he has looked again
             raise NotStored(self.session_id, error) from error
         self._size += len(data)
         self._host.suspects.discard(self._name)
@@ -518,8 +555,8 @@ class SessionWriter:
             self._mutex.release()
 
     def _drop_descriptor(self) -> None:
-        self._disk.close(self._fd)
-        self._fd, self._held, self._ready = -1, False, None
+        fd, self._fd, self._held, self._ready = self._fd, -1, False, None
+        self._disk.close(fd)
         if self._noted:
             self._noted = False
             self._host.changed(self.session_id)

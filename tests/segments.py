@@ -47,9 +47,9 @@ def segment(size_bytes: int, seed: int = 1, session_id: str = "s", first_seq: in
             envelope.more = index < count - 1
             envelope.id = f"k{seq}" if not envelope.more and random.random() < 0.3 else None
             envelope.origin = {"source": "x"} if random.random() < 0.1 else None
-            line, after = lines.encode(envelope, running)
-            found.append(Line(len(data), line, running, seq))
-            data += line
+            text, after = lines.encode(envelope, running)
+            found.append(Line(len(data), text, running, seq))
+            data += text
             running = after
             seq += 1
     return Segment(bytes(data), found, appends)

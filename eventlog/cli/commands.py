@@ -18,9 +18,7 @@ class Command(NamedTuple):
 
 SECTIONS: Final[dict[str, dict[str, Command]]] = {
     "Record": {
-        "import": Command(
-            "eventlog.cli.importing:import_sessions", "Import another tool's sessions; importing again adds only what is new."
-        ),
+        "import": Command("eventlog.cli.importing:import_sessions", "Import another tool's sessions, adding only what is new."),
         "append": Command("eventlog.cli.append:append", "Append JSON lines from standard input to a session."),
         "set": Command("eventlog.cli.set:set_details", "Change a session's title, tags, status and other details."),
         "pin": Command("eventlog.cli.set:pin", "Keep a session on top of lists and out of clean-ups."),
@@ -34,7 +32,7 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
         "verify": Command("eventlog.cli.verify:verify", "Check every byte of the store, or of some sessions."),
     },
     "Set up": {
-        "demo": Command("eventlog.cli.demo:demo", "Record a small session, crash its writer, recover and replay it before your eyes."),
+        "demo": Command("eventlog.cli.demo:demo", "Record a small session, crash it, recover it and replay it."),
         "config": Command("eventlog.cli.config:config", "Show every setting, its value and where that comes from."),
     },
 }

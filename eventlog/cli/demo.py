@@ -30,9 +30,10 @@ _USAGE = UsageRecorded(message_id="m3", model="demo-model", input_tokens=530, ou
 
 @command("demo")
 def demo(context: Context) -> None:
-    """Record a small session, crash its writer, recover and replay it before your eyes.
+    """Record a small session, crash it, recover it and replay it.
 
-    It is recorded in a new folder, or in the store that --store names; your own sessions are not touched."""
+    A process is really killed in the middle of an append. The session is recorded in a new folder, or in the store that --store
+    names; your own sessions are not touched."""
     folder = context.store or Path(tempfile.mkdtemp(prefix="eventlog-demo-"))
     say = (lambda text="", style="": None) if context.json else context.say
     say("1. A program records an agent session. Each append returns when it is on the disk:", "bold")

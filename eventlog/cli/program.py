@@ -85,10 +85,14 @@ def run(arguments: Sequence[str] | None) -> int:
             stream.reconfigure(errors="backslashreplace")
     context = Context()
     try:
-        given = None if arguments is None else list(arguments)
-        asked = _program().main(given, prog_name="eventlog", standalone_mode=False, obj=context)
+        # Not through Program.main: that one has answers of its own to an interrupt and to a closed pipe.
+        program = _program()
+        with program.make_context("eventlog", list(sys.argv[1:] if arguments is None else arguments), obj=context) as ctx:
+            program.invoke(ctx)
         sys.stdout.flush()
-        return asked if isinstance(asked, int) and asked else context.exit_code
+        return context.exit_code
+    except click.exceptions.Exit as asked:  # --help, --version
+        return asked.exit_code
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except BrokenPipeError:

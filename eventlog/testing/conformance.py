@@ -372,12 +372,12 @@ class BackendConformance:
             with self.open(settings) as log, log.session("a", create=True) as session:
                 assert [stored.raw for stored in session.read()] == before
                 assert session.last_seq == len(before)
-                assert session.append(_note("x"), id=f"k{opening}", expected=len(before)) == len(before) + 1
                 if opening:
-                    assert session.append(_note("x"), id=f"k{opening - 1}-last") == len(before)
+                    assert session.append(_note("again"), id=f"k{opening - 1}") == len(before)
+                assert session.append(_note("x"), expected=len(before)) == len(before) + 1
                 for n in range(90):
                     session.append(_note(str(n)), _note("b"), sync="never")
-                session.append(_note("last"), id=f"k{opening}-last")
+                session.append(_note("last"), id=f"k{opening}")
                 before = [stored.raw for stored in session.read()]
 
     def test_two_open_logs_see_each_other_s_events_at_once(self) -> None:

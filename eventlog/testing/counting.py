@@ -19,6 +19,14 @@ class CountingDisk(Disk):
         self._folders: dict[int, str] = {}
         self._lock = threading.Lock()
 
+    @property
+    def counts(self) -> dict[Call, int]:
+        """The calls by method, in all folders."""
+        found: Counter[Call] = Counter()
+        for (call, _), count in self.calls.items():
+            found[call] += count
+        return dict(found)
+
     def count(self, call: Call, folder: str | None = None) -> int:
         """How often ``call`` was made, in all folders or in those of this name."""
         return sum(count for (made, place), count in self.calls.items() if made == call and folder in (None, place))

@@ -12,10 +12,9 @@ Call = Literal["open", "close", "write", "truncate", "sync", "sync_directory", "
 When = Literal["before", "within", "after"]
 
 
-class Crash(SystemExit):
-    """The process was killed here. No code runs after it: every further call of the disk raises it again and does nothing.
-
-    It passes every ``except Exception``, and a background thread that dies of it dies silently, as in a killed process."""
+class Crash(BaseException):
+    """The process was killed here. It passes every ``except Exception``, and every further call of the disk raises it again and does
+    nothing. A background thread dies of it too, and says so through `threading.excepthook`."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +44,8 @@ class Faults:
     def due(self, index: int, call: Call, *, grows: bool) -> Fault | None:
         """The fault that strikes call number ``index``, which ``grows`` if it needs space on the disk."""
         for fault in self._waiting:
+            if fault.kind == "error" and call == "close":  # `Disk.close` keeps such errors to itself
+                continue
             if index < fault.at or (fault.calls is not None and call not in fault.calls) or (fault.only_growth and not grows):
                 continue
             if fault.kind == "short_write":

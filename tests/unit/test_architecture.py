@@ -21,7 +21,7 @@ THIRD_PARTY = {
     "eventlog/cli": {"click", "msgspec", "rich"},
     "eventlog/importers": {"msgspec"},
     "eventlog/testing": {"msgspec", "pytest"},
-    "projections": {"msgspec"},
+    "projections": {"genai_prices", "msgspec"},
     "projections/cli": {"click", "msgspec", "rich"},
 }
 # Too slow to be paid for by `import eventlog`: only ever imported inside the function that needs them.
@@ -32,9 +32,29 @@ EDGES = {
     "eventlog/cli": {"eventlog.cli", "eventlog.importers"},
     "projections/cli": {"eventlog.cli", "projections.cli"},
 }
-DURABLE = set(
-    ["write", "writev", "pwrite", "pwritev", "sendfile", "copy_file_range", "fsync", "fdatasync", "ftruncate", "truncate", "rename", "renames", "replace", "unlink", "remove", "mkdir", "makedirs", "rmdir", "removedirs", "link", "symlink"]
-)
+DURABLE = {
+    "write",
+    "writev",
+    "pwrite",
+    "pwritev",
+    "sendfile",
+    "copy_file_range",
+    "fsync",
+    "fdatasync",
+    "ftruncate",
+    "truncate",
+    "rename",
+    "renames",
+    "replace",
+    "unlink",
+    "remove",
+    "mkdir",
+    "makedirs",
+    "rmdir",
+    "removedirs",
+    "link",
+    "symlink",
+}
 WRITES_BYTES = {"eventlog/disk.py", "eventlog/testing"}
 
 

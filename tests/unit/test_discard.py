@@ -23,7 +23,7 @@ def test_a_program_runs_on_and_nothing_is_written(settings: Settings) -> None:
         assert session.append(MessageAdded(role="user", content="a"), MessageAdded(role="user", content="b"), expected=2, id="x") == 4
         assert session.last_seq == 4
         again = log.session(session.id)
-        again.append(MessageAdded(role="user", content="c"), expected=4)
+        assert again.append(MessageAdded(role="user", content="c"), expected=4) == 5
         again.resume()
         again.end()
         assert list(again.read()) == []

@@ -121,7 +121,7 @@ def test_an_unknown_name_in_the_config_file_is_refused_with_the_nearest_known_on
     with pytest.raises(InvalidSetting, match=r"sync_intervall_ms = 5 .*there is no such setting; did you mean sync_interval_ms\?$"):
         load({"EVENTLOG_CONFIG": str(config)})
     config.write_text("[colours]\nred = 1\n")
-    with pytest.raises(InvalidSetting, match="colours = .*there is no such setting; there are store, recording, sync, "):
+    with pytest.raises(InvalidSetting, match=r"colours = .*there is no such setting; there are store, recording, sync, "):
         load({"EVENTLOG_CONFIG": str(config)})
 
 

@@ -1,0 +1,54 @@
+"""Other tools' sessions -> events. One module per format, loaded when it is asked for.
+
+An importer is idempotent: the log remembers which source records it holds, so that importing again, or importing a file that
+has grown, adds what is new and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+from eventlog.errors import InvalidInput
+from eventlog.log import EventLog
+
+from .report import ImportReport, Skipped
+
+__all__ = ["FORMATS", "ImportReport", "Importer", "Skipped", "import_paths", "open_importer"]
+
+FORMATS = {"claude-code": "eventlog.importers.claude_code"}
+
+
+class Importer(Protocol):
+    """What a format's module offers as ``importer(log)``."""
+
+    @property
+    def report(self) -> ImportReport:
+        """What all calls so far did."""
+        ...
+
+    def import_path(self, path: Path) -> None:
+        """Take what is new in a file, or in the files below a directory. Bad input is reported, never raised."""
+        ...
+
+
+def open_importer(log: EventLog, format: str) -> Importer:
+    """The importer of a format, to be fed paths, also the same ones again as they grow. Raises `InvalidInput` for an unknown format."""
+    if format not in FORMATS:
+        raise InvalidInput(f"unknown import format {format!r}; give one of: {', '.join(sorted(FORMATS))}")
+    return cast(Importer, import_module(FORMATS[format]).importer(log))
+
+
+def import_paths(log: EventLog, format: str, paths: Iterable[str | os.PathLike[str]]) -> ImportReport:
+    """Import files and directories of another tool's sessions into the log.
+
+    When it returns, everything taken is on stable storage, and the report says what was not. One bad file or line never stops the
+    others. Importing the same again adds nothing. Memory is bounded by the largest file. Raises `InvalidInput` for an unknown
+    format, and what `Session.append` raises when the disk refuses."""
+    importer = open_importer(log, format)
+    for path in paths:
+        importer.import_path(Path(path))
+    return importer.report

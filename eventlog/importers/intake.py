@@ -1,0 +1,263 @@
+"""Takes the records of a file into the sessions that they belong to: what is new is appended, each record whole.
+
+Neutral to the format: a format says which records a file has and to which session each belongs (`Entry`), and what a record
+means to its session (`Meaning`). Here are the rules that hold for every format:
+
+- A record that its session holds already adds nothing (`held`).
+- A record's events are one append, all or none. The first carries the record verbatim (`provenance`).
+- What a record means depends on the records that its session took before it, and on nothing else. So a meaning is rebuilt by
+  going through the held records again, and importing the states of a growing file one by one writes the same events as
+  importing only the last.
+- What is no record is kept as text in a `SourceRecord` that says why, and means nothing.
+- A record without a time takes the last time before it in its session, a leading one the first time after it. A session with no
+  time at all takes the file's, and gets its ``session.started`` with the first record that has one.
+- A record that stands before one that is already held was inserted, or its file grew in the middle. It is appended like
+  any other, but what a held record after it sets stays set (`Meaning.sets`).
+- Appends are not synced one by one; when `take` returns, all of them are on stable storage.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, Protocol
+
+import msgspec
+
+from eventlog.errors import InvalidEvent, InvalidSessionId, SessionDeleted, SessionLocked
+from eventlog.events import Event, Parent, SessionStarted, SessionUpdated, SourceRecord
+from eventlog.ids import session_id_for
+from eventlog.log import EventLog
+from eventlog.session import Session, draft
+from eventlog.stored import StoredEvent
+
+from .held import Held, Occurrences
+from .provenance import Provenance, fingerprint
+from .report import ImportReport, Skipped
+
+_REMEMBERED_SESSIONS = 16
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A session that records belong to: our id, the source's own names for it, where it comes from, and what is known of it
+    from outside its records."""
+
+    session_id: str
+    source_names: tuple[str, ...]
+    parent: Parent | None = None
+    title: str | None = None
+    metadata: dict[str, Any] = {}
+
+
+class Entry(msgspec.Struct, gc=False):
+    """A record of a file in its place. ``time`` is its own time (UTC), if it has one. ``problem``: why it means nothing."""
+
+    line: int
+    text: bytes
+    place: Place
+    time: datetime | None = None
+    problem: str | None = None
+    content: bytes = b""
+    occurrence: int = 1
+
+
+class Meaning(Protocol):
+    """What the records of one session mean, given those before."""
+
+    def events(self, text: bytes, content: bytes, occurrence: int, overruled: Collection[str]) -> tuple[list[Event], bool]:
+        """The events of a record, and whether its text is JSON that an event line can hold.
+
+        ``content`` and ``occurrence`` are its identity. ``overruled``: the names of what records further down, already held, have set."""
+        ...
+
+    def sets(self, text: bytes) -> Collection[str]:
+        """Names for what the record sets until a later one sets it again, such as the title or one message's usage."""
+        ...
+
+    def observe(self, stored: StoredEvent) -> None:
+        """Take note of an event of the session that is not from this format's records: the user's own title, for example."""
+        ...
+
+    def start(self) -> SessionStarted:
+        """How the session begins, with all that the records so far have set."""
+        ...
+
+
+class _Known(msgspec.Struct):
+    """What is known of a session at a position."""
+
+    last_seq: int
+    held: Held
+    meaning: Meaning | None
+    started: bool
+
+
+class Intake:
+    """``place -> meaning`` is the format's. The report grows with each file."""
+
+    def __init__(self, log: EventLog, format: str, meaning_of: Callable[[Place], Meaning]) -> None:
+        self.report = ImportReport()
+        self._log = log
+        self._format = format
+        self._meaning_of = meaning_of
+        self._provenance = Provenance(format)
+        self._sessions: set[str] = set()
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+
+    def skip(self, file: str, line: int | None, reason: str) -> None:
+        """Report input that is not taken."""
+        self.report.skipped.append(Skipped(file, line, reason))
+        self.report.records += 1
+
+    def take(self, file: str, entries: Iterable[Entry], file_time: datetime) -> None:
+        """Take the file's records, in file order. ``file_time`` is for a session in which no record has a time."""
+        by_session: dict[str, list[Entry]] = {}
+        for entry in entries:
+            by_session.setdefault(entry.place.session_id, []).append(entry)
+        for group in by_session.values():
+            try:
+                self._take_session(file, group, file_time)
+            except (SessionDeleted, SessionLocked) as error:
+                for entry in group:
+                    self.skip(file, entry.line, str(error))
+
+    def _take_session(self, file: str, entries: list[Entry], file_time: datetime) -> None:
+        place = entries[0].place
+        with self._open(place) as session:
+            known = self._what_is_known(session)
+            occurrences = Occurrences()
+            is_new: list[bool] = []
+            for entry in entries:
+                entry.content = fingerprint(entry.text)
+                entry.occurrence = occurrences.next(entry.content)
+                is_new.append(not known.held.holds(entry.content, entry.occurrence))
+            if any(is_new):
+                meaning = known.meaning = known.meaning or self._replay(session, place)
+                times = _times(entries, session, file_time)
+                overruled = _overruled(entries, is_new, meaning)
+                for index, entry in enumerate(entries):
+                    if not is_new[index]:
+                        continue
+                    if self._append(session, known, meaning, entry, times[index], overruled.get(index, ())):
+                        known.held.add(entry.content)
+                    else:
+                        limit = self._log.settings.max_event_bytes
+                        entry.problem = f"larger than the {limit:,} bytes that an event may have; raise max_event_bytes to import it"
+                session.sync()
+                known.last_seq = session.last_seq
+            self.report.records += len(entries)
+            self.report.skipped += (Skipped(file, entry.line, entry.problem) for entry in entries if entry.problem is not None)
+            self._sessions.add(session.id)
+            self.report.sessions = len(self._sessions)
+            self._remember(session.id, known)
+
+    def _open(self, place: Place) -> Session:
+        try:
+            return self._log.session(place.session_id, create=True, exclusive=True)
+        except InvalidSessionId:
+            # an existing id differs only in case
+            return self._log.session(session_id_for(self._format, *place.source_names), create=True, exclusive=True)
+
+    def _what_is_known(self, session: Session) -> _Known:
+        known = self._known.pop(session.id, None)
+        last_seq = session.last_seq
+        if known is not None and known.last_seq == last_seq:
+            return known
+        held = Held()
+        started = False
+        for stored in session.read(on_damage="skip"):
+            started = started or stored.type == SessionStarted.type
+            record = self._provenance.record(stored)
+            if record is not None:
+                held.add(fingerprint(record))
+        return _Known(last_seq, held, None, started)
+
+    def _remember(self, session_id: str, known: _Known) -> None:
+        self._known[session_id] = known
+        while len(self._known) > _REMEMBERED_SESSIONS:
+            self._known.popitem(last=False)
+
+    def _replay(self, session: Session, place: Place) -> Meaning:
+        """The meaning after everything that the session holds."""
+        meaning = self._meaning_of(place)
+        occurrences = Occurrences()
+        for stored in session.read(on_damage="skip"):
+            record = self._provenance.record(stored)
+            if record is not None:
+                if not isinstance(stored.event, SourceRecord) or stored.event.note is None:
+                    content = fingerprint(record)
+                    meaning.events(record, content, occurrences.next(content), ())
+            elif not self._provenance.is_ours(stored):
+                meaning.observe(stored)
+        return meaning
+
+    def _append(
+        self, session: Session, known: _Known, meaning: Meaning, entry: Entry, time: tuple[datetime, bool], overruled: Collection[str]
+    ) -> bool:
+        """Append the record's events; False where even the record alone is too large."""
+        events: list[Event]
+        if entry.problem is not None:
+            events = [SourceRecord(note=entry.problem)]
+            is_json = False
+        else:
+            events, is_json = meaning.events(entry.text, entry.content, entry.occurrence, overruled)
+        when, is_real = time
+        starts = is_real and not known.started and entry.problem is None
+        if starts:
+            # the start says what the record has set; where events came before it, it must be said again
+            kept = events if known.last_seq else [event for event in events if not isinstance(event, SessionUpdated)]
+            events = [meaning.start(), *kept]
+        for batch in _forms(events):
+            origins = [self._provenance.of(entry.text, is_json=is_json)] + [self._provenance.rest] * (len(batch) - 1)
+            drafts = [
+                draft(event, when, origin=origin, more=index < len(batch))
+                for index, (event, origin) in enumerate(zip(batch, origins, strict=True), 1)
+            ]
+            try:
+                session.append_envelopes(drafts, sync="never")
+            except InvalidEvent:
+                continue
+            known.started = known.started or any(isinstance(event, SessionStarted) for event in batch)
+            self.report.events_added += len(batch)
+            return True
+        return False
+
+
+def _forms(events: list[Event]) -> Iterator[list[Event]]:
+    """Ways to write a record: as it is; with the verbatim copy on a line of its own, for a record near the size limit; only the copy."""
+    yield events
+    yield [SourceRecord(), *events]
+    yield [SourceRecord(note="its events could not be stored")]
+
+
+def _times(entries: list[Entry], session: Session, file_time: datetime) -> list[tuple[datetime, bool]]:
+    """Each entry's time, and whether the source says it."""
+    last = next((entry.time for entry in entries if entry.time is not None), None)
+    if last is None:
+        otherwise = file_time
+        for stored in session.read(after=session.last_seq - 1):
+            otherwise = stored.time
+        return [(otherwise, False)] * len(entries)
+    times: list[tuple[datetime, bool]] = []
+    for entry in entries:
+        last = entry.time or last
+        times.append((last, True))
+    return times
+
+
+def _overruled(entries: list[Entry], is_new: list[bool], meaning: Meaning) -> dict[int, set[str]]:
+    """For each new entry that stands before a held one: what the held ones after it have set."""
+    found: dict[int, set[str]] = {}
+    if not any(new and not later for new, later in pairwise(is_new)):
+        return found
+    later_sets: set[str] = set()
+    for index in range(len(entries) - 1, -1, -1):
+        if entries[index].problem is not None:
+            continue
+        if not is_new[index]:
+            later_sets.update(meaning.sets(entries[index].text))
+        elif later_sets:
+            found[index] = set(later_sets)
+    return found

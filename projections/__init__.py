@@ -1,0 +1,35 @@
+"""What the facts of an `eventlog` mean: every view here is a fold over events, and can be deleted and made again.
+
+The views are loaded when they are first used: a program that wants one session pays neither for the catalog nor for its
+database. `replay` is not: its module has its name, and whichever was imported first would win.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .replay import replay
+
+if TYPE_CHECKING:
+    from .session_view import SessionView
+
+__all__ = ["Catalog", "SessionView", "replay"]
+
+_HOMES = {
+    "Catalog": "projections.catalog",
+    "SessionView": "projections.session_view",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+    found = getattr(import_module(home), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,72 @@
+"""Building a projection's file from nothing, beside what is there: made complete, then installed under its name.
+
+While a file is being built nobody else sees it, so it needs no journal: a kill leaves something that the next build removes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from eventlog import EventLog
+
+from .catch_up import Progress, catch_up
+from .folder import Folder, IndexFile
+from .index import Index
+from .projection import Projection
+
+BUSY_TIMEOUT_S = 10.0
+
+
+def connect() -> sqlite3.Connection:
+    """A connection with nothing in it; databases are attached to it under the names of their projections."""
+    connection = sqlite3.connect(":memory:", timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=True)
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def attach(connection: sqlite3.Connection, name: str, path: str) -> None:
+    """Attach a database file, made if it is not there, or ``:memory:``."""
+    connection.execute(f"ATTACH ? AS {name}", (path,))
+
+
+def begin_file(connection: sqlite3.Connection, projection: Projection[Any], path: str) -> Index:
+    """Attach an empty file that nobody else sees yet, and make the projection's tables in it."""
+    name = projection.name
+    attach(connection, name, path)
+    for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -32000", "locking_mode = EXCLUSIVE"):
+        connection.execute(f"PRAGMA {name}.{pragma}").fetchall()
+    index = Index(connection, projection)
+    connection.execute("BEGIN")
+    index.create()
+    connection.execute("COMMIT")
+    return index
+
+
+def finish_file(index: Index) -> None:
+    """Complete a file that was begun and let go of it: from now on it is safe to share."""
+    connection, name = index.connection, index.name
+    connection.execute("BEGIN")
+    index.finish()
+    connection.execute("COMMIT")
+    connection.execute(f"PRAGMA {name}.locking_mode = NORMAL").fetchall()
+    connection.execute(f"PRAGMA {name}.journal_mode = WAL").fetchall()
+    connection.execute(f"DETACH {name}")
+
+
+def build(log: EventLog, folder: Folder, projections: Sequence[Projection[Any]], progress: Progress | None = None) -> list[IndexFile]:
+    """Build the files of these projections in this process and install them. Their locks are held.
+
+    Raises `OSError` and `sqlite3.Error` where that cannot be written; what was there before still is."""
+    connection = connect()
+    try:
+        for projection in projections:
+            folder.clear(projection.name)
+        indexes = [begin_file(connection, projection, folder.begin(projection.name)) for projection in projections]
+        catch_up(log, indexes, progress)
+        for index in indexes:
+            finish_file(index)
+    finally:
+        connection.close()
+    return [folder.install(projection.name, projection.version) for projection in projections]

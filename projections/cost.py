@@ -1,0 +1,89 @@
+"""Tokens to money, by a maintained price list. What the log already says about cost wins; see `tally`.
+
+The price list is the package ``genai-prices`` (the extra ``cost``). It is asked for its version when a catalog is opened and
+loaded when the first usage without a cost is folded. An unknown model costs nothing and is listed as unknown.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, NamedTuple, Protocol
+
+NANO: Final = 1_000_000_000
+_PACKAGE = "genai-prices"
+
+
+class Tokens(NamedTuple):
+    """Tokens of one model response. Those read from and written to the cache are not among ``input_tokens``; those of
+    reasoning are among ``output_tokens``."""
+
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+
+    @property
+    def billable(self) -> int:
+        return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
+
+
+class Prices(Protocol):
+    """A price list. ``version`` changes whenever an answer may: it is part of the catalog's version."""
+
+    @property
+    def version(self) -> str: ...
+
+    def price(self, model: str | None, provider: str | None, tokens: Tokens, moment: datetime) -> int | None:
+        """Billionths of a US dollar, or None where the model is not known. A function of its arguments and the version."""
+        ...
+
+
+class NoPrices:
+    """Knows no model."""
+
+    version = ""
+
+    def price(self, model: str | None, provider: str | None, tokens: Tokens, moment: datetime) -> int | None:
+        return None
+
+
+NO_PRICES: Final = NoPrices()
+
+
+class ListedPrices:
+    """The price list that comes with ``genai-prices``, as installed; it is never updated over the network."""
+
+    def __init__(self, version: str) -> None:
+        self.version = f"genai-prices-{version}"
+        self._unknown: set[tuple[str, str | None]] = set()
+
+    def price(self, model: str | None, provider: str | None, tokens: Tokens, moment: datetime) -> int | None:
+        from genai_prices import Usage, calc_price
+
+        if not model or (model, provider) in self._unknown:
+            return None
+        usage = Usage(
+            input_tokens=tokens.input_tokens + tokens.cache_read_tokens + tokens.cache_write_tokens,
+            output_tokens=tokens.output_tokens,
+            cache_read_tokens=tokens.cache_read_tokens,
+            cache_write_tokens=tokens.cache_write_tokens,
+        )
+        for provider_id in (provider, None) if provider else (None,):
+            try:
+                answer = calc_price(usage, model, provider_id=provider_id, genai_request_timestamp=moment)
+                return round(answer.total_price * NANO)
+            except (LookupError, ValueError):
+                continue  # a provider that the list calls otherwise: the model's name alone may do
+        self._unknown.add((model, provider))
+        return None
+
+
+def installed_prices() -> Prices:
+    """The price list of this environment, if the extra ``cost`` is installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return ListedPrices(version(_PACKAGE))
+    except PackageNotFoundError:
+        return NO_PRICES

@@ -1,0 +1,125 @@
+"""The folder ``projections/`` of a store: which file holds which projection, and how one takes the place of another.
+
+A file is named ``<projection>.<version>.<number>.sqlite``. It is built under another name and renamed when it is complete and
+synced, and the highest number counts: so a kill at any moment leaves what was there, a reader keeps the file that it has open,
+and a new version stands beside the old one until it is complete. Whoever builds holds the projection's lock file.
+
+The folder may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+
+import msgspec
+
+from eventlog.disk import Disk
+
+_NAME = re.compile(r"(?P<projection>[a-z][a-z0-9_]*)\.(?P<version>[A-Za-z0-9-]+)\.(?P<number>[0-9]{1,12})\.sqlite")
+_BUILDING = ".building"
+_COMPANIONS = ("-wal", "-shm", "-journal")
+
+
+class IndexFile(msgspec.Struct, frozen=True, order=True):
+    """The name of a complete file, taken apart."""
+
+    number: int
+    projection: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.projection}.{self.version}.{self.number}.sqlite"
+
+
+class Folder:
+    def __init__(self, path: str, disk: Disk) -> None:
+        self.path = path
+        self.disk = disk
+
+    def files(self, projection: str) -> list[IndexFile]:
+        """The complete files of a projection, of any version, newest last."""
+        try:
+            names = os.listdir(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        found = [match for match in map(_NAME.fullmatch, names) if match and match["projection"] == projection]
+        return sorted(IndexFile(int(match["number"]), projection, match["version"]) for match in found)
+
+    def where(self, file: IndexFile) -> str:
+        return os.path.join(self.path, str(file))
+
+    def building(self, projection: str, part: str = "") -> str:
+        """Where a file is built, by whoever holds the lock; ``part`` names the piece of one process of several."""
+        return os.path.join(self.path, f"{projection}{part}{_BUILDING}")
+
+    def begin(self, projection: str, part: str = "") -> str:
+        """Make an empty file to build in, readable by its owner only; returns where it is."""
+        path = self.building(projection, part)
+        self.disk.close(self.disk.open(path, create=True))
+        return path
+
+    def make(self) -> None:
+        """Make the folder if it is not there. Raises `OSError` where the store cannot be written."""
+        try:
+            self.disk.make_folder(self.path)
+        except FileExistsError:
+            pass
+        if not os.path.isdir(self.path):
+            raise NotADirectoryError(self.path)
+
+    @contextmanager
+    def lock(self, projection: str, *, wait: bool) -> Iterator[bool]:
+        """Hold the right to build the projection. Gives False where another has it and ``wait`` is not set."""
+        fd = self.disk.open(os.path.join(self.path, f"{projection}.lock"), create=True)
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+        finally:
+            self.disk.close(fd)
+
+    def install(self, projection: str, version: int | str) -> IndexFile:
+        """Make what was built the file that counts, durably, and remove the ones that it replaces. The lock is held."""
+        older = self.files(projection)
+        file = IndexFile(older[-1].number + 1 if older else 1, projection, slug(version))
+        built = self.building(projection)
+        fd = self.disk.open(built)
+        try:
+            self.disk.sync(fd)
+        finally:
+            self.disk.close(fd)
+        self.disk.rename(built, self.where(file))
+        self.disk.sync_directory(self.path)
+        others = [former for former in older if former.version != file.version]
+        for former in older:
+            if former not in others[-1:]:  # another program may still be of the other version
+                self.remove(self.where(former))
+        return file
+
+    def clear(self, projection: str) -> None:
+        """Remove what a build that was killed has left. The lock is held."""
+        for name in os.listdir(self.path):
+            if name.startswith((f"{projection}.", f"{projection}-")) and _BUILDING in name:
+                self.remove(os.path.join(self.path, name))
+
+    def remove(self, path: str) -> None:
+        for name in (path, *(path + companion for companion in _COMPANIONS)):
+            try:
+                self.disk.unlink(name)
+            except FileNotFoundError:
+                pass
+
+
+def slug(version: int | str) -> str:
+    """The version as it stands in a file's name."""
+    text = str(version)
+    plain = re.sub(r"[^A-Za-z0-9-]", "-", text)
+    return plain if plain == text and len(plain) <= 40 else f"{plain[:40]}-{sha256(text.encode()).hexdigest()[:8]}"

@@ -1,0 +1,185 @@
+"""The port: what a projection is, and what a stored one may keep.
+
+A projection is a name, a version, an initial state and a fold: a function of (version, events), without a clock, randomness or I/O.
+A state of one's own (a number, a dict, a msgspec struct) is all that a small projection needs. One that keeps rows
+works on a `State`:
+
+- ``kept`` is small and goes whole into every checkpoint;
+- ``memory`` holds any number of entries found by a key, of which a checkpoint writes only those that changed, so that a session
+  of a million events that grew by one costs one;
+- ``rows`` collects what changes in the projection's tables.
+
+What is written at a checkpoint and read back at the next catch-up never shows in the result: it is the same as if
+the session had been folded in one go.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+
+import msgspec
+
+from eventlog import StoredEvent
+
+S = TypeVar("S")
+K = TypeVar("K")
+Key = tuple[Any, ...]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_LONG_KEY = 64
+
+
+class Projection(Protocol[S]):
+    """``name`` matches ``[a-z][a-z0-9_]{0,39}``; a changed ``version`` makes the state anew, beside the old one.
+
+    The fold owns the state it is given: it may change and return it. It must not depend on anything but its arguments."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> int | str: ...
+
+    def initial(self) -> S: ...
+
+    def fold(self, state: S, stored: StoredEvent) -> S: ...
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """A table of a stored projection. A row belongs to one session; ``key`` tells the rows of a session apart.
+
+    ``columns`` are the columns with their SQL types, those of the key first. The columns named in ``words`` are made findable by
+    full text and not kept otherwise. ``indexes`` are lists of columns; ``sid`` is the session's number in this database."""
+
+    name: str
+    columns: dict[str, str]
+    key: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    indexes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Tabular(Protocol):
+    """What a projection with tables has besides."""
+
+    @property
+    def tables(self) -> tuple[Table, ...]: ...
+
+    def settle(self, state: Any) -> None:
+        """Put into ``state.rows`` what only needs to be right at a checkpoint, such as a row of totals."""
+
+
+class Memory(dict[str, Any]):
+    """Entries of a fold, found by key. What is not here yet is looked up where the last checkpoint left it."""
+
+    __slots__ = ("look_up",)
+
+    def __init__(self, look_up: Callable[[str], Any] | None = None) -> None:
+        super().__init__()
+        self.look_up = look_up
+
+    def find(self, key: str) -> Any:
+        """The entry, or None."""
+        key = short_key(key)
+        if key in self:
+            return self[key]
+        if self.look_up is None:
+            return None
+        found = self.look_up(key)
+        if found is not None:
+            self[key] = found
+        return found
+
+    def keep(self, key: str, value: Any) -> None:
+        """Remember ``value`` (anything JSON-like); None forgets."""
+        self[short_key(key)] = value
+
+
+def short_key(key: str) -> str:
+    """The key itself, or a digest of it where it is long: foreign ids have no limit."""
+    if len(key) <= _LONG_KEY:
+        return key
+    from hashlib import blake2b
+
+    return key[:24] + "#" + blake2b(key.encode(), digest_size=16).hexdigest()
+
+
+class Rows:
+    """What changes in the tables of one session, until the next checkpoint. A later change of a row joins the earlier one."""
+
+    __slots__ = ("added", "changed", "dropped", "put_rows", "size_bytes")
+
+    def __init__(self) -> None:
+        self.put_rows: dict[str, dict[Key, dict[str, Any]]] = {}
+        self.changed: dict[tuple[str, Key], dict[str, Any]] = {}
+        self.added: dict[str, dict[Key, dict[str, int]]] = {}
+        self.dropped: list[tuple[str, dict[str, Any]]] = []
+        self.size_bytes = 0
+
+    def put(self, table: str, key: Key, values: dict[str, Any]) -> None:
+        """The row with this key is ``values``, whatever it was."""
+        self.changed.pop((table, key), None)
+        self.put_rows.setdefault(table, {})[key] = values
+
+    def change(self, table: str, key: Key, values: dict[str, Any]) -> None:
+        """Some columns of the row with this key; nothing happens where there is none."""
+        row = self.put_rows.get(table, {}).get(key)
+        if row is None:
+            self.changed.setdefault((table, key), {}).update(values)
+        else:
+            row.update(values)
+
+    def add(self, table: str, key: Key, amounts: Mapping[str, int]) -> None:
+        """Add to the numbers of the row with this key, which starts from zeros."""
+        row = self.added.setdefault(table, {}).setdefault(key, {})
+        for name, amount in amounts.items():
+            row[name] = row.get(name, 0) + amount
+
+    def drop(self, table: str, where: dict[str, Any]) -> None:
+        """The rows of the session that have these values are gone. Not for rows that are added to."""
+        self.dropped.append((table, where))
+        rows = self.put_rows.get(table, {})
+        for key in [key for key, row in rows.items() if all(row.get(name) == value for name, value in where.items())]:
+            del rows[key]
+
+    def clear(self) -> None:
+        self.put_rows.clear()
+        self.changed.clear()
+        self.added.clear()
+        self.dropped.clear()
+        self.size_bytes = 0
+
+
+class State(Generic[K]):
+    """What a projection with tables or a memory works on."""
+
+    __slots__ = ("kept", "memory", "rows")
+
+    def __init__(self, kept: K) -> None:
+        self.kept = kept
+        self.memory = Memory()
+        self.rows = Rows()
+
+
+def check_name(projection: Projection[Any]) -> str:
+    """The projection's name, if it is one. Raises `ValueError`."""
+    if not isinstance(projection.name, str) or _NAME.fullmatch(projection.name) is None:
+        raise ValueError(f"invalid projection name {projection.name!r}: it matches {_NAME.pattern}")
+    if projection.name in ("main", "temp"):
+        raise ValueError(f"invalid projection name {projection.name!r}: the database takes it for itself")
+    return projection.name
+
+
+def kept(state: Any) -> Any:
+    """The part of a state that goes into a checkpoint."""
+    return state.kept if isinstance(state, State) else state
+
+
+def fold_all(projection: Projection[S], events: Iterable[StoredEvent]) -> S:
+    """The state after all events, from nothing and in memory."""
+    state = projection.initial()
+    for stored in events:
+        state = projection.fold(state, stored)
+    return state

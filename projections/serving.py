@@ -1,0 +1,265 @@
+"""Keeps the projections of a store at hand: attached, caught up, whole. What `Catalog` asks goes through here.
+
+Whatever is wrong with a file costs time and is told through ``notice``, and never the answer: a file that is not there, or is of another
+version, is built; a damaged one is removed and built anew; where the store cannot be written, the work is done in memory, from
+a copy of what is there.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from eventlog import EventLog
+
+from .building import attach, build, connect
+from .catch_up import Progress, catch_up
+from .folder import Folder, IndexFile, slug
+from .index import Index, schema_digest
+from .projection import Projection
+
+T = TypeVar("T")
+Notice = Callable[[str], None]
+
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT")
+_UNWRITABLE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_NOLFS", "SQLITE_AUTH")
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_QUICK_CHECK_SIZE = 4 * 1024 * 1024  # a file up to this size is checked whole when it is opened, a larger one as it is read
+_COPIED_SIZE = 512 * 1024 * 1024
+_ATTEMPTS = 4
+
+
+class _Attached(msgspec.Struct):
+    """A database that is attached. ``path`` is None for one in memory; ``current`` is False for one of another version."""
+
+    index: Index
+    path: str | None
+    inode: int = 0
+    current: bool = True
+
+
+class Serving:
+    """One connection to the projections of one log. Safe to use from several threads, one at a time."""
+
+    def __init__(self, log: EventLog, folder: Folder | None, projections: Mapping[str, Projection[Any]], notice: Notice) -> None:
+        self.log = log
+        self.folder = folder
+        self.projections = projections
+        self.notice = notice
+        self.progress: Progress | None = None
+        self._mutex = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._pid = os.getpid()
+        self._attached: dict[str, _Attached] = {}
+
+    def ask(self, names: tuple[str, ...], question: Callable[[sqlite3.Connection], T]) -> T:
+        """The answer of ``question`` over these projections, caught up with the log."""
+        with self._mutex:
+            for attempt in range(_ATTEMPTS):
+                try:
+                    return question(self._ready(names))
+                except sqlite3.DatabaseError as error:
+                    if attempt == _ATTEMPTS - 1 or not self._cope(error, names):
+                        raise
+            raise AssertionError("the last attempt returns or raises")
+
+    def close(self) -> None:
+        with self._mutex:
+            if self._connection is not None and self._pid == os.getpid():
+                self._connection.close()
+            self._connection = None
+            self._attached.clear()
+
+    # --- attached and caught up ----------------------------------------------------------------------------------------------
+
+    def _ready(self, names: tuple[str, ...]) -> sqlite3.Connection:
+        if self._pid != os.getpid():  # a child process: the connection is the parent's
+            self._pid = os.getpid()
+            self._connection = None
+            self._attached.clear()
+        if self._connection is None:
+            self._connection = connect()
+        for name in names:
+            if not self._is_attached(name):
+                self._attach(self._connection, self.projections[name])
+        indexes = [self._attached[name].index for name in sorted(names) if self._attached[name].current]
+        if indexes:
+            try:
+                catch_up(self.log, indexes, self.progress)
+            except sqlite3.OperationalError as error:
+                if not _is(error, _BUSY):
+                    raise
+                self.notice("another process has been writing the projections for too long; this answer may lack the latest events")
+        return self._connection
+
+    def _is_attached(self, name: str) -> bool:
+        """Whether what is attached is still the file that counts. One of another version only serves for once."""
+        attached = self._attached.get(name)
+        if attached is None:
+            return False
+        if attached.path is None:
+            return True
+        if attached.current:
+            try:
+                if os.stat(attached.path).st_ino == attached.inode:
+                    return True
+            except OSError:
+                pass  # replaced by a rebuild, or somebody deleted it
+        self._detach(name)
+        return False
+
+    def _detach(self, name: str) -> None:
+        assert self._connection is not None
+        if self._attached.pop(name, None) is not None:
+            self._connection.execute(f"DETACH {name}")
+
+    def _attach(self, connection: sqlite3.Connection, projection: Projection[Any]) -> None:
+        if self.folder is None:
+            self._attach_memory(connection, projection)
+            return
+        try:
+            for _ in range(_ATTEMPTS):
+                file = self._newest(projection) or self._build(projection)
+                if file is not None and self._attach_file(connection, projection, file):
+                    return
+            raise FileNotFoundError(self.folder.path)
+        except (OSError, sqlite3.OperationalError) as error:
+            if isinstance(error, sqlite3.Error) and not _is(error, _UNWRITABLE):
+                raise
+            self.notice(f"the projections cannot be written ({error}); this answer is made in memory")
+            self._attach_memory(connection, projection)
+
+    def _newest(self, projection: Projection[Any]) -> IndexFile | None:
+        assert self.folder is not None
+        version = slug(projection.version)
+        return max((file for file in self.folder.files(projection.name) if file.version == version), default=None)
+
+    def _build(self, projection: Projection[Any]) -> IndexFile | None:
+        """Build the projection's file. Where another process is at it, take an older file that can answer, or wait."""
+        assert self.folder is not None
+        self.folder.make()
+        with self.folder.lock(projection.name, wait=False) as locked:
+            if locked:
+                return self._newest(projection) or build(self.log, self.folder, [projection], self.progress)[0]
+        for file in reversed(self.folder.files(projection.name)):
+            if self._can_answer(file, projection):
+                return file
+        with self.folder.lock(projection.name, wait=True):
+            return self._newest(projection) or build(self.log, self.folder, [projection], self.progress)[0]
+
+    def _can_answer(self, file: IndexFile, projection: Projection[Any]) -> bool:
+        assert self.folder is not None
+        try:
+            other = sqlite3.connect(f"file:{self.folder.where(file)}?mode=ro", uri=True)
+            try:
+                found = other.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+            finally:
+                other.close()
+        except sqlite3.Error:
+            return False
+        return found is not None and found[0] == schema_digest(projection)
+
+    def _attach_file(self, connection: sqlite3.Connection, projection: Projection[Any], file: IndexFile) -> bool:
+        """Attach a complete file; False where it went away meanwhile. Raises `sqlite3.DatabaseError` for one that is damaged."""
+        assert self.folder is not None
+        path, name = self.folder.where(file), projection.name
+        try:
+            state = os.stat(path)
+        except FileNotFoundError:
+            return False
+        if not os.access(path, os.W_OK):
+            raise PermissionError(f"{path} is read-only")
+        attach(connection, name, f"file:{path}?mode=rw")
+        current = file.version == slug(projection.version)
+        self._attached[name] = _Attached(Index(connection, projection), path, state.st_ino, current)
+        connection.execute(f"PRAGMA {name}.synchronous = NORMAL")
+        connection.execute(f"PRAGMA {name}.cache_size = -16000")
+        if state.st_size <= _QUICK_CHECK_SIZE:
+            verdict = connection.execute(f"PRAGMA {name}.quick_check(1)").fetchone()[0]
+            if verdict != "ok":
+                raise _damage(verdict)
+        if self._attached[name].index.meta("complete") != "1":
+            raise _damage("it is not complete")
+        return True
+
+    def _attach_memory(self, connection: sqlite3.Connection, projection: Projection[Any]) -> None:
+        """Do the work in memory, from a copy of the newest file if that can be had."""
+        name = projection.name
+        attach(connection, name, ":memory:")
+        index = Index(connection, projection)
+        self._attached[name] = _Attached(index, None)
+        if self.folder is not None:
+            file = self._newest(projection)
+            if file is not None and _copy(self.folder.where(file), connection, name):
+                return
+        connection.execute("BEGIN")
+        index.create()
+        index.finish()
+        connection.execute("COMMIT")
+
+    # --- what can go wrong ---------------------------------------------------------------------------------------------------
+
+    def _cope(self, error: sqlite3.DatabaseError, names: tuple[str, ...]) -> bool:
+        """Make the next attempt likely to succeed; False where that is not known how."""
+        connection = self._connection
+        assert connection is not None
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if _is(error, _UNWRITABLE):
+            for name in names:
+                if name in self._attached and self._attached[name].path is not None:
+                    self.notice(f"the projection {name} cannot be written ({error}); this answer is made in memory")
+                    self._detach(name)
+                    self._attach_memory(connection, self.projections[name])
+            return True
+        if not _is(error, _DAMAGED) and not str(error).startswith("no such "):
+            return False
+        suspects = [name for name in names if name in self._attached and self._attached[name].path is not None]
+        damaged = [name for name in suspects if not self._is_whole(name)] or suspects
+        for name in damaged:
+            path = self._attached[name].path
+            assert path is not None
+            assert self.folder is not None
+            self.notice(f"{os.path.basename(path)} is damaged ({error}); it is removed and built again from the log")
+            self._detach(name)
+            try:
+                self.folder.remove(path)
+            except OSError:
+                self._attach_memory(connection, self.projections[name])
+        return bool(damaged)
+
+    def _is_whole(self, name: str) -> bool:
+        assert self._connection is not None
+        try:
+            return bool(self._connection.execute(f"PRAGMA {name}.integrity_check(1)").fetchone()[0] == "ok")
+        except sqlite3.DatabaseError:
+            return False
+
+
+def _is(error: sqlite3.Error, kinds: tuple[str, ...]) -> bool:
+    return getattr(error, "sqlite_errorname", "").startswith(kinds)
+
+
+def _damage(why: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(why)
+    error.sqlite_errorname = "SQLITE_CORRUPT"
+    return error
+
+
+def _copy(path: str, connection: sqlite3.Connection, name: str) -> bool:
+    """Fill the attached database in memory with a complete file's content. Nobody can be writing to it, or we could as well."""
+    try:
+        if os.path.getsize(path) > _COPIED_SIZE or (os.path.exists(path + "-wal") and os.path.getsize(path + "-wal")):
+            return False
+        with open(path, "rb") as file:
+            data = bytearray(file.read())
+        data[18:20] = b"\x01\x01"  # not in WAL mode, which needs files beside it
+        connection.deserialize(bytes(data), name=name)
+        return bool(connection.execute(f"PRAGMA {name}.quick_check(1)").fetchone()[0] == "ok")
+    except (OSError, sqlite3.DatabaseError):
+        return False

@@ -1,0 +1,151 @@
+"""The tool history: every use of a tool, of a session or of a tool. Asks the table ``tool_call`` that `tally` keeps.
+
+The rows hold where arguments and output stand; they themselves are read from the log, where they are stored anyway.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from eventlog import EventLog, StoredEvent
+from eventlog.events import Artifact
+
+from .page import Page, check_limit, from_cursor, to_cursor
+from .pairing import content_at
+from .tally import moment_of
+
+_ORDER = "tools"
+
+
+class ToolItem(msgspec.Struct, kw_only=True):
+    """One use of a tool. ``called_seq`` is None where only the result is there, ``returned_seq`` while there is no result.
+
+    ``duration_ms`` is what the result states, else the time between the two events."""
+
+    session_id: str
+    call_id: str | None
+    name: str | None
+    arguments: Any = None
+    output: Any = None
+    is_error: bool
+    duration_ms: float | None
+    called_seq: int | None
+    returned_seq: int | None
+    called_at: datetime | None
+    returned_at: datetime | None
+    message_id: str | None
+    display: Any = None
+    artifacts: list[Artifact] = []
+
+
+class ToolFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which calls. ``open``: those without a result; False for those with one. ``failed`` likewise."""
+
+    session_id: str | None = None
+    name: str | None = None
+    open: bool | None = None
+    failed: bool | None = None
+
+    def condition(self) -> tuple[str, list[Any]]:
+        terms: list[str] = ["1" if self.session_id is not None else "session.deleted = 0"]
+        values: list[Any] = []
+        if self.session_id is not None:
+            terms.append("call.sid = (SELECT sid FROM catalog.checkpoint WHERE session_id = ?)")
+            values.append(self.session_id)
+        if self.name is not None:
+            terms.append("call.tool = ?")
+            values.append(self.name)
+        if self.open is not None:
+            terms.append(f"call.returned_seq IS {'NULL' if self.open else 'NOT NULL'}")
+        if self.failed is not None:
+            terms.append(f"call.is_error = {int(self.failed)}")
+        return " AND ".join(terms), values
+
+
+def list_tool_calls(connection: sqlite3.Connection, log: EventLog, filter: ToolFilter, limit: int, after: str | None) -> Page[ToolItem]:
+    """One page of calls: of one session in its order, else the latest first. Raises `InvalidInput`, `InvalidCursor`."""
+    check_limit(limit)
+    condition, values = filter.condition()
+    source = "catalog.tool_call AS call JOIN catalog.session AS session USING (sid)"
+    (total,) = connection.execute(f"SELECT count(*) FROM {source} WHERE {condition}", values).fetchone()
+    one = filter.session_id is not None
+    moment = "coalesce(call.called_at, call.returned_at)"
+    order = "call.seq, call.part" if one else f"{moment} DESC, session_id DESC, call.seq DESC, call.part DESC"
+    place = ""
+    if after is not None:
+        at, session_id, seq, part = from_cursor(after, _ORDER + str(one), tuple[int, str, int, int])
+        if one:
+            place, values = " AND (call.seq, call.part) > (?, ?)", [*values, seq, part]
+        else:
+            place = f" AND ({moment}, session_id, call.seq, call.part) < (?, ?, ?, ?)"
+            values = [*values, at, session_id, seq, part]
+    rows = connection.execute(
+        f"SELECT {moment}, session_id, call.seq, call.part, call_id, tool, is_error, duration_ms, called_seq, returned_seq,"
+        " called_at, returned_at, call.message_id, arguments_seq, arguments_part, output_seq, output_part"
+        f" FROM {source} WHERE {condition}{place} ORDER BY {order} LIMIT ?",
+        [*values, limit + 1],
+    ).fetchall()
+    following = to_cursor(_ORDER + str(one), *rows[limit - 1][:4]) if len(rows) > limit else None
+    page = rows[:limit]
+    items = [_item(row) for row in page]
+    _fill_in(log, page, items)
+    return Page(items, total, following)
+
+
+def _item(row: tuple[Any, ...]) -> ToolItem:
+    _, session_id, _, _, call_id, tool, is_error, duration_ms, called_seq, returned_seq, called_at, returned_at, message_id = row[:13]
+    return ToolItem(
+        session_id=session_id,
+        call_id=call_id,
+        name=tool,
+        is_error=bool(is_error),
+        duration_ms=duration_ms,
+        called_seq=called_seq,
+        returned_seq=returned_seq,
+        called_at=None if called_at is None else moment_of(called_at),
+        returned_at=None if returned_at is None else moment_of(returned_at),
+        message_id=message_id,
+    )
+
+
+def _fill_in(log: EventLog, rows: list[tuple[Any, ...]], items: list[ToolItem]) -> None:
+    """Arguments and outputs, each session read once, from the first event that is needed to the last."""
+    needed: dict[str, dict[int, list[tuple[ToolItem, int, bool]]]] = {}
+    for row, item in zip(rows, items, strict=True):
+        for seq, part, of_result in ((row[13], row[14], False), (row[15], row[16], True)):
+            if seq is not None:
+                needed.setdefault(item.session_id, {}).setdefault(seq, []).append((item, part, of_result))
+    for session_id, by_seq in needed.items():
+        for stored in read_some(log, session_id, by_seq):
+            for item, part, of_result in by_seq[stored.seq]:
+                content = content_at(stored, part, of_result=of_result)
+                if of_result:
+                    item.output = content
+                    item.display = getattr(stored.event, "display", None)
+                    item.artifacts = getattr(stored.event, "artifacts", [])
+                else:
+                    item.arguments = content
+
+
+_GAP = 200  # events that are cheaper to read over than to look for what follows them
+
+
+def read_some(log: EventLog, session_id: str, seqs: Iterable[int]) -> Iterable[StoredEvent]:
+    """The events of a session at these seqs, as far as they can be proven; what lies far between them is not read."""
+    wanted = sorted(set(seqs))
+    with log.session(session_id, create=True) as session:
+        start = 0
+        while start < len(wanted):
+            end = start + 1
+            while end < len(wanted) and wanted[end] - wanted[end - 1] <= _GAP:
+                end += 1
+            run = set(wanted[start:end])
+            for stored in session.read(after=wanted[start] - 1, before=wanted[end - 1] + 1, on_damage="skip"):
+                if stored.seq in run:
+                    yield stored
+            start = end

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import resource
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from eventlog import EventLog, Settings
+from eventlog.errors import InvalidEvent, SessionNotFound
+from eventlog.events import MessageAdded, MessageDelta, SessionEnded, SessionResumed, UnknownEvent
+from eventlog.files import FilesBackend
+from eventlog.session import draft
+from eventlog.testing import CountingDisk
+
+HELLO = MessageAdded(role="user", content="Hello")
+
+
+def counted(folder: Path) -> tuple[EventLog, CountingDisk]:
+    disk = CountingDisk()
+    settings = Settings(store=folder / "store")
+    return EventLog(FilesBackend.open(settings, disk=disk), settings), disk
+
+
+def test_a_stored_event_carries_everything() -> None:
+    when = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=timezone(timedelta(hours=2)))
+    with EventLog.memory() as log:
+        session = log.start(id="s")
+        session.append(HELLO, time=when, id="k", origin={"from": "x"})
+        stored = list(session.read())[1]
+    assert (stored.session_id, stored.seq, stored.type, stored.event, stored.id) == ("s", 2, "message.added", HELLO, "k")
+    assert stored.time == when
+    assert stored.origin == {"from": "x"}
+    line = b'{"seq":2,"time":"2026-01-02T01:04:05.000678Z","type":"message.added","data":{"role":"user","content":"Hello"},"id":"k",'
+    assert stored.raw.startswith(line + b'"origin":{"from":"x"},"crc":"')
+
+
+def test_times_have_six_digits_also_when_they_are_zero() -> None:
+    with EventLog.memory() as log, log.session("s", create=True) as session:
+        session.append(HELLO, time=datetime(2026, 1, 2, tzinfo=timezone.utc))
+        session.append(HELLO, time="2026-01-02T03:04:05+01:00")
+        assert [stored.raw[9:45] for stored in session.read()] == [
+            b'"time":"2026-01-02T00:00:00.000000Z"',
+            b'"time":"2026-01-02T02:04:05.000000Z"',
+        ]
+
+
+@pytest.mark.parametrize("when", ["yesterday", "2026-01-02T03:04:05", datetime(2026, 1, 2), "0001-01-01T00:00:00+10:00"])
+def test_a_time_that_is_none_is_refused_before_anything_is_written(when: datetime | str) -> None:
+    with EventLog.memory() as log, log.session("s", create=True) as session:
+        with pytest.raises(InvalidEvent, match="give UTC|give ISO 8601"):
+            session.append(HELLO, time=when)
+        assert session.last_seq == 0
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        MessageAdded(role="user", content="\ud800"),
+        UnknownEvent("x.y", {"x": object()}),
+        UnknownEvent("x.y", [1]),
+        UnknownEvent("x.y", msgspec.Raw(b"[1]")),
+    ],
+)
+def test_what_is_no_json_object_is_refused_before_anything_is_written(event: UnknownEvent) -> None:
+    with EventLog.memory() as log, log.session("s", create=True) as session:
+        with pytest.raises(InvalidEvent):
+            session.append(HELLO, event)
+        assert session.last_seq == 0
+
+
+def test_raw_json_with_line_breaks_stays_one_line() -> None:
+    with EventLog.memory() as log, log.session("s", create=True) as session:
+        session.append(UnknownEvent("x.y", msgspec.Raw(b'{"a" : 1e400,\r\n "b":"\\n"}')))
+        (stored,) = session.read()
+    assert b'"data":{"a":1e400,"b":"\\n"}' in stored.raw
+    assert stored.event.data == msgspec.Raw(b'{"a":1e400,"b":"\\n"}')  # there is no such number in Python
+
+
+def test_only_events_are_taken() -> None:
+    with EventLog.memory() as log, log.session("s", create=True) as session:
+        with pytest.raises(TypeError, match="append takes events"):
+            session.append({"role": "user"})  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="at least one event"):
+            session.append()
+
+
+def test_a_closed_handle_says_so() -> None:
+    with EventLog.memory() as log:
+        session = log.start()
+        session.close()
+        with pytest.raises(ValueError, match="is closed; open it again"):
+            session.append(HELLO)
+    with pytest.raises(ValueError, match="this log is closed"):
+        log.session("s")
+
+
+def test_end_and_resume_are_events() -> None:
+    with EventLog.memory() as log, log.session("s", create=True) as session:
+        session.append(HELLO)
+        session.end("failed", "no answer")
+        session.resume("again")
+        with pytest.raises(InvalidEvent, match="completed, failed or abandoned"):
+            session.end("done")
+        assert [stored.event for stored in session.read(after=1)] == [
+            SessionEnded(status="failed", reason="no answer"),
+            SessionResumed(reason="again"),
+        ]
+
+
+def test_a_batch_of_drafts_keeps_each_event_s_own_time_and_origin() -> None:
+    with EventLog.memory() as log, log.session("s", create=True) as session:
+        session.append_envelopes(
+            [draft(HELLO, "2026-01-01T00:00:00Z", origin={"n": 1}, more=True), draft(HELLO, "2026-01-02T00:00:00Z", id="k")]
+        )
+        assert [(stored.time.day, stored.origin, stored.id, stored.more) for stored in session.read()] == [
+            (1, {"n": 1}, None, True),
+            (2, None, "k", False),
+        ]
+
+
+def test_reading_a_session_that_has_gone_says_so(tmp_path: Path) -> None:
+    with EventLog.open(tmp_path / "store") as log, pytest.raises(SessionNotFound, match="no session 'nobody'"):
+        log.session("nobody")
+
+
+# --- what it costs -------------------------------------------------------------------------------------------------------------
+
+
+def test_an_append_costs_one_write_and_one_sync(tmp_path: Path) -> None:
+    log, disk = counted(tmp_path)
+    with log, log.start() as session:
+        session.append(HELLO)
+        disk.reset()
+        for _ in range(10):
+            session.append(HELLO, HELLO, HELLO)
+        assert disk.counts == {"write": 10, "sync": 10}
+
+
+def test_a_handle_s_first_append_makes_the_name_durable_and_notes_the_session(tmp_path: Path) -> None:
+    log, disk = counted(tmp_path)
+    with log:
+        log.start().close()
+        disk.reset()
+        session = log.session("s", create=True)
+        assert disk.counts == {}
+        session.append(HELLO)
+        assert disk.counts == {"open": 1, "write": 2, "sync": 1, "sync_directory": 1}
+
+
+def test_weaker_levels_and_deltas_do_not_sync(tmp_path: Path) -> None:
+    log, disk = counted(tmp_path)
+    with log, log.start() as session:
+        disk.reset()
+        session.append(HELLO, sync="never")
+        session.append(MessageDelta(message_id="m", content="He"))
+        assert disk.counts == {"write": 2}
+        session.sync()
+        assert disk.counts == {"write": 2, "sync": 1}
+
+
+def test_opening_a_store_and_reading_it_write_nothing(tmp_path: Path) -> None:
+    log, disk = counted(tmp_path)
+    with log:
+        log.start(id="s")
+    log, disk = counted(tmp_path)
+    with log:
+        assert len(list(log.session("s").read())) == 1
+        assert log.session("t", create=True).last_seq == 0
+        assert list(log.session_ids()) == ["s"]
+        assert log.verify().ok
+        assert disk.counts == {}
+
+
+def test_many_more_handles_than_descriptors_can_be_open(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+    try:
+        settings = Settings(max_open_files=32)
+        with EventLog.open(tmp_path / "store", sync="never", settings=settings) as log:
+            sessions = [log.session(f"s{number}", create=True) for number in range(600)]
+            for round_number in range(2):
+                assert {session.append(HELLO) for session in sessions} == {round_number + 1}
+            assert log.verify().events == 1200
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
