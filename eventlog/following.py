@@ -73,7 +73,7 @@ class AllSessions:
         self._followers: dict[str, Follower] = {}
         self._behind: set[str] = set()  # not read to their end since the feed named them
         self._done: str | None = None  # while reading from the start: the last session that is done, "" before the first
-        place = _Place(None) if after in ("start", "end", 0) else _decode(after)
+        place = _Place(None) if after in ("start", "end", 0, "0") else _decode(after)
         self._feed: Feed = backend.feed(place.feed)
         try:
             changes = self._feed.next()

@@ -49,6 +49,7 @@ class Tail:
         self._looking: Iterator[Lines] | None = place.look(None)
         self._look_at = time.monotonic() + poll_interval_s
         self._stopping = False
+        self._interrupted = False
         self._end: Literal["", "asked for", "last look"] = ""
         self._released = False
 
@@ -60,8 +61,10 @@ class Tail:
     def __next__(self) -> StoredEvent | CaughtUp:
         """The next event, or the mark; waits for it. Ends when the tail is closed. Raises `Damaged` like `Session.read`, and
         `CursorExpired` where too much happened since it was read last."""
-        if self._index >= len(self._events) and not self._mark_due and not self.wait():
-            raise StopIteration
+        while not self.is_ready:
+            self.wait()
+            if self.is_over:
+                raise StopIteration
         if self._stopping:
             raise StopIteration
         if self._mark_due:
@@ -73,13 +76,18 @@ class Tail:
         return event
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Whether the next item is ready; waits for it, at most ``timeout_s``. False also means that the tail is closed."""
+        """Whether the next item is ready; waits for it, at most ``timeout_s``. False also where it `is_over`, or was interrupted.
+
+        Raises what iterating raises."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         slept = False
         with self._mutex:
             while not self._stopping:
-                if self._mark_due or self._index < len(self._events) or self._look():
+                if self.is_ready or self._look():
                     return True
+                if self._interrupted:
+                    self._interrupted = False
+                    return False
                 if self._end == "asked for":
                     self._end = "last look"  # it comes after everything that is to be given out
                     self._looking = self._place.look(None)
@@ -89,6 +97,16 @@ class Tail:
                     self._sleep(deadline)
                     slept = True
             return False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the next item can be had without waiting."""
+        return self._index < len(self._events) or self._mark_due
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no item will follow."""
+        return self._stopping or (self._end == "last look" and self._looking is None and not self.is_ready)
 
     def _look(self) -> bool:
         """Go on with the look at hand; whether there is something to deliver now."""
@@ -145,6 +163,11 @@ class Tail:
     def stop(self) -> None:
         """End the iteration before its next item; returns at once, also in a signal handler. `close` is still to be called."""
         self._stopping = True
+        self._watch.wake()
+
+    def interrupt(self) -> None:
+        """Make a `wait` in another thread return."""
+        self._interrupted = True
         self._watch.wake()
 
     def finish(self) -> None:

@@ -26,6 +26,7 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
     },
     "Look": {
         "show": Command("projections.cli.show:show", "Show a session: its header, messages, tools and totals."),
+        "tail": Command("eventlog.cli.tail:tail", "Show what is in a session, or in all, then what happens, live."),
         "cat": Command("eventlog.cli.cat:cat", "Print a session's stored event lines, as they are."),
     },
     "Keep": {
