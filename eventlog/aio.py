@@ -20,6 +20,7 @@ from datetime import datetime
 from itertools import islice
 from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeVar
+from weakref import WeakSet
 
 from . import log as sync_log
 from . import session as sync_session
@@ -47,6 +48,7 @@ class EventLog:
     def __init__(self, log: sync_log.EventLog) -> None:
         self.sync_log = log
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="eventlog-aio")
+        self._tails: WeakSet[Tail] = WeakSet()
         self._busy: set[asyncio.Future[int]] = set()  # appends on their way
 
     @classmethod
@@ -85,12 +87,16 @@ class EventLog:
 
         See `eventlog.EventLog.tail`."""
         given = session.sync_session if isinstance(session, Session) else session
-        return Tail(lambda: self.sync_log.tail(given, after, types, marks, on_damage), str(after))
+        tail = Tail(lambda: self.sync_log.tail(given, after, types, marks, on_damage), str(after))
+        self._tails.add(tail)
+        return tail
 
     async def close(self) -> None:
-        """Finish the appends that are waiting, then everything else. See `eventlog.EventLog.close`."""
+        """Finish the appends that are waiting, end tails, then everything else. See `eventlog.EventLog.close`."""
         while self._busy:
             await asyncio.wait(list(self._busy))
+        for tail in list(self._tails):
+            await tail.close()
         await asyncio.to_thread(self.sync_log.close)
         self._threads.shutdown()
 
@@ -241,6 +247,7 @@ class Tail:
         self._thread: ThreadPoolExecutor | None = None
         self._waiting: asyncio.Future[bool] | None = None
         self._is_closed = False
+        self._is_cancelled = False  # nobody waits for the thread any more
 
     def __aiter__(self) -> Tail:
         return self
@@ -251,11 +258,13 @@ class Tail:
             if self._is_closed or (tail is not None and tail.is_over):
                 raise StopAsyncIteration
             if self._waiting is None:
+                self._is_cancelled = False
                 self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="eventlog-aio-tail")
                 self._waiting = asyncio.get_running_loop().run_in_executor(self._thread, self._open_and_wait)
             try:
                 await asyncio.shield(self._waiting)
             except asyncio.CancelledError:
+                self._is_cancelled = True
                 if self._tail is not None:
                     self._tail.interrupt()  # nothing is lost: what is ready stays for the next call
                 raise
@@ -268,6 +277,8 @@ class Tail:
     def _open_and_wait(self, timeout_s: float | None = None) -> bool:
         if self._tail is None:
             self._tail = self._open()
+        if self._is_closed or self._is_cancelled:
+            return False
         return self._tail.wait(timeout_s)
 
     @property
