@@ -15,8 +15,8 @@ from typing import Literal
 
 import msgspec
 
-from . import line as lines
 from . import compressed, scan, segment, stored
+from . import line as lines
 from .disk import Disk, replace_file
 from .errors import Damaged
 from .layout import Layout, SegmentName

@@ -94,6 +94,11 @@ class Serving:
             if self.folder is not None and file is not None:
                 yield from check(self.log, self.folder, projection, file, jobs, progress)
 
+    def distrust(self) -> None:
+        """Forget up to where the log's hints were followed: the next catch-up looks at all sessions."""
+        for name in self.projections:
+            self.ask((name,), _Distrust(self, name))
+
     # --- attached and caught up ----------------------------------------------------------------------------------------------
 
     def _ready(self, names: tuple[str, ...]) -> sqlite3.Connection:
@@ -264,6 +269,15 @@ class Serving:
             return bool(self._connection.execute(f"PRAGMA {name}.integrity_check(1)").fetchone()[0] == "ok")
         except sqlite3.DatabaseError:
             return False
+
+
+class _Distrust:
+    def __init__(self, serving: Serving, name: str) -> None:
+        self.serving = serving
+        self.name = name
+
+    def __call__(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"DELETE FROM {self.name}.meta WHERE name = 'cursor'")
 
 
 def _is(error: sqlite3.Error, kinds: tuple[str, ...]) -> bool:
