@@ -227,8 +227,8 @@ def _places_of(folded: str, terms: list[Term], *, whole: bool) -> list[tuple[int
     """The places of whole words, or of the same letters within words, as parts of identifiers are found, too."""
     found = []
     for term in terms:
-        text = _fold(term.words)[0]
-        words = [re.escape(word) for word in _WORD.findall(spaced(text))] or [re.escape(text)]
+        text = spaced(term.words)
+        words = [re.escape(_fold(word)[0]) for word in _WORD.findall(text) or [term.words]]
         pattern = r"[\W_]*".join(words)
         if whole and text.isascii():
             pattern = rf"(?<![^\W_]){pattern}" + ("" if term.prefix else r"(?![^\W_])")
