@@ -22,9 +22,10 @@ def read(layout: Layout, session_id: str, after: int, before: int | None, on_dam
     position = max(0, after)
     next_seq: int | None = None  # where the next segment begins, once one has been read to its end
     looked_again: SegmentName | None = None
+    given_up: set[SegmentName] = set()  # they have no end, though others follow
     while True:
         names = layout.segments(session_id)
-        name = _choose(names, position, next_seq)
+        name = _choose([name for name in names if name not in given_up] if given_up else names, position, next_seq)
         if name is None or (before is not None and name.first_seq >= before):
             return
         end: int | None = None
@@ -51,6 +52,7 @@ def read(layout: Layout, session_id: str, after: int, before: int | None, on_dam
         elif names[-1] == name:
             return
         elif looked_again == name:  # not an end that came after we looked: it has none
+            given_up.add(name)
             next_seq = position + 1
         else:
             looked_again, next_seq = name, None
