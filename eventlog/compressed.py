@@ -87,10 +87,22 @@ def last_record(path: str) -> Own | None:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         for piece in scan(fd, after=1 << 62, max_append_bytes=_MOST_FRAME_BYTES):
-            record = piece if isinstance(piece, Own) else None
+            if not isinstance(piece, Bad) or not piece.harmless:
+                record = piece if isinstance(piece, Own) else None
     finally:
         os.close(fd)
     return record
+
+
+def last_seq(path: str) -> int | None:
+    """The last seq in the segment by its table, which holds also where the last frame does not; None where the table does not either."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(fd).st_size
+        table = frames.read_table(lambda offset, count: os.pread(fd, count, offset), size, max_frame_bytes=_MOST_FRAME_BYTES)
+    finally:
+        os.close(fd)
+    return table.frames[-1].last_seq if table is not None and table.frames else None
 
 
 def compress(disk: Disk, layout: Layout, name: SegmentName, settings: Settings) -> bool:

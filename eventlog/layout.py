@@ -93,14 +93,29 @@ class Layout:
         return None
 
     def session_ids(self, after: str | None = None) -> Iterator[str]:
-        """Every session that has a segment, in the order of `order`; those behind ``after``."""
+        """Every session that has an event, in the order of `order`; those behind ``after``. An empty first segment was made by an append
+        that was refused or interrupted."""
         first = "" if after is None else shard(after)
         for shard_name in SHARDS:
-            if shard_name >= first:
-                folder = os.path.join(self.sessions, shard_name)
-                names = (parse_segment_name(entry) for entry in _names(folder))
-                found = sorted({name.session_id for name in names if name is not None})
-                yield from found if shard_name != first else (session_id for session_id in found if after is None or session_id > after)
+            if shard_name < first:
+                continue
+            found = set()
+            try:
+                with os.scandir(os.path.join(self.sessions, shard_name)) as entries:
+                    for entry in entries:
+                        name = parse_segment_name(entry.name)
+                        if name is not None and (name.first_seq > 1 or name.compressed or not _is_empty(entry)):
+                            found.add(name.session_id)
+            except FileNotFoundError:
+                pass
+            yield from sorted(session_id for session_id in found if after is None or shard_name > first or session_id > after)
+
+
+def _is_empty(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.stat().st_size == 0
+    except FileNotFoundError:
+        return False  # compressed since it was listed
 
 
 def _names(folder: str) -> list[str]:

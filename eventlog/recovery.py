@@ -15,9 +15,10 @@ from typing import Literal
 
 import msgspec
 
+from . import compressed, scan, segment, stored
 from . import line as lines
-from . import scan, segment, stored
 from .disk import Disk, replace_file
+from .errors import Damaged
 from .layout import Layout, SegmentName
 from .pieces import whole_appends
 from .segment import FORMAT, Closed, Opened, Sealed, Span, Walker
@@ -30,7 +31,7 @@ class Ended(msgspec.Struct, frozen=True):
     """How a segment ended: what the next one has to say of it. ``suspect``: its last bytes were not confirmed by the disk."""
 
     next_seq: int
-    digest: str
+    digest: str | None  # None where it cannot be known any more
     lost: tuple[int, int] | None = None
     suspect: bool = False
 
@@ -151,11 +152,13 @@ def _count_the_lost(tail: Tail, spans: list[Span], rest: bytes) -> None:
     """Set the first seq that nothing in the damaged ``rest`` can have had."""
     damage = b"" if spans else rest
     for span in spans:
-        if not span.proven:
-            damage += span.line
-        elif not segment.is_own(span.line):
-            position = stored.position.decode(span.line)
+        if span.proven and segment.is_own(span.line):
+            continue
+        position = stored.position.decode(span.line) if span.proven else None
+        if position is not None and position.seq > tail.seq:
             tail.seq, tail.last_type, damage = position.seq, position.type, b""
+        else:  # lines from further up stand for what they were written over
+            damage += span.line
     tail.damage_next_seq = tail.seq + 1 + segment.most_lines_in(damage)
 
 
@@ -163,20 +166,32 @@ def _count_the_lost(tail: Tail, spans: list[Span], rest: bytes) -> None:
 
 
 def _end_before(layout: Layout, name: SegmentName) -> Ended | None:
-    """How the segment before ``name`` ended, None where there is none."""
-    before = [other for other in layout.segments(name.session_id) if other.first_seq < name.first_seq]
-    return end_of(layout, before[-1]) if before else None
+    """How the segment before ``name`` ended; None where there is none, or where its end cannot be read."""
+    while True:
+        before = [other for other in layout.segments(name.session_id) if other.first_seq < name.first_seq]
+        try:
+            return end_of(layout, before[-1]) if before else None
+        except FileNotFoundError:
+            continue  # compressed since it was listed
+        except Damaged:
+            return None
 
 
 def end_of(layout: Layout, name: SegmentName) -> Ended:
-    """How a finished segment ended. Raises `FileNotFoundError` where it is gone or has no end (any more)."""
-    last = scan.last_record(layout.path(name), name)
+    """How a finished segment ended. Raises `FileNotFoundError` where it is gone, and `Damaged` where neither its end nor the table that
+    names its last event can be read."""
+    path = layout.path(name)
+    last = scan.last_record(path, name)
     record = None if last is None else last.record
     if isinstance(record, Sealed):
         return Ended(record.next_seq, record.digest)
     if isinstance(record, Closed):
         return Ended(record.next_seq, record.sha256, record.lost, record.reason == "sync_failed")
-    raise FileNotFoundError(layout.path(name))
+    last_seq = compressed.last_seq(path) if name.compressed else None
+    if last_seq is None:
+        size = os.stat(path).st_size
+        raise Damaged(name.session_id, str(name), 0, size, "damaged", "its end cannot be read, so nobody knows which seq comes next")
+    return Ended(last_seq + 1, None)
 
 
 def remembered_ids(layout: Layout, name: SegmentName, max_append_bytes: int) -> dict[str, int]:

@@ -21,6 +21,7 @@ from .segment import Span, Walker
 CHUNK_SIZE = 128 * 1024
 FIRST_CHUNK_SIZE = 16 * 1024  # one event out of a session should not cost a whole chunk
 _SEEK_WINDOW = 64 * 1024
+_OPENING_SIZE = 1024
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -40,9 +41,19 @@ def scan_file(path: str, name: SegmentName, *, after: int = 0, max_append_bytes:
             yield from compressed.scan(fd, after=after, max_append_bytes=max_append_bytes)
         else:
             start = find_start(fd, after) if after >= name.first_seq else Start()
+            if start.offset:
+                yield from _opening(fd)
             yield from scan_raw(fd, start=start, first_seq=name.first_seq, max_append_bytes=max_append_bytes)
     finally:
         os.close(fd)
+
+
+def _opening(fd: int) -> Iterator[Piece]:
+    """The opening line, which says whose segment this is, for a reader who begins behind it."""
+    data = os.pread(fd, _OPENING_SIZE, 0)
+    line = data[: data.find(b"\n") + 1]
+    if lines.prove(line, 0) is not None:
+        yield from split_own(line, 0)
 
 
 def scan_raw(fd: int, *, start: Start, first_seq: int, max_append_bytes: int) -> Iterator[Piece]:

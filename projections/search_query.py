@@ -19,9 +19,9 @@ from eventlog.errors import InvalidInput
 from eventlog.events import MessageDelta
 
 from .listing import Filter
+from .moments import moment_of
 from .page import Page, check_limit, from_cursor, to_cursor
-from .search import Passage, humps, passages, spaced
-from .tally import moment_of
+from .search import Partial, Passage, humps, passages, spaced
 from .tool_history import read_some
 
 MOST_TERMS: Final = 64
@@ -182,13 +182,11 @@ def _texts(log: EventLog, rows: list[tuple[Any, ...]]) -> dict[tuple[str, int, i
 
 def _deltas(log: EventLog, session_id: str, seq: int, message_id: str) -> str:
     with log.session(session_id, create=True) as session:
-        text = ""
+        partial = Partial(seq, 0, "")
         for stored in session.read(after=seq - 1, types=(MessageDelta.type,), on_damage="skip"):
-            if stored.event.message_id == message_id:
-                text += stored.event.content
-                if len(text) > 1 << 16:
-                    break
-        return text
+            if stored.event.message_id == message_id and not partial.grow(stored.event):
+                break
+        return partial.text
 
 
 # --- snippets ----------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,9 +19,11 @@ from eventlog import EventLog
 
 from .building import attach, build, connect
 from .catch_up import Progress, catch_up
+from .dump import Difference
 from .folder import Folder, IndexFile, slug
 from .index import Index, schema_digest
 from .projection import Projection
+from .rebuild import check, rebuild
 
 T = TypeVar("T")
 Notice = Callable[[str], None]
@@ -74,6 +76,28 @@ class Serving:
                 self._connection.close()
             self._connection = None
             self._attached.clear()
+
+    def rebuild(self, projections: Sequence[Projection[Any]], jobs: int, progress: Progress | None) -> None:
+        """Make these projections anew, see `rebuild.rebuild`. In memory they are simply forgotten and folded again."""
+        with self._mutex:
+            if self.folder is not None:
+                rebuild(self.log, self.folder, projections, jobs, progress)
+            elif self._connection is not None:
+                for projection in projections:
+                    self._detach(projection.name)
+
+    def check(self, projection: Projection[Any], jobs: int, progress: Progress | None) -> Iterator[Difference]:
+        """Compare a stored projection, caught up, with a rebuild of it, see `rebuild.check`. In memory there is nothing to compare."""
+        with self._mutex:
+            self.ask((projection.name,), lambda connection: None)
+            file = None if self.folder is None else self._newest(projection)
+            if self.folder is not None and file is not None:
+                yield from check(self.log, self.folder, projection, file, jobs, progress)
+
+    def distrust(self) -> None:
+        """Forget up to where the log's hints were followed: the next catch-up looks at all sessions."""
+        for name in self.projections:
+            self.ask((name,), _Distrust(self, name))
 
     # --- attached and caught up ----------------------------------------------------------------------------------------------
 
@@ -145,12 +169,18 @@ class Serving:
         self.folder.make()
         with self.folder.lock(projection.name, wait=False) as locked:
             if locked:
-                return self._newest(projection) or build(self.log, self.folder, [projection], self.progress)[0]
+                return self._newest(projection) or self._build_now(projection)
         for file in reversed(self.folder.files(projection.name)):
             if self._can_answer(file, projection):
                 return file
         with self.folder.lock(projection.name, wait=True):
-            return self._newest(projection) or build(self.log, self.folder, [projection], self.progress)[0]
+            return self._newest(projection) or self._build_now(projection)
+
+    def _build_now(self, projection: Projection[Any]) -> IndexFile:
+        assert self.folder is not None
+        self.folder.clear(projection.name)
+        build(self.log, self.folder, [projection], self.progress)
+        return self.folder.install(projection.name, projection.version)
 
     def _can_answer(self, file: IndexFile, projection: Projection[Any]) -> bool:
         assert self.folder is not None
@@ -239,6 +269,15 @@ class Serving:
             return bool(self._connection.execute(f"PRAGMA {name}.integrity_check(1)").fetchone()[0] == "ok")
         except sqlite3.DatabaseError:
             return False
+
+
+class _Distrust:
+    def __init__(self, serving: Serving, name: str) -> None:
+        self.serving = serving
+        self.name = name
+
+    def __call__(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"DELETE FROM {self.name}.meta WHERE name = 'cursor'")
 
 
 def _is(error: sqlite3.Error, kinds: tuple[str, ...]) -> bool:

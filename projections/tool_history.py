@@ -15,15 +15,15 @@ import msgspec
 from eventlog import EventLog, StoredEvent
 from eventlog.events import Artifact
 
+from .moments import moment_of
 from .page import Page, check_limit, from_cursor, to_cursor
 from .pairing import content_at
-from .tally import moment_of
 
 _ORDER = "tools"
 
 
 class ToolItem(msgspec.Struct, kw_only=True):
-    """One use of a tool. ``called_seq`` is None where only the result is there, ``returned_seq`` while there is no result.
+    """One use of a tool. ``returned_seq`` is None while there is no result. A result whose call is not there is no use of a tool.
 
     ``duration_ms`` is what the result states, else the time between the two events."""
 
@@ -34,7 +34,7 @@ class ToolItem(msgspec.Struct, kw_only=True):
     output: Any = None
     is_error: bool
     duration_ms: float | None
-    called_seq: int | None
+    called_seq: int
     returned_seq: int | None
     called_at: datetime | None
     returned_at: datetime | None
@@ -52,11 +52,13 @@ class ToolFilter(msgspec.Struct, frozen=True, kw_only=True):
     failed: bool | None = None
 
     def condition(self) -> tuple[str, list[Any]]:
-        terms: list[str] = ["1" if self.session_id is not None else "session.deleted = 0"]
+        terms = ["call.called_seq IS NOT NULL"]
         values: list[Any] = []
         if self.session_id is not None:
             terms.append("call.sid = (SELECT sid FROM catalog.checkpoint WHERE session_id = ?)")
             values.append(self.session_id)
+        else:
+            terms.append("session.deleted = 0")
         if self.name is not None:
             terms.append("call.tool = ?")
             values.append(self.name)

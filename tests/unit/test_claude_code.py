@@ -460,7 +460,7 @@ def test_blocks_of_every_kind_become_parts(source: Source) -> None:
     ]
     assert [part["type"] for part in view.messages[1].parts] == ["reasoning", "tool_call", "tool_call_response"]
     assert [part.get("metadata") for part in view.messages[1].parts] == [{"data": "b3BhcXVl"}, {"run_by": "provider"}, None]
-    assert view.tool_calls[1].output == [{"type": "text", "content": "seen"}, view.messages[0].parts[0]]
+    assert view.orphan_results[0].output == [{"type": "text", "content": "seen"}, view.messages[0].parts[0]]
 
 
 def test_a_result_and_text_in_one_record_are_a_result_and_a_message(source: Source) -> None:
