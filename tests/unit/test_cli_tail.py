@@ -54,9 +54,13 @@ class Running:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.process.kill()
-        self.process.communicate()
         self._given_up.cancel()
+        self._given_up.join()
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdout, self.process.stderr):
+            assert stream is not None
+            stream.close()
 
     def line(self) -> str:
         assert self.process.stdout is not None
@@ -68,8 +72,10 @@ class Running:
     def interrupt(self) -> tuple[int, str, str]:
         """Ctrl-C: the exit code, the rest of standard output, standard error."""
         self.process.send_signal(signal.SIGINT)
-        out, err = self.process.communicate()
-        return self.process.returncode, out.decode(), err.decode()
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        out, err = self.process.stdout.read(), self.process.stderr.read()  # what `line` has read ahead is in the first
+        return self.process.wait(), out.decode(), err.decode()
 
 
 def test_json_is_the_stored_line_with_its_session_first(log: EventLog, store: Path) -> None:
