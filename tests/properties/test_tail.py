@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eventlog import EventLog, Settings
@@ -116,8 +116,10 @@ class Reader:
 
 @pytest.mark.parametrize("lost_share", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_every_event_comes_once_and_in_order_while_writers_roll_seal_and_compress(tmp_path: Path, lost_share: float, seed: int) -> None:
-    with leaving_nothing_open(), open_log(tmp_path, lost_share, seed) as log:
+def test_every_event_comes_once_and_in_order_while_writers_roll_seal_and_compress(
+    memory_folder: Path, lost_share: float, seed: int
+) -> None:
+    with leaving_nothing_open(), open_log(memory_folder, lost_share, seed) as log:
         for session_id in SESSIONS:
             log.start(id=session_id)
         writers = [
@@ -165,11 +167,11 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=30)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, after=st.sampled_from(["start", "end"]))
-def test_a_reader_that_stops_anywhere_and_goes_on_misses_nothing(steps: list[Step], after: str) -> None:
+def test_a_reader_that_stops_anywhere_and_goes_on_misses_nothing(memory_folder: Path, steps: list[Step], after: str) -> None:
     """One thread, so that each example is what it is: the tail looks when it is asked, between any two steps of the writers."""
-    with tempfile.TemporaryDirectory() as folder, open_log(folder, 0.0, 0) as log:
+    with tempfile.TemporaryDirectory(dir=memory_folder) as folder, open_log(folder, 0.0, 0) as log:
         other = open_log(folder, 0.0, 0)  # another program
         before: dict[str, int] = defaultdict(int)
         for session_id in SESSIONS[:3]:
