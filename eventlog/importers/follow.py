@@ -37,6 +37,7 @@ _POLLS_PER_LOOK = 4  # everything is looked at in every fourth poll interval
 _LOOKING_SHARE = 0.02  # and looking at a large tree takes no more than this part of the time
 _STEP_MS = 10  # how often watchfiles sees whether something has come, and how long it then waits for more
 _DEBOUNCE_MS = 50
+_WAKE_MS = 100  # how often it wakes at the least, to see whether it is time to look
 
 
 class _Followed(msgspec.Struct):
@@ -114,7 +115,7 @@ class Follower:
         self._stopped.set()
 
     def _live(self, hints: Iterable[Collection[str]]) -> Iterator[Change | Skipped]:
-        look_at = time.monotonic() + self._poll_s
+        look_at = 0.0  # at once: what came before the notifications did was in neither
         for hinted in hints:
             if self._stopped.is_set():
                 return
@@ -130,7 +131,7 @@ class Follower:
         """What the operating system says has changed; now and then nothing, so that the caller gets to look by itself."""
         import watchfiles
 
-        poll_s = self._poll_s / 2
+        wake_ms = max(1, min(_WAKE_MS, int(self._poll_s * 500)))
         try:
             with closing(
                 watchfiles.watch(
@@ -138,7 +139,7 @@ class Follower:
                     watch_filter=None,
                     debounce=_DEBOUNCE_MS,
                     step=_STEP_MS,
-                    rust_timeout=max(1, int(poll_s * 1000)),
+                    rust_timeout=wake_ms,
                     yield_on_timeout=True,
                     stop_event=self._stopped,
                     ignore_permission_denied=True,
@@ -148,7 +149,7 @@ class Follower:
                     yield [path for _, path in changes]
         except (OSError, RuntimeError):
             pass  # this cannot be watched: looking by itself has to do
-        while not self._stopped.wait(poll_s):
+        while not self._stopped.wait(wake_ms / 1000):
             yield ()
 
     # --- looking ---------------------------------------------------------------------------------------------------------------
