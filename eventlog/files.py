@@ -192,9 +192,9 @@ class FilesBackend:
                     return
                 name = self._to_compress.popleft()
             try:
-                from . import compressed
+                from . import replacing
 
-                compressed.compress(self.disk, self.layout, name, self.settings)
+                replacing.compress(self.disk, self.layout, name, self.settings)
             except OSError:
                 pass  # a raw sealed segment is as good; `eventlog compact` tries again and says why not
 

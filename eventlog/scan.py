@@ -20,6 +20,7 @@ from .segment import Span, Walker
 
 CHUNK_SIZE = 128 * 1024
 FIRST_CHUNK_SIZE = 16 * 1024  # one event out of a session should not cost a whole chunk
+ANY_SIZE = compressed.MOST_FRAME_BYTES  # for whoever reads no more than the end of a finished segment
 _SEEK_WINDOW = 64 * 1024
 
 
