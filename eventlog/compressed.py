@@ -98,6 +98,16 @@ def last_seq_by_table(path: str) -> int | None:
     return table.frames[-1].last_seq if table is not None and table.frames else None
 
 
+def lines_size(path: str) -> int:
+    """The size of the lines in the file, that of the file itself where there is no table."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        table = _table(fd, MOST_FRAME_BYTES)
+        return os.fstat(fd).st_size if table is None else table.lines_size
+    finally:
+        os.close(fd)
+
+
 def texts(fd: int, max_append_bytes: int) -> Iterator[bytes]:
     """The lines, frame by frame, as they went in. Raises `frames.Unproven` where the table or a frame does not hold."""
     table = _table(fd, max_append_bytes)

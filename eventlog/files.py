@@ -11,6 +11,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from . import reader
 from .backend import Changes, Lines, OnDamage, Report
@@ -95,6 +96,15 @@ class FilesBackend:
         if exclusive:
             stream.hold()
         return stream
+
+    @contextmanager
+    def holding(self, session_id: str) -> Iterator[FileStream]:
+        """The session's lock, for the moments in which its files change places. Raises `SessionLocked`."""
+        stream = self.stream(session_id, create=False, exclusive=True)
+        try:
+            yield stream
+        finally:
+            stream.close()
 
     def session_ids(self) -> Iterator[str]:
         return self.layout.session_ids()

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .backend import Backend, Changes, Report, Sync
 from .errors import SessionExists, SessionNotFound
@@ -14,6 +14,9 @@ from .events import SessionStarted
 from .ids import check_session_id, new_session_id
 from .session import Session
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .compaction import CompactionReport
 
 
 class EventLog:
@@ -106,6 +109,21 @@ class EventLog:
         """Read every byte of the store (or of some sessions) and say what is not as it should be. Writes nothing."""
         self._check_open()
         return self._backend.verify(session_ids)
+
+    def compact(self, session_ids: Iterable[str] | None = None, *, drop_deltas: bool = False, idle_s: float = 3600.0) -> CompactionReport:
+        """Make fewer and smaller files of the given sessions, or of all, with the same events in them.
+
+        Seals active segments to which nothing was appended for ``idle_s``, compresses what is not yet, joins small neighbours, removes what
+        crashes have left. ``drop_deltas`` also leaves out every `MessageDelta` whose message was added whole after it, and says so
+        with a `SessionCompacted`. Writers, readers and tails may run meanwhile; a crash leaves the old files or the new. What cannot be
+        done for a session (it is damaged, locked, the disk is full) is in the report and stops no other. Raises `SessionNotFound`."""
+        self._check_open()
+        from .compaction import CompactionReport, compact
+        from .files import FilesBackend
+
+        if not isinstance(self._backend, FilesBackend):
+            return CompactionReport()  # nothing is in files
+        return compact(self._backend, session_ids, drop_deltas=drop_deltas, idle_s=idle_s)
 
     def close(self) -> None:
         """Finish what runs in the background and let go of all files. Closing twice is fine."""

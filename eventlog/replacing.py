@@ -13,14 +13,21 @@ import errno
 import fcntl
 import itertools
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple
 
-from . import compressed, frames, segment
+from . import compressed, frames, scan, segment
 from .disk import Disk, write_all
+from .errors import SessionLocked
 from .layout import TEMPORARY, Layout, SegmentName
+from .segment import Closed, Sealed
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .files import FilesBackend
 
 _READ_SIZE = 1024 * 1024
 _BEGINNING = 64  # enough of a line to see whether it is a footer
@@ -157,6 +164,42 @@ class Replacing:
                 self._disk.unlink(self._layout.path(name))
         self._disk.sync_directory(folder)
         return True
+
+
+def put_in_place(backend: FilesBackend, work: Replacing) -> bool:
+    """Put the new file in its place under the session's lock. False where a segment was replaced meanwhile. Raises `SessionLocked`."""
+    deadline = time.monotonic() + backend.settings.lock_timeout_s
+    while True:
+        with backend.holding(work.target.session_id):
+            if work.lock(wait=False):
+                return work.put_in_place()
+        if time.monotonic() > deadline:
+            raise SessionLocked(work.target.session_id, backend.settings.lock_timeout_s)
+        time.sleep(0.005)  # a writer is on its way from a finished segment to the next
+
+
+class Finished(NamedTuple):
+    """A segment that has ended: sealed or closed, what comes after it, the size of its lines."""
+
+    name: SegmentName
+    is_sealed: bool
+    next_seq: int
+    lines_size: int
+
+
+def finished(layout: Layout, session_id: str) -> list[Finished]:
+    """The session's segments that have ended, in order, without those that a joined one covers. A compressed one that has no end (any
+    more) is left out as well."""
+    found: list[Finished] = []
+    for name in layout.segments(session_id):
+        path = layout.path(name)
+        if found and name.first_seq < found[-1].next_seq:
+            continue
+        own = scan.last_record(path, name)
+        if own is not None and isinstance(own.record, Sealed | Closed):
+            size = compressed.lines_size(path) if name.compressed else os.stat(path).st_size
+            found.append(Finished(name, isinstance(own.record, Sealed), own.record.next_seq, size))
+    return found
 
 
 def compress(disk: Disk, layout: Layout, name: SegmentName, settings: Settings) -> bool:

@@ -8,12 +8,13 @@ the largest append.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from . import compressed, segment, stored
 from . import line as lines
+from .errors import Damaged
 from .layout import SegmentName
 from .pieces import Bad, Own, Piece, own, split_own, whole_appends
 from .segment import Span, Walker
@@ -44,6 +45,14 @@ def scan_file(path: str, name: SegmentName, *, after: int = 0, max_append_bytes:
             yield from scan_raw(fd, start=start, first_seq=name.first_seq, max_append_bytes=max_append_bytes)
     finally:
         os.close(fd)
+
+
+def sound(pieces: Iterable[Piece], name: SegmentName) -> Iterator[bytes | Own]:
+    """The pieces, none of which may be damaged. Raises `Damaged`."""
+    for piece in pieces:
+        if isinstance(piece, Bad):
+            raise Damaged(name.session_id, str(name), piece.offset, piece.length, piece.kind, piece.detail)
+        yield piece
 
 
 def scan_raw(fd: int, *, start: Start, first_seq: int, max_append_bytes: int) -> Iterator[Piece]:

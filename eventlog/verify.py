@@ -17,7 +17,7 @@ from .backend import Problem, ProblemKind, Report, Rewrite
 from .errors import SessionNotFound
 from .layout import Layout, SegmentName
 from .pieces import Bad, Own, last_seq_in
-from .segment import Closed, Opened, Sealed
+from .segment import Closed, Opened, Sealed, is_purged
 
 Progress = Callable[[Report], None]
 
@@ -162,7 +162,7 @@ class _SegmentCheck:
         first, wanted = opened.first_seq, self.next_seq
         if first > wanted and not reader.covers(opened.lost, wanted, first - 1):
             self._problem("missing", piece.offset, 0, f"events {wanted} to {first - 1} should stand before this segment")
-        elif opened.previous != self.digest and not purged(opened):
+        elif opened.previous != self.digest and not is_purged(opened):
             detail = f"its header names {opened.previous} as the digest of the segment before it, which has {self.digest}"
             self._problem("damaged", piece.offset, len(piece.line), detail)
         self._begin(first)
@@ -201,11 +201,6 @@ class _SegmentCheck:
     def _problem(self, kind: ProblemKind, offset: int, length: int, detail: str) -> None:
         name = self._name
         self.problems.append(Problem(session_id=name.session_id, segment=str(name), offset=offset, length=length, kind=kind, detail=detail))
-
-
-def purged(opened: Opened) -> bool:
-    """Whether the header says that nothing before it is left."""
-    return opened.previous is None and reader.covers(opened.lost, 1, opened.first_seq - 1)
 
 
 def _digest_of_file(path: str, size: int) -> str:
