@@ -39,6 +39,12 @@ def entries_of(layout: Layout, session_id: str) -> list[str]:
     return [entry for entry in layout.entries(layouts.shard(session_id)) if session_of(entry) == session_id]
 
 
+def segments_of(layout: Layout, session_id: str) -> list[SegmentName]:
+    """All segment files of a session, also those that are ignored."""
+    names = map(layouts.parse_segment_name, entries_of(layout, session_id))
+    return [name for name in names if name is not None]
+
+
 def clear_up(backend: FilesBackend, session_id: str, *, everything: bool = False) -> int:
     """Remove what can go; returns how many files went. ``everything``: also the unfinished files of processes that are alive, which then
     have to begin again. Raises `SessionLocked` and `OSError`."""
@@ -102,7 +108,7 @@ def _superseded(layout: Layout, session_id: str, max_append_bytes: int) -> Itera
         digest = recovery.end_of(layout, name).digest
         if digest is not None and digest in held[by]:
             yield name
-    purged = next((name for name in reversed(names) if name.compressed and _says_purged(layout, name)), None)
+    purged = next((name for name in reversed(names) if name.compressed and says_purged(layout, name)), None)
     if purged is not None:
         yield from (name for name in reversed(names) if name.first_seq < purged.first_seq and name not in covers)
 
@@ -118,7 +124,8 @@ def _digests_in(layout: Layout, name: SegmentName, max_append_bytes: int) -> set
     return found
 
 
-def _says_purged(layout: Layout, name: SegmentName) -> bool:
+def says_purged(layout: Layout, name: SegmentName) -> bool:
+    """Whether a segment is what a purge left."""
     first = next(scan.scan_file(layout.path(name), name, max_append_bytes=scan.ANY_SIZE), None)
     return isinstance(first, Own) and isinstance(first.record, Opened) and name.first_seq > 1 and is_purged(first.record)
 

@@ -38,9 +38,12 @@ _numbers = itertools.count()
 class Replacing:
     """The segments that one file is to replace. A context manager: raises `FileNotFoundError` where one of them has gone."""
 
-    def __init__(self, disk: Disk, layout: Layout, names: Sequence[SegmentName], settings: Settings) -> None:
+    def __init__(
+        self, disk: Disk, layout: Layout, names: Sequence[SegmentName], settings: Settings, target: SegmentName | None = None
+    ) -> None:
         self.names = list(names)
-        self.target = SegmentName(names[0].first_seq, True, names[0].session_id)
+        self.target = target or SegmentName(names[0].first_seq, True, names[0].session_id)
+        self.even_hidden = False  # also those that a compressed one hides are meant
         self._disk = disk
         self._layout = layout
         self._settings = settings
@@ -87,7 +90,7 @@ class Replacing:
     def is_current(self) -> bool:
         """Whether these still are the session's segments."""
         listed = set(self._layout.segments(self.target.session_id))
-        return listed.issuperset(self.names) and all(map(self._stands, self.names))
+        return (self.even_hidden or listed.issuperset(self.names)) and all(map(self._stands, self.names))
 
     def _stands(self, name: SegmentName) -> bool:
         try:
@@ -151,7 +154,8 @@ class Replacing:
             fcntl.flock(fd, fcntl.LOCK_UN)
 
     def put_in_place(self) -> bool:
-        """Give the new file its name and remove the old ones. They are locked. False where one of them was replaced meanwhile."""
+        """Give the new file its name and remove the old ones, the newest first. They are locked. False where one of them was replaced
+        meanwhile."""
         if not self.is_current():
             return False
         target = self._layout.path(self.target)
@@ -159,9 +163,11 @@ class Replacing:
         self._disk.rename(self._temporary, target)
         self._written = False
         self._disk.sync_directory(folder)
-        for name in self.names:
+        for name in reversed(self.names):
             if name != self.target:
                 self._disk.unlink(self._layout.path(name))
+                if self.target.first_seq > name.first_seq:  # it does not cover this one: none may seem to be missing in the middle
+                    self._disk.sync_directory(folder)
         self._disk.sync_directory(folder)
         return True
 
