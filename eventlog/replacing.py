@@ -61,12 +61,13 @@ class Replacing:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._written:
-            try:
+        try:
+            if self._written:
                 self._disk.unlink(self._temporary)
-            except OSError:
-                pass  # a name that ends in .tmp means nothing; compaction removes what a crash leaves
-        self._close()
+        except OSError:
+            pass  # a name that ends in .tmp means nothing; compaction removes what a crash leaves
+        finally:
+            self._close()
 
     def _close(self) -> None:
         for fd in self._files.values():

@@ -557,13 +557,21 @@ class SessionWriter:
             self._noted = False
             self._host.changed(self.session_id)
 
+    def _remove_empty(self) -> None:
+        """Remove a segment that was made only to be locked. It stays where the segment before it in the folder is one that a joined one covers:
+        that one must never seem to be the last."""
+        layout = self._host.layout
+        try:
+            before = [name for name in layout.segments(self.session_id) if name.first_seq < self._name.first_seq]
+            if os.fstat(self._fd).st_nlink and before and recovery.end_of(layout, before[-1]).next_seq == self._name.first_seq:
+                self._disk.unlink(layout.path(self._name))
+        except (OSError, EventLogError):
+            pass  # an empty segment says nothing, and the next writer begins in it
+
     def let_go(self) -> None:
         """Give up lock and descriptor; the next append takes them again. A segment that was made to be locked and is still empty goes."""
         with self._mutex, self._sync_mutex:
             if self._fd >= 0:
-                try:
-                    if self._held and self._size == 0 and os.fstat(self._fd).st_nlink:
-                        self._disk.unlink(self._host.layout.path(self._name))
-                except OSError:
-                    pass  # an empty segment says nothing, and the next writer begins in it
+                if self._held and self._size == 0:
+                    self._remove_empty()
                 self._drop_descriptor()
