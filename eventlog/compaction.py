@@ -198,7 +198,7 @@ class _Compaction:
 
     def _rewrite(self, deltas: CompleteDeltas) -> bool:
         for each in finished(self._backend.layout, self._session_id):
-            if not each.is_sealed or not deltas.seqs.touch(each.name.first_seq, each.next_seq - 1):
+            if not each.is_sealed or not deltas.seqs.meets(each.name.first_seq, each.next_seq - 1):
                 continue
             path = self._backend.layout.path(each.name)
             rewriting = Rewriting(deltas, self._limit)

@@ -82,14 +82,15 @@ def last_record(path: str) -> Own | None:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         for piece in scan(fd, after=1 << 62, max_append_bytes=MOST_FRAME_BYTES):
-            record = piece if isinstance(piece, Own) else None
+            if not isinstance(piece, Bad) or not piece.harmless:
+                record = piece if isinstance(piece, Own) else None
     finally:
         os.close(fd)
     return record
 
 
-def last_seq_by_table(path: str) -> int | None:
-    """The last seq that the table names, None where there is no table (any more)."""
+def last_seq(path: str) -> int | None:
+    """The last seq in the segment by its table, which holds also where the last frame does not; None where the table does not either."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         table = _table(fd, MOST_FRAME_BYTES)

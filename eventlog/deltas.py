@@ -101,7 +101,7 @@ class CompleteDeltas:
     # --- as a change of lines ------------------------------------------------------------------------------------------------
 
     def touches(self, chunk: bytes) -> bool:
-        return self.seqs.touch(seq_of(chunk), seq_of(chunk, chunk.rfind(b"\n", 0, -1) + 1))
+        return self.seqs.meets(seq_of(chunk), seq_of(chunk, chunk.rfind(b"\n", 0, -1) + 1))
 
     def apply(self, line: bytes) -> bytes | None:
         return None if seq_of(line) in self.seqs else line[:-TAIL_SIZE]

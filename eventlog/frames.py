@@ -11,6 +11,7 @@ the largest frame that the caller allows.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from struct import Struct
@@ -20,7 +21,7 @@ from zlib import crc32
 import msgspec
 
 from . import line as lines
-from . import segment, stored
+from . import segment
 from .errors import EventLogError
 
 ReadAt = Callable[[int, int], bytes]  # (offset, size): the bytes that stand there, fewer at the end of the file
@@ -37,13 +38,14 @@ _FRAME_MAGIC = b"\x28\xb5\x2f\xfd"
 _FRAME_HEADER_SIZE = 18  # at most
 _CHECKSUM_SIZE = 4
 _BLOCK_HEADER_SIZE = 3
-_RLE, _RESERVED = 1, 3  # kinds of blocks; an RLE block is one byte whatever its size says
-_MAX_BLOCK_SIZE = 128 * 1024
-_SMALLEST_BLOCK = 512  # on average: zstd splits 128 KiB into at most 196
+_RLE = 1  # the kind of block that is one byte, whatever its size says
+_SMALLEST_BLOCK = 512  # on average: zstd splits 128 KiB of text into at most 196 blocks
+_BLOCKS_OF_A_SMALL_FRAME = 256
 _SMALLEST_WINDOW = 1024
 _SEARCH_SIZE = 64 * 1024
 
 _OWN_WITHIN = b'\n{"type":"segment.'  # no line contains a line feed, so this is always the beginning of one
+_SEQ = re.compile(rb'\{"seq":([0-9]{1,19}),')  # how an event line begins
 _END_OF_LINE = 64  # enough of a line to see whether its batch goes on
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -223,11 +225,10 @@ def _seqs(text: bytes, own: list[int], before: int) -> tuple[int, int] | None:
             break
         end = start
     last = text.rfind(b"\n", 0, end - 1) + 1
-    try:
-        first_seq = stored.position.decode(text[first : text.find(b"\n", first)]).seq
-        last_seq = stored.position.decode(text[last:end]).seq
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    found = _SEQ.match(text, first), _SEQ.match(text, last)
+    if found[0] is None or found[1] is None:
         return None
+    first_seq, last_seq = int(found[0][1]), int(found[1][1])
     return (first_seq, last_seq) if before < first_seq <= last_seq else None
 
 
@@ -265,7 +266,7 @@ def _last(read_at: ReadAt, file_size: int, size: int) -> bytes:
 def decompress(data: bytes, frame: Frame) -> bytes | None:
     """The lines of a frame of a table that was read, None where the bytes are not those that were written. Needs ``frame.lines_size``
     bytes of memory; the lines were proven when the table was made, and `prove` proves them again from ``frame.running``."""
-    if len(data) != frame.size or crc32(data) != frame.crc or _stated_size(data) != frame.lines_size:
+    if crc32(data) != frame.crc or _stated_size(data) != frame.lines_size:
         return None
     return _text(data)
 
@@ -278,7 +279,7 @@ def _stated_size(data: bytes) -> int | None:
         found = zstandard.get_frame_parameters(data)
     except zstandard.ZstdError:
         return None
-    if not found.has_checksum or found.dict_id or found.window_size > max(found.content_size, _SMALLEST_WINDOW):
+    if not found.has_checksum or found.window_size > max(found.content_size, _SMALLEST_WINDOW):
         return None
     return found.content_size
 
@@ -302,7 +303,8 @@ def _most_compressed(lines_size: int) -> int:
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """A part of the file: a frame with its ``text``, the table (its state is for `read_table` to say), or damage."""
+    """A part of the file: a frame with its ``text``, or the table (of size 0 at the end where there is none; whether it holds is
+    for `read_table` to say), or damage."""
 
     offset: int
     size: int
@@ -318,7 +320,7 @@ def walk_frames(read_at: ReadAt, file_size: int, max_frame_bytes: int) -> Iterat
     """The pieces of a compressed segment in order, without a gap, found without its table. Damage reaches to the next frame whose own
     checksum holds, or to the table. A frame of more than ``max_frame_bytes`` counts as damage. Memory: one frame."""
     end = _table_offset(read_at, file_size)
-    offset, damage = 0, -1
+    offset, damage, has_table = 0, -1, False
     while offset < end:
         piece = _piece_at(read_at, offset, end, max_frame_bytes)
         if piece is None or (damage >= 0 and piece.is_table and piece.offset + piece.size != file_size):
@@ -330,9 +332,10 @@ def walk_frames(read_at: ReadAt, file_size: int, max_frame_bytes: int) -> Iterat
             damage = -1
         yield piece
         offset += piece.size
+        has_table = piece.is_table
     if damage >= 0:
         yield Piece(damage, end - damage)
-    if offset < file_size:
+    if end < file_size or not has_table:
         yield Piece(end, file_size - end, is_table=True)
 
 
@@ -368,16 +371,16 @@ def _piece_at(read_at: ReadAt, offset: int, end: int, max_frame_bytes: int) -> P
 def _frame_size(read_at: ReadAt, offset: int, end: int, lines_size: int) -> int | None:
     """The size of the frame at ``offset``, from one block's header to the next; None where it has no end that fits its text.
 
-    Nothing is decompressed or even read for it but these headers, so that garbage that looks like a frame costs little."""
+    Nothing but these headers is read for it, so that garbage that looks like a frame costs little. Whether a block is one, zstd says."""
     import zstandard
 
     position = offset + zstandard.frame_header_size(read_at(offset, min(_FRAME_HEADER_SIZE, end - offset)))
     end = min(end, offset + _most_compressed(lines_size)) - _CHECKSUM_SIZE
-    for _ in range(_MAX_BLOCK_SIZE // _SMALLEST_BLOCK + lines_size // _SMALLEST_BLOCK):
+    for _ in range(_BLOCKS_OF_A_SMALL_FRAME + lines_size // _SMALLEST_BLOCK):
         header = int.from_bytes(read_at(position, _BLOCK_HEADER_SIZE), "little")
         last, kind, size = header & 1, header >> 1 & 3, header >> 3
         position += _BLOCK_HEADER_SIZE + (1 if kind == _RLE else size)
-        if kind == _RESERVED or size > _MAX_BLOCK_SIZE or position > end:
+        if position > end:
             return None
         if last:
             return position + _CHECKSUM_SIZE - offset

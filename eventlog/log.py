@@ -8,19 +8,23 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
-from .backend import Backend, Changes, Report, Sync
+from .backend import Backend, Changes, OnDamage, Report, Sync
 from .errors import SessionExists, SessionNotFound
 from .events import SessionStarted
 from .ids import check_session_id, new_session_id
-from .session import Session
+from .session import Session, check_on_damage
 from .settings import Settings
 
 if TYPE_CHECKING:
     from .compaction import CompactionReport
     from .erasing import PurgeReport, RedactionReport
     from .files import FilesBackend
+    from .following import After
     from .retention import CleanupReport
+    from .subscription import Callback, OnError, Subscription
+    from .tail import Tail
 
 
 class EventLog:
@@ -31,6 +35,8 @@ class EventLog:
     def __init__(self, backend: Backend, settings: Settings) -> None:
         self.settings = settings
         self._backend = backend
+        self._tails: WeakSet[Tail] = WeakSet()
+        self._subscriptions: set[Subscription] = set()
         self.closed = False
 
     @classmethod
@@ -80,7 +86,7 @@ class EventLog:
         stream = self._backend.stream(session_id, create=True)
         if id is not None and stream.exists():
             raise SessionExists(session_id)
-        session = Session(stream, self.settings.sync, create=True)
+        session = Session(stream, self.settings, self._tails, create=True)
         session.append(started, expected=0)
         return session
 
@@ -94,7 +100,7 @@ class EventLog:
         if not create and not stream.exists():
             stream.close()
             raise SessionNotFound(session_id)
-        return Session(stream, self.settings.sync, create=create)
+        return Session(stream, self.settings, self._tails, create=create)
 
     def session_ids(self) -> Iterator[str]:
         """Every session's id, deleted ones too, in no particular order. Costs one directory listing per shard."""
@@ -108,6 +114,62 @@ class EventLog:
         hints do not reach back that far and every session has to be looked at. Raises `InvalidCursor`."""
         self._check_open()
         return self._backend.changed_since(cursor)
+
+    def tail(
+        self,
+        session: Session | str | None = None,
+        after: After = 0,
+        types: Collection[str] | None = None,
+        marks: bool = False,
+        on_damage: OnDamage = "raise",
+    ) -> Tail:
+        """Everything after ``after``, then live what comes, of one session or of all (None): iterate, and close it when done.
+
+        ``after``: 0 or "start", "end" for only what comes from now on, a position (one session), or the ``cursor`` that a tail gave: it
+        then goes on there without a gap or a duplicate. ``types``: only events of these. ``marks``: a `CaughtUp` stands between what was
+        there and what came. Appends come whole, each session in its order; a slow reader loses nothing and no writer waits for it.
+        Woken by the operating system, and every ``poll_interval_ms`` should that fail. Raises `SessionNotFound`, `InvalidCursor`, and
+        `CursorExpired` for a cursor of all sessions from before the last boot or too long ago; iterating raises `Damaged` like `read`."""
+        self._check_open()
+        if session is not None:
+            if isinstance(session, Session):
+                return session.tail(after, types, marks, on_damage)
+            with self.session(session) as handle:
+                return handle.tail(after, types, marks, on_damage)
+        from .following import AllSessions
+        from .tail import Tail
+
+        check_on_damage(on_damage)
+        watch = self._backend.watch()
+        try:
+            place = AllSessions(self._backend, after, on_damage)
+        except BaseException:
+            watch.close()
+            raise
+        tail = Tail(place, watch, types=types, marks=marks, poll_interval_s=self.settings.poll_interval_ms / 1000)
+        self._tails.add(tail)
+        return tail
+
+    def subscribe(
+        self,
+        callback: Callback,
+        types: Collection[str] | None = None,
+        session: Session | str | None = None,
+        on_error: OnError | None = None,
+    ) -> Subscription:
+        """Call ``callback`` with every event from now on (session started, anything appended, session ended), whoever appends it.
+
+        Returns what ends it: call it, or leave it to `close`; both wait until everything that was acknowledged before is delivered. The
+        calls come from a thread of the subscription's own, one at a time, each session in its order, after the append was acknowledged.
+        A callback that raises is reported (to ``on_error`` with the error and the event, else to `logging`) and called again for the
+        next event; it holds up no writer and no other subscriber. Raises `SessionNotFound`."""
+        from .subscription import Subscription
+
+        tail = self.tail(session, "end", types)
+        made = Subscription(tail, self._backend.settle, callback, on_error, self._subscriptions.discard)
+        self._subscriptions.add(made)
+        made.begin()
+        return made
 
     def verify(self, session_ids: Iterable[str] | None = None) -> Report:
         """Read every byte of the store (or of some sessions) and say what is not as it should be. Writes nothing."""
@@ -207,9 +269,13 @@ class EventLog:
         return backend
 
     def close(self) -> None:
-        """Finish what runs in the background and let go of all files. Closing twice is fine."""
+        """Finish what runs in the background, end subscriptions and tails, let go of all files. Closing twice is fine."""
         if not self.closed:
             self.closed = True
+            for subscription in list(self._subscriptions):
+                subscription()
+            for tail in list(self._tails):
+                tail.close()
             self._backend.close()
 
     def _check_open(self) -> None:

@@ -16,7 +16,7 @@ from .backend import Lines, OnDamage
 from .errors import Damaged
 from .layout import Layout, SegmentName
 from .pieces import Bad, Own, last_seq_in
-from .segment import Opened
+from .segment import Closed, Opened, Sealed
 
 
 def read(layout: Layout, session_id: str, after: int, before: int | None, on_damage: OnDamage, max_append_bytes: int) -> Iterator[Lines]:
@@ -24,10 +24,11 @@ def read(layout: Layout, session_id: str, after: int, before: int | None, on_dam
     position = max(0, after)
     next_seq: int | None = None  # where the next segment begins, once one has been read to its end
     looked_again: SegmentName | None = None
+    given_up: set[SegmentName] = set()  # they have no end, though others follow
     seen: _Seen | None = None
     while True:
         names = layout.segments(session_id)
-        name = _choose(layout, names, position, next_seq, seen)
+        name = _choose(layout, [name for name in names if name not in given_up] if given_up else names, position, next_seq, seen)
         if name is None or (before is not None and name.first_seq >= before):
             return
         end: int | None = None
@@ -46,6 +47,8 @@ def read(layout: Layout, session_id: str, after: int, before: int | None, on_dam
                 elif on_damage == "raise":
                     wanted = position + 1 if next_seq is None else next_seq
                     _raise_if_bad(session_id, name, piece, wanted)
+                elif isinstance(piece, Own) and piece.offset == 0 and foreign_to(name, piece.record):
+                    break  # nothing in it is this session's
         except FileNotFoundError:
             continue  # compressed or joined since it was listed
         if end is not None:
@@ -53,6 +56,7 @@ def read(layout: Layout, session_id: str, after: int, before: int | None, on_dam
         elif names[-1] == name:
             return
         elif looked_again == name:  # not an end that came after we looked: it has none
+            given_up.add(name)
             next_seq = position + 1
         else:
             looked_again, next_seq = name, None
@@ -91,12 +95,8 @@ def _choose(layout: Layout, names: list[SegmentName], position: int, next_seq: i
 def _reaches_beyond(layout: Layout, name: SegmentName, next_seq: int) -> bool:
     try:
         return recovery.end_of(layout, name).next_seq > next_seq
-    except FileNotFoundError:
-        if not os.path.exists(layout.path(name)):
-            raise
-        return False  # it has no end
     except Damaged:
-        return False
+        return False  # it has no end
 
 
 def _raise_if_bad(session_id: str, name: SegmentName, piece: Own | Bad, wanted: int) -> None:
@@ -115,8 +115,10 @@ def _raise_if_bad(session_id: str, name: SegmentName, piece: Own | Bad, wanted: 
         raise Damaged(session_id, str(name), 0, 0, "missing", detail)
 
 
-def foreign_to(name: SegmentName, opened: Opened) -> str | None:
+def foreign_to(name: SegmentName, opened: Opened | Sealed | Closed) -> str | None:
     """Why the header does not belong to a file of this name, if it does not."""
+    if not isinstance(opened, Opened):
+        return None
     if opened.session_id != name.session_id:
         return f"its header says that it belongs to session {opened.session_id!r}"
     if opened.first_seq != name.first_seq:

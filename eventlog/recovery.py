@@ -31,7 +31,7 @@ class Ended(msgspec.Struct, frozen=True):
     """How a segment ended: what the next one has to say of it. ``suspect``: its last bytes were not confirmed by the disk."""
 
     next_seq: int
-    digest: str | None
+    digest: str | None  # None where it cannot be known any more
     lost: tuple[int, int] | None = None
     suspect: bool = False
     last_type: str = ""  # of the last event in it, where that was asked for
@@ -159,11 +159,13 @@ def _count_the_lost(tail: Tail, spans: list[Span], rest: bytes) -> None:
     """Set the first seq that nothing in the damaged ``rest`` can have had."""
     damage = b"" if spans else rest
     for span in spans:
-        if not span.proven:
-            damage += span.line
-        elif not segment.is_own(span.line):
-            position = stored.position.decode(span.line)
+        if span.proven and segment.is_own(span.line):
+            continue
+        position = stored.position.decode(span.line) if span.proven else None
+        if position is not None and position.seq > tail.seq:
             tail.seq, tail.last_type, damage = position.seq, position.type, b""
+        else:  # lines from further up stand for what they were written over
+            damage += span.line
     tail.damage_next_seq = tail.seq + 1 + segment.most_lines_in(damage)
 
 
@@ -171,32 +173,35 @@ def _count_the_lost(tail: Tail, spans: list[Span], rest: bytes) -> None:
 
 
 def end_before(layout: Layout, name: SegmentName) -> Ended | None:
-    """How the segment before ``name`` ended, None where there is none. It reaches up to ``name``; where none does, the one that reaches
-    furthest counts (after a crash, segments that a joined one covers may still be there)."""
+    """How the segment before ``name`` ended; None where there is none, or where its end cannot be read. It reaches up to ``name``; where
+    none does, the one that reaches furthest counts (after a crash, segments that a joined one covers may still be there)."""
     while True:
         before = [other for other in layout.segments(name.session_id) if other.first_seq < name.first_seq]
         try:
-            return _furthest_end(layout, before, name.first_seq) if before else None
+            return _furthest_end(layout, before, name.first_seq)
         except FileNotFoundError:
-            if before == [other for other in layout.segments(name.session_id) if other.first_seq < name.first_seq]:
-                raise
+            continue  # compressed or joined since it was listed
 
 
-def _furthest_end(layout: Layout, names: list[SegmentName], next_seq: int) -> Ended:
+def _furthest_end(layout: Layout, names: list[SegmentName], next_seq: int) -> Ended | None:
     ends: list[tuple[int, Ended, SegmentName]] = []
     for name in reversed(names):
-        ended = end_of(layout, name)
+        try:
+            ended = end_of(layout, name)
+        except Damaged:
+            continue
         ends.append((ended.next_seq, ended, name))
         if ended.next_seq == next_seq:
             break
+    if not ends:
+        return None
     _, ended, name = max(ends, key=lambda end: end[0])
     return msgspec.structs.replace(ended, last_type=_last_type(layout, name, ended.next_seq - 1))
 
 
 def end_of(layout: Layout, name: SegmentName) -> Ended:
-    """How a finished segment ended. Raises `FileNotFoundError` where it is gone or has no end (any more).
-
-    Of a compressed one whose end is damaged the table still says how far it went; its digest is then not known."""
+    """How a finished segment ended. Raises `FileNotFoundError` where it is gone, and `Damaged` where neither its end nor the table that
+    names its last event can be read."""
     path = layout.path(name)
     last = scan.last_record(path, name)
     record = None if last is None else last.record
@@ -204,11 +209,11 @@ def end_of(layout: Layout, name: SegmentName) -> Ended:
         return Ended(record.next_seq, record.digest)
     if isinstance(record, Closed):
         return Ended(record.next_seq, record.sha256, record.lost, record.reason == "sync_failed")
-    if name.compressed and (last_seq := compressed.last_seq_by_table(path)) is not None:
-        return Ended(last_seq + 1, None)
-    if name.compressed:
-        raise Damaged(name.session_id, str(name), 0, os.stat(path).st_size, "damaged", "neither its end nor its table holds")
-    raise FileNotFoundError(path)
+    last_seq = compressed.last_seq(path) if name.compressed else None
+    if last_seq is None:
+        size = os.stat(path).st_size
+        raise Damaged(name.session_id, str(name), 0, size, "damaged", "its end cannot be read, so nobody knows which seq comes next")
+    return Ended(last_seq + 1, None)
 
 
 def _last_type(layout: Layout, name: SegmentName, last_seq: int) -> str:

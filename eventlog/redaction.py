@@ -123,7 +123,7 @@ class Seqs:
         return [seq for first, last in self.seqs.without(Ranges((seq, seq) for seq in found)) for seq in range(first, last + 1)]
 
     def touches(self, chunk: bytes) -> bool:
-        return self.seqs.touch(seq_of(chunk), seq_of(chunk, chunk.rfind(b"\n", 0, -1) + 1))
+        return self.seqs.meets(seq_of(chunk), seq_of(chunk, chunk.rfind(b"\n", 0, -1) + 1))
 
     def apply(self, line: bytes) -> bytes:
         return _emptied(line) if self.matches(line) else line[:-TAIL_SIZE]

@@ -23,6 +23,7 @@ CHUNK_SIZE = 128 * 1024
 FIRST_CHUNK_SIZE = 16 * 1024  # one event out of a session should not cost a whole chunk
 ANY_SIZE = compressed.MOST_FRAME_BYTES  # for whoever reads no more than the end of a finished segment
 _SEEK_WINDOW = 64 * 1024
+_OPENING_SIZE = 1024
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -42,6 +43,8 @@ def scan_file(path: str, name: SegmentName, *, after: int = 0, max_append_bytes:
             yield from compressed.scan(fd, after=after, max_append_bytes=max_append_bytes)
         else:
             start = find_start(fd, after) if after >= name.first_seq else Start()
+            if start.offset:
+                yield from _opening(fd)
             yield from scan_raw(fd, start=start, first_seq=name.first_seq, max_append_bytes=max_append_bytes)
     finally:
         os.close(fd)
@@ -53,6 +56,14 @@ def sound(pieces: Iterable[Piece], name: SegmentName) -> Iterator[bytes | Own]:
         if isinstance(piece, Bad):
             raise Damaged(name.session_id, str(name), piece.offset, piece.length, piece.kind, piece.detail)
         yield piece
+
+
+def _opening(fd: int) -> Iterator[Piece]:
+    """The opening line, which says whose segment this is, for a reader who begins behind it."""
+    data = os.pread(fd, _OPENING_SIZE, 0)
+    line = data[: data.find(b"\n") + 1]
+    if lines.prove(line, 0) is not None:
+        yield from split_own(line, 0)
 
 
 def scan_raw(fd: int, *, start: Start, first_seq: int, max_append_bytes: int) -> Iterator[Piece]:

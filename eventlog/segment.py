@@ -148,11 +148,13 @@ class Walker:
 
     A line is proven by the running checksum before it, or by the line after it: either because the checksum over its payload,
     put where its own damaged field stands, makes the next line right; or, for the next line, because this
-    line's field is right although its payload is not. After a missing line the next one may be unprovable."""
+    line's field is right although its payload is not. After a missing line the next one may be unprovable. An opening line is one only
+    where a segment can begin: a copy of it further down must not vouch for what follows."""
 
     def __init__(self, running: int | None, offset: int) -> None:
         self.running = running
         self.offset = offset
+        self._begins = offset == 0  # a segment can begin here
         self._held: tuple[bytes, int | None] | None = None  # an unproven line that the next may prove; its payload's checksum
 
     def walk(self, data: bytes) -> Iterator[Span]:
@@ -168,7 +170,8 @@ class Walker:
             yield self._damaged(held)
 
     def _step(self, line: bytes) -> Iterator[Span]:
-        if starts_afresh(line) and (running := lines.prove(line, 0)) is not None:
+        afresh = line.startswith(CLOSED) or (self._begins and line.startswith(OPENED))
+        if afresh and (running := lines.prove(line, 0)) is not None:
             yield from self.finish()
             yield from self._proven(line, running)
             return
@@ -215,6 +218,7 @@ class Walker:
 
     def _proven(self, line: bytes, running: int) -> Iterator[Span]:
         self.running = running
+        self._begins = line.startswith((SEALED, CLOSED))
         yield self._span(line, line, proven=True)
 
     def _restored(self, found: bytes, line: bytes) -> Span:
@@ -242,7 +246,7 @@ def judge_tail(rest: bytes, offset: int, running: int, next_seq: int) -> Literal
     kernel had extended the file but not written it. Anything else is damage, and so is every doubt."""
     text = rest.rstrip(b"\0")
     zeros = len(rest) - len(text)
-    proven = _proven_batch_lines(text, running)
+    proven = _proven_batch_lines(text, running, opens=offset == 0)
     body = text[proven:]
     if b"\n" not in body:
         if not body:
@@ -258,14 +262,15 @@ def judge_tail(rest: bytes, offset: int, running: int, next_seq: int) -> Literal
     return "damaged"
 
 
-def _proven_batch_lines(text: bytes, running: int) -> int:
-    """How many bytes of whole proven lines, each saying that its batch goes on, ``text`` begins with."""
+def _proven_batch_lines(text: bytes, running: int, *, opens: bool) -> int:
+    """How many bytes of whole proven lines, each saying that its batch goes on, ``text`` begins with; first the opening line, where the
+    segment ``opens``."""
     start = 0
     while (end := text.find(b"\n", start) + 1) > 0:
         line = text[start:end]
-        base = 0 if starts_afresh(line) else running
-        proven = lines.prove(line, base)
-        if proven is None or not (lines.ends_within_batch(line) or line.startswith(OPENED)):
+        opening = opens and start == 0 and line.startswith(OPENED)
+        proven = lines.prove(line, 0 if opening else running)
+        if proven is None or not (opening or lines.ends_within_batch(line)):
             break
         running, start = proven, end
     return start

@@ -25,7 +25,7 @@ from typing import Literal, Protocol
 
 from . import line as codec
 from . import recovery
-from .backend import Sync
+from .backend import Sync, Watch
 from .disk import Disk, write_all
 from .errors import (
     AppendFailed,
@@ -61,6 +61,7 @@ class Host(Protocol):
     layout: Layout
     settings: Settings
     suspects: set[SegmentName]  # segments that this process could not sync and could not close either
+    watches: tuple[Watch, ...]  # who in this process waits for appends
 
     def opened(self, writer: SessionWriter) -> None:
         """A descriptor was opened: the host may ask others to give up theirs."""
@@ -111,6 +112,7 @@ class SessionWriter:
         self._name_durable = False
         self._written = 0  # bytes handed to the kernel by this writer, ever
         self._synced = 0  # of these, how many are known to be on stable storage
+        self._promised = 0  # and how many have to be before their append returns
         self._failure: AppendFailed | None = None
 
     def after_fork(self) -> None:
@@ -132,6 +134,8 @@ class SessionWriter:
             with self._mutex:
                 try:
                     state = self._ready or self._prepare()
+                    if sync == "always":
+                        self._promised = self._written + 1  # whatever is written now; before anybody can read it
                     known = None if key is None else self._remembered(state).get(key)
                     if known is None:
                         seq = self._write(state, envelopes, expected, key)
@@ -151,7 +155,19 @@ class SessionWriter:
         except OutcomeUnknown as failure:
             self._tell_others(failure)
             raise
+        for watch in self._host.watches:
+            watch.notify(self.session_id)
         return seq
+
+    def settle(self) -> None:
+        """Return when what appends have promised to be on stable storage is, or when that has failed: then they say so themselves."""
+        if self._synced < self._promised and self._failure is None:
+            with self._mutex:  # one that has set the mark and not written yet is over
+                mark = self._written
+            try:
+                self._sync_to(mark)
+            except OutcomeUnknown as failure:
+                self._tell_others(failure)
 
     def _prepare(self) -> Tail:
         try:
@@ -558,8 +574,8 @@ class SessionWriter:
             self._host.changed(self.session_id)
 
     def _remove_empty(self) -> None:
-        """Remove a segment that was made only to be locked. It stays where the segment before it in the folder is one that a joined one covers:
-        that one must never seem to be the last."""
+        """Remove a segment that was made only to be locked. It stays where a joined segment covers the one before it in the folder: that one
+        must never seem to be the last."""
         layout = self._host.layout
         try:
             before = [name for name in layout.segments(self.session_id) if name.first_seq < self._name.first_seq]

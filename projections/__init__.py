@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .replay import replay
 
 if TYPE_CHECKING:
+    from .catalog import Catalog
     from .session_view import SessionView
 
 __all__ = ["Catalog", "SessionView", "replay"]

@@ -12,7 +12,7 @@ from typing import Any
 from eventlog import EventLog
 
 from .catch_up import Progress, catch_up
-from .folder import Folder, IndexFile
+from .folder import Folder
 from .index import Index
 from .projection import Projection
 
@@ -31,42 +31,40 @@ def attach(connection: sqlite3.Connection, name: str, path: str) -> None:
     connection.execute(f"ATTACH ? AS {name}", (path,))
 
 
-def begin_file(connection: sqlite3.Connection, projection: Projection[Any], path: str) -> Index:
+def begin_file(
+    connection: sqlite3.Connection, projection: Projection[Any], path: str, *, schema: str | None = None, part: bool = False
+) -> Index:
     """Attach an empty file that nobody else sees yet, and make the projection's tables in it."""
-    name = projection.name
-    attach(connection, name, path)
+    index = Index(connection, projection, schema)
+    attach(connection, index.schema, path)
     for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -32000", "locking_mode = EXCLUSIVE"):
-        connection.execute(f"PRAGMA {name}.{pragma}").fetchall()
-    index = Index(connection, projection)
+        connection.execute(f"PRAGMA {index.schema}.{pragma}").fetchall()
     connection.execute("BEGIN")
-    index.create()
+    index.create(part=part)
     connection.execute("COMMIT")
     return index
 
 
 def finish_file(index: Index) -> None:
     """Complete a file that was begun and let go of it: from now on it is safe to share."""
-    connection, name = index.connection, index.name
+    connection, schema = index.connection, index.schema
     connection.execute("BEGIN")
     index.finish()
     connection.execute("COMMIT")
-    connection.execute(f"PRAGMA {name}.locking_mode = NORMAL").fetchall()
-    connection.execute(f"PRAGMA {name}.journal_mode = WAL").fetchall()
-    connection.execute(f"DETACH {name}")
+    connection.execute(f"PRAGMA {schema}.locking_mode = NORMAL").fetchall()
+    connection.execute(f"PRAGMA {schema}.journal_mode = WAL").fetchall()
+    connection.execute(f"DETACH {schema}")
 
 
-def build(log: EventLog, folder: Folder, projections: Sequence[Projection[Any]], progress: Progress | None = None) -> list[IndexFile]:
-    """Build the files of these projections in this process and install them. Their locks are held.
+def build(log: EventLog, folder: Folder, projections: Sequence[Projection[Any]], progress: Progress | None = None) -> None:
+    """Build complete files of these projections in this process, ready to be installed. Their locks are held.
 
     Raises `OSError` and `sqlite3.Error` where that cannot be written; what was there before still is."""
     connection = connect()
     try:
-        for projection in projections:
-            folder.clear(projection.name)
         indexes = [begin_file(connection, projection, folder.begin(projection.name)) for projection in projections]
         catch_up(log, indexes, progress)
         for index in indexes:
             finish_file(index)
     finally:
         connection.close()
-    return [folder.install(projection.name, projection.version) for projection in projections]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone, tzinfo
 from types import TracebackType
 from typing import Any, Unpack
@@ -13,11 +13,12 @@ import msgspec
 
 from eventlog import EventLog
 from eventlog.disk import Disk
-from eventlog.errors import SessionNotFound
+from eventlog.errors import InvalidInput, SessionNotFound
 
 from . import listing, search_query, statistics, tool_history
 from .catch_up import Progress
 from .cost import Prices, installed_prices
+from .dump import Difference
 from .folder import Folder
 from .listing import Filter, Filters, SessionItem, Sort
 from .page import Page
@@ -67,6 +68,10 @@ class Catalog:
         serving = Serving(log, folder, own, notice or _to_stderr)
         serving.progress = progress
         return cls(serving)
+
+    @property
+    def log(self) -> EventLog:
+        return self._serving.log
 
     def list(
         self,
@@ -135,6 +140,31 @@ class Catalog:
             return tool_history.list_tool_calls(connection, self._serving.log, filter, limit, after)
 
         return self._serving.ask(("catalog",), ask)
+
+    def rebuild(self, *names: str, jobs: int | None = None, progress: Progress | None = None) -> tuple[str, ...]:
+        """Make projections (default: all) anew from the log, beside what is there, then put them in its place; returns their names.
+
+        ``jobs`` is the number of processes (default: one per processor). A kill leaves what was there. Raises `RebuildFailed`."""
+        chosen = self._chosen(names)
+        self._serving.rebuild(chosen, jobs or os.cpu_count() or 1, progress)
+        return tuple(projection.name for projection in chosen)
+
+    def check(self, *names: str, jobs: int | None = None, progress: Progress | None = None) -> Iterator[Difference]:
+        """Rebuild projections (default: all) aside and give the rows in which what is stored differs: none, or there is a bug or
+        a disk that lies."""
+        for projection in self._chosen(names):
+            yield from self._serving.check(projection, jobs or os.cpu_count() or 1, progress)
+
+    def look_at_everything(self) -> None:
+        """Have the next catch-up of every projection look at all sessions, whatever the log says has changed."""
+        self._serving.distrust()
+
+    def _chosen(self, names: Sequence[str]) -> Sequence[Projection[Any]]:
+        projections = self._serving.projections
+        for name in names:
+            if name not in projections:
+                raise InvalidInput(f"no projection {name!r}; there are {', '.join(projections)}")
+        return [projections[name] for name in names or projections]
 
     def states(self, name: str) -> Iterator[tuple[str, Any]]:
         """Each session's id and state under a projection of the program's own, by id."""

@@ -58,8 +58,9 @@ class Folder:
         return os.path.join(self.path, f"{projection}{part}{_BUILDING}")
 
     def begin(self, projection: str, part: str = "") -> str:
-        """Make an empty file to build in, readable by its owner only; returns where it is."""
+        """Make an empty file to build in, readable by its owner only; returns where it is. The lock is held."""
         path = self.building(projection, part)
+        self.remove(path)
         self.disk.close(self.disk.open(path, create=True))
         return path
 

@@ -32,9 +32,10 @@ class Checkpoint(msgspec.Struct, frozen=True):
 class Index:
     """Reads and writes one projection's database. Not safe for several threads; transactions are the caller's."""
 
-    def __init__(self, connection: sqlite3.Connection, projection: Projection[Any]) -> None:
+    def __init__(self, connection: sqlite3.Connection, projection: Projection[Any], schema: str | None = None) -> None:
         self.projection = projection
         self.name = check_name(projection)
+        self.schema = schema or self.name  # what the database is attached as
         self._tabular = projection if isinstance(projection, Tabular) else None
         self.tables: tuple[Table, ...] = self._tabular.tables if self._tabular else ()
         self.connection = connection
@@ -46,9 +47,11 @@ class Index:
 
     # --- the database as a whole ---------------------------------------------------------------------------------------------
 
-    def create(self) -> None:
-        """Make the tables in the attached, empty database. The projection's own indexes come with `finish`."""
-        for statement in self._schema():
+    def create(self, *, part: bool = False) -> None:
+        """Make the tables in the attached, empty database. The projection's own indexes come with `finish`.
+
+        ``part``: it is one of several that will be joined, so words are only collected, as full text cannot be copied."""
+        for statement in self._statements(part):
             self.connection.execute(statement)
         self.set_meta("version", str(self.projection.version))
         self.set_meta("schema", schema_digest(self.projection))
@@ -57,11 +60,11 @@ class Index:
         """Add the indexes that are cheaper to make at once than row by row."""
         for table in self.tables:
             for number, columns in enumerate(table.indexes):
-                self.connection.execute(f"CREATE INDEX {self.name}.{table.name}_{number} ON {table.name} ({columns})")
+                self.connection.execute(f"CREATE INDEX {self.schema}.{table.name}_{number} ON {table.name} ({columns})")
         self.set_meta("complete", "1")
 
-    def _schema(self) -> Iterator[str]:
-        name = self.name
+    def _statements(self, part: bool) -> Iterator[str]:
+        name = self.schema
         yield f"CREATE TABLE {name}.meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID"
         yield (
             f"CREATE TABLE {name}.checkpoint (sid INTEGER PRIMARY KEY, session_id TEXT NOT NULL UNIQUE,"
@@ -73,6 +76,9 @@ class Index:
             key = ", ".join(("sid", *table.key))
             if table.words:
                 yield f"CREATE TABLE {name}.{table.name} (id INTEGER PRIMARY KEY, sid INTEGER NOT NULL, {columns}, UNIQUE ({key}))"
+                if part:
+                    yield f"CREATE TABLE {name}.{table.name}_words (id INTEGER PRIMARY KEY, {', '.join(table.words)})"
+                    continue
                 yield (
                     f"CREATE VIRTUAL TABLE {name}.{table.name}_words USING fts5({', '.join(table.words)}, content='',"
                     " tokenize=\"unicode61 remove_diacritics 2 categories 'L* N* Co So'\")"
@@ -81,29 +87,64 @@ class Index:
                 yield f"CREATE TABLE {name}.{table.name} (sid INTEGER NOT NULL, {columns}, PRIMARY KEY ({key})) WITHOUT ROWID"
 
     def meta(self, name: str) -> Any:
-        row = self.connection.execute(f"SELECT value FROM {self.name}.meta WHERE name = ?", (name,)).fetchone()
+        row = self.connection.execute(f"SELECT value FROM {self.schema}.meta WHERE name = ?", (name,)).fetchone()
         return None if row is None else row[0]
 
     def set_meta(self, name: str, value: Any) -> None:
-        self.connection.execute(f"INSERT OR REPLACE INTO {self.name}.meta VALUES (?, ?)", (name, value))
+        self.connection.execute(f"INSERT OR REPLACE INTO {self.schema}.meta VALUES (?, ?)", (name, value))
+
+    def join(self, part: str) -> None:
+        """Take over everything from a part (the name that it is attached as); it holds other sessions."""
+        sids = self._one(f"SELECT coalesce(max(sid), 0) FROM {self.schema}.checkpoint")
+        ids = int(self.meta("next_id") or 1) - 1
+        execute = self.connection.execute
+        execute(
+            f"INSERT INTO {self.schema}.checkpoint SELECT sid + ?, session_id, seq, mark, base, state FROM {part}.checkpoint ORDER BY sid",
+            (sids,),
+        )
+        execute(f"INSERT INTO {self.schema}.memory SELECT sid + ?, key, value FROM {part}.memory ORDER BY sid, key", (sids,))
+        for table in self.tables:
+            columns = ", ".join(column for column in table.columns if column not in table.words)
+            order = ", ".join(("sid", *table.key))
+            if not table.words:
+                execute(
+                    f"INSERT INTO {self.schema}.{table.name} (sid, {columns})"
+                    f" SELECT sid + ?, {columns} FROM {part}.{table.name} ORDER BY {order}",
+                    (sids,),
+                )
+                continue
+            words = ", ".join(table.words)
+            execute(
+                f"INSERT INTO {self.schema}.{table.name} (id, sid, {columns})"
+                f" SELECT id + ?, sid + ?, {columns} FROM {part}.{table.name} ORDER BY id",
+                (ids, sids),
+            )
+            execute(
+                f"INSERT INTO {self.schema}.{table.name}_words (rowid, {words})"
+                f" SELECT id + ?, {words} FROM {part}.{table.name}_words AS words"
+                f" WHERE EXISTS (SELECT 1 FROM {part}.{table.name} AS row WHERE row.id = words.id) ORDER BY id",
+                (ids,),
+            )
+        (last,) = execute(f"SELECT coalesce((SELECT value FROM {part}.meta WHERE name = 'next_id'), 1)").fetchone()
+        self.set_meta("next_id", ids + last)
 
     # --- one session ---------------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Take the database's write lock, alone of all that are attached, and see what others wrote."""
         self.set_meta("writing", None)
-        self._next_sid = self._one(f"SELECT coalesce(max(sid), 0) + 1 FROM {self.name}.checkpoint")
+        self._next_sid = self._one(f"SELECT coalesce(max(sid), 0) + 1 FROM {self.schema}.checkpoint")
         self._next_id = int(self.meta("next_id") or 1)
 
     def checkpoint(self, session_id: str) -> Checkpoint | None:
         row = self.connection.execute(
-            f"SELECT sid, seq, mark, base, state FROM {self.name}.checkpoint WHERE session_id = ?", (session_id,)
+            f"SELECT sid, seq, mark, base, state FROM {self.schema}.checkpoint WHERE session_id = ?", (session_id,)
         ).fetchone()
         return None if row is None else Checkpoint(*row)
 
     def seq(self, session_id: str) -> int:
         """How far the session is folded, 0 for not at all."""
-        row = self.connection.execute(f"SELECT seq FROM {self.name}.checkpoint WHERE session_id = ?", (session_id,)).fetchone()
+        row = self.connection.execute(f"SELECT seq FROM {self.schema}.checkpoint WHERE session_id = ?", (session_id,)).fetchone()
         return 0 if row is None else int(row[0])
 
     def restore(self, checkpoint: Checkpoint) -> Any:
@@ -116,7 +157,7 @@ class Index:
         if not isinstance(state, State):
             return found
         state.kept = found
-        sid, find = checkpoint.sid, f"SELECT value FROM {self.name}.memory WHERE sid = ? AND key = ?"
+        sid, find = checkpoint.sid, f"SELECT value FROM {self.schema}.memory WHERE sid = ? AND key = ?"
 
         def look_up(key: str) -> Any:
             row = self.connection.execute(find, (sid, key)).fetchone()
@@ -136,15 +177,17 @@ class Index:
                 self._tabular.settle(state)
             self._queue_rows(sid, state.rows, fresh)
             for key, value in state.memory.items():
-                self._queue(f"INSERT OR REPLACE INTO {self.name}.memory VALUES (?, ?, ?)", (sid, key, msgspec.msgpack.encode(value)))
+                self._queue(f"INSERT OR REPLACE INTO {self.schema}.memory VALUES (?, ?, ?)", (sid, key, msgspec.msgpack.encode(value)))
             state.rows.clear()
         encoded = msgspec.msgpack.encode(kept(state))
-        self._queue(f"INSERT OR REPLACE INTO {self.name}.checkpoint VALUES (?, ?, ?, ?, ?, ?)", (sid, session_id, seq, mark, base, encoded))
+        self._queue(
+            f"INSERT OR REPLACE INTO {self.schema}.checkpoint VALUES (?, ?, ?, ?, ?, ?)", (sid, session_id, seq, mark, base, encoded)
+        )
 
     def forget(self, sid: int) -> None:
         """Remove everything about a session. What full text knew of it stays in its index and is never found again."""
         for table in ("memory", *(table.name for table in self.tables), "checkpoint"):
-            self.connection.execute(f"DELETE FROM {self.name}.{table} WHERE sid = ?", (sid,))
+            self.connection.execute(f"DELETE FROM {self.schema}.{table} WHERE sid = ?", (sid,))
 
     def flush(self) -> None:
         """Write what is queued: what goes first, then whole rows, then changes and additions to them."""
@@ -166,7 +209,7 @@ class Index:
         if not fresh:
             for name, where in rows.dropped:
                 condition = " AND ".join(("sid = ?", *(f"{column} IS ?" for column in where)))
-                self._drops.append((f"DELETE FROM {self.name}.{name} WHERE {condition}", (sid, *where.values())))
+                self._drops.append((f"DELETE FROM {self.schema}.{name} WHERE {condition}", (sid, *where.values())))
         for table in self.tables:
             for values in rows.put_rows.get(table.name, {}).values():
                 self._queue_put(table, sid, values)
@@ -174,7 +217,7 @@ class Index:
             table = next(table for table in self.tables if table.name == name)
             condition = " AND ".join(f"{column} = ?" for column in ("sid", *table.key))
             changes = ", ".join(f"{column} = ?" for column in values)
-            self._queue(f"UPDATE {self.name}.{name} SET {changes} WHERE {condition}", (*values.values(), sid, *key))
+            self._queue(f"UPDATE {self.schema}.{name} SET {changes} WHERE {condition}", (*values.values(), sid, *key))
         for name, added in rows.added.items():
             table = next(table for table in self.tables if table.name == name)
             for key, amounts in added.items():
@@ -185,15 +228,15 @@ class Index:
         row = (sid, *(values[column] for column in kept_columns))
         marks = ", ".join("?" * len(row))
         if not table.words:
-            self._queue(f"INSERT OR REPLACE INTO {self.name}.{table.name} (sid, {', '.join(kept_columns)}) VALUES ({marks})", row)
+            self._queue(f"INSERT OR REPLACE INTO {self.schema}.{table.name} (sid, {', '.join(kept_columns)}) VALUES ({marks})", row)
             return
         number, self._next_id = self._next_id, self._next_id + 1
         columns = ", ".join(kept_columns)
-        self._queue(f"INSERT OR REPLACE INTO {self.name}.{table.name} (id, sid, {columns}) VALUES (?, {marks})", (number, *row))
+        self._queue(f"INSERT OR REPLACE INTO {self.schema}.{table.name} (id, sid, {columns}) VALUES (?, {marks})", (number, *row))
         words = ", ".join(table.words)
         holes = ", ".join("?" * len(table.words))
         self._queue(
-            f"INSERT INTO {self.name}.{table.name}_words (rowid, {words}) VALUES (?, {holes})",
+            f"INSERT INTO {self.schema}.{table.name}_words (rowid, {words}) VALUES (?, {holes})",
             (number, *(values[column] for column in table.words)),
         )
 
@@ -203,7 +246,7 @@ class Index:
         sums = ", ".join(f"{column} = {column} + excluded.{column}" for column in columns)
         conflict = f"DO UPDATE SET {sums}" if columns else "DO NOTHING"
         key = ", ".join(("sid", *table.key))
-        return f"INSERT INTO {self.name}.{table.name} ({names}) VALUES ({holes}) ON CONFLICT ({key}) {conflict}"
+        return f"INSERT INTO {self.schema}.{table.name} ({names}) VALUES ({holes}) ON CONFLICT ({key}) {conflict}"
 
     def _one(self, statement: str) -> int:
         return int(self.connection.execute(statement).fetchone()[0])

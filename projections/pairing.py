@@ -122,8 +122,8 @@ class Pairing:
             del self.waiting.open_ids[:-_MOST_OPEN_IDS]
         return True
 
-    def answer(self, record: Record) -> tuple[tuple[int, int], bool]:
-        """Note a result; returns the key of the call that it answers, and whether that is a new one, of which only this is known."""
+    def answer(self, record: Record) -> tuple[int, int]:
+        """Note a result; returns the key of the call that it answers, or of its own row where it answers none: that is no call."""
         call_id, tracks = record.call_id, self._tracks(record.call_id)
         if call_id is None:
             call_id, tracks, track = self._by_position(record.tool)
@@ -132,7 +132,7 @@ class Pairing:
         if track is None:
             row = _row(record) | {"called_seq": None, "called_at": None, "arguments_seq": None, "arguments_part": None}
             self.rows.put(TOOL_CALLS.name, (record.seq, record.part), row | _result(record))
-            return (record.seq, record.part), True
+            return (record.seq, record.part)
         changes: dict[str, Any] = {}
         if track.returned_by:
             if not track.has_output:
@@ -153,7 +153,7 @@ class Pairing:
             self._keep(call_id, tracks)
             if call_id in self.waiting.open_ids and all(track.returned_by for track in tracks):
                 self.waiting.open_ids = [other for other in self.waiting.open_ids if other != call_id]
-        return track.key, False
+        return track.key
 
     def _fill(self, track: Track, record: Record) -> None:
         changes: dict[str, Any] = {}

@@ -10,6 +10,7 @@ import re
 import sqlite3
 import unicodedata
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -19,16 +20,16 @@ from eventlog.errors import InvalidInput
 from eventlog.events import MessageDelta
 
 from .listing import Filter
+from .moments import moment_of
 from .page import Page, check_limit, from_cursor, to_cursor
-from .search import Passage, humps, passages, spaced
-from .tally import moment_of
+from .search import Partial, Passage, humps, passages, spaced
 from .tool_history import read_some
 
 MOST_TERMS: Final = 64
 SNIPPET_SIZE: Final = 160
 _ORDER = "search"
-_TERM = re.compile(r'(-?)(?:"([^"]*)(?:"|$)(\*?)|([^\s"]+))')
-_WORD = re.compile(r"\w+", re.UNICODE)
+_TERM = re.compile(r'(-(?!-))?(?:"([^"]*)(?:"|$)(\*?)|([^\s"]+))')
+_WORD = re.compile(r"[^\W_]+")
 
 
 class InvalidQuery(InvalidInput):
@@ -182,13 +183,11 @@ def _texts(log: EventLog, rows: list[tuple[Any, ...]]) -> dict[tuple[str, int, i
 
 def _deltas(log: EventLog, session_id: str, seq: int, message_id: str) -> str:
     with log.session(session_id, create=True) as session:
-        text = ""
+        partial = Partial(seq, 0, "")
         for stored in session.read(after=seq - 1, types=(MessageDelta.type,), on_damage="skip"):
-            if stored.event.message_id == message_id:
-                text += stored.event.content
-                if len(text) > 1 << 16:
-                    break
-        return text
+            if stored.event.message_id == message_id and not partial.grow(stored.event):
+                break
+        return partial.text
 
 
 # --- snippets ----------------------------------------------------------------------------------------------------------------
@@ -215,21 +214,26 @@ def snippet(text: str, query: Query, marks: tuple[str, str] = ("**", "**")) -> s
 def _hits(text: str, query: Query) -> list[tuple[int, int]]:
     """Where terms of the query stand, in order, not overlapping; compared without case and accents, like the index does."""
     folded, places = _fold(text)
-    found: list[tuple[int, int]] = []
-    for group in query.groups:
-        for term in group:
-            words = [re.escape(word) for word in _WORD.findall(_fold(spaced(term.words))[0])] or [re.escape(_fold(term.words)[0].strip())]
-            pattern = r"[\W_]*".join(words)
-            for match in re.finditer(pattern, folded):
-                found.append((places[match.start()], places[match.end() - 1] + 1))
-                if len(found) > 200:
-                    break
-    found.sort()
+    terms = [term for group in query.groups for term in group]
+    found = _places_of(folded, terms, whole=True) or _places_of(folded, terms, whole=False)
     kept: list[tuple[int, int]] = []
-    for begin, stop in found:
+    for begin, stop in sorted((places[begin], places[stop - 1] + 1) for begin, stop in found):
         if not kept or begin >= kept[-1][1]:
             kept.append((begin, stop))
     return kept
+
+
+def _places_of(folded: str, terms: list[Term], *, whole: bool) -> list[tuple[int, int]]:
+    """The places of whole words, or of the same letters within words, as parts of identifiers are found, too."""
+    found = []
+    for term in terms:
+        text = spaced(term.words)
+        words = [re.escape(_fold(word)[0]) for word in _WORD.findall(text) or [term.words]]
+        pattern = r"[\W_]*".join(words)
+        if whole and text.isascii():
+            pattern = rf"(?<![^\W_]){pattern}" + ("" if term.prefix else r"(?![^\W_])")
+        found += [match.span() for match in islice(re.finditer(pattern, folded), 100)]
+    return found
 
 
 def _fold(text: str) -> tuple[str, list[int] | range]:

@@ -4,7 +4,8 @@
 always there, more may join them. The messages, the tool calls and the usage are put together in `messages`, `tool_calls`
 and `usage`; here is what belongs to the session itself:
 
-- **Order is by seq, never by time.** ``updated_at`` is the time of the last event, even where times run backwards.
+- **Order is by seq, never by time.** ``updated_at`` is the latest time of any event: what an import adds late, or a clock that was
+  set back, does not make a session older than it was.
 - **The first ``session.started`` counts.** A later one (a merge or fork took it over) fills only what is still empty; its tags join.
 - **``session.updated`` and ``context.updated`` are merge patches** (RFC 7386). Tags keep their order and are never doubled.
 - **Status**: active, what ``session.ended`` said, or deleted. Any later event makes an ended session active again, except those
@@ -18,7 +19,7 @@ It holds every message of the session, so its size is the session's: what needs 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, ClassVar
 
 import msgspec
@@ -54,6 +55,7 @@ from .messages import Message, Messages, Retracted
 from .tool_calls import ToolCall, ToolCalls
 from .usage import Usage, UsageTally
 
+_NO_TIME = datetime.min.replace(tzinfo=timezone.utc)
 _ACTIVE = "active"
 _DELETED = "deleted"
 _ABOUT_THE_RECORD = frozenset({SessionUpdated, SessionMerged, SessionCompacted, EventRedacted, SessionDeleted, SessionRestored})
@@ -139,6 +141,7 @@ class SessionView(msgspec.Struct, dict=True, kw_only=True):
     pinned: bool = False
     settings: dict[str, Any] = {}
     retracted: list[Retracted] = []
+    orphan_results: list[ToolCall] = []
 
     @staticmethod
     def initial() -> SessionView:
@@ -165,6 +168,7 @@ class SessionView(msgspec.Struct, dict=True, kw_only=True):
             raise ValueError("this view was decoded or copied and cannot be folded on; replay the session into a new one") from None
         handlers = folding.handlers
         count = 0
+        latest = view.updated_at or _NO_TIME
         stored: StoredEvent | None = None
         try:
             for stored in events:
@@ -176,10 +180,12 @@ class SessionView(msgspec.Struct, dict=True, kw_only=True):
                     handlers[kind](stored, event)
                 elif kind in _CHANGES:
                     _CHANGES[kind](view, stored, event)
+                if stored.time > latest:
+                    latest = stored.time
                 count += 1
         finally:
             if stored is not None:
-                view.updated_at = stored.time
+                view.updated_at = latest
                 folding.sum_up(view, count)
         return view
 
@@ -195,7 +201,7 @@ class _Folding:
         self.started = False
         self.deleted = False
         self.lifecycle = _ACTIVE  # the status but for deletion
-        tools = ToolCalls(view.tool_calls, view.messages, view.retracted)
+        tools = ToolCalls(view.tool_calls, view.orphan_results, view.messages, view.retracted)
         self.messages = messages = Messages(view.messages, view.retracted, view.models, tools)
         self.usage = usage = UsageTally(view.models)
         self.handlers: dict[type, Callable[[StoredEvent, Any], None]] = {

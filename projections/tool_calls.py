@@ -6,7 +6,7 @@ Three things make an id alone too weak, all of them seen in real sessions:
   of them; a turn is what lies between two new messages. So an abandoned call does not take the result of a later one with the same
   id, and parallel calls that share an id get their results in order.
 - **Ids are missing.** A result without one answers an open call without one (any open call where there is none): the oldest of its
-  name, or, where it has no name either, the last. A result that answers nothing is kept as a call with ``called_seq`` None.
+  name, or, where it has no name either, the last. A result that answers nothing is no call: it is kept apart, in ``orphans``.
 - **Both records are there**: the event (``tool.called``, ``tool.returned``) and the part of a message. The second record joins the
   first and fills in what that left open. That is so for a call of the same id that is still open, for one that has been
   answered if the message with it comes right after (a message that is written when its tools have run), and for a result of
@@ -31,7 +31,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class ToolCall(msgspec.Struct, gc=False):
-    """One use of a tool. ``called_seq`` is None where only a result is there, ``returned_seq`` while there is none.
+    """One use of a tool. ``returned_seq`` is None while there is no result, ``called_seq`` where there is nothing else.
 
     ``duration_ms`` is the stated one, else the time between the two events (None where that ran backwards); the latter
     also holds any wait for permission. ``message_id`` names the message that made the call."""
@@ -69,10 +69,11 @@ class _Track(msgspec.Struct, gc=False):
 class ToolCalls:
     """The tool calls of one session, in the order in which they first appeared."""
 
-    __slots__ = ("_by_id", "_messages", "_retracted", "_without_id", "calls")
+    __slots__ = ("_by_id", "_messages", "_retracted", "_without_id", "calls", "orphans")
 
-    def __init__(self, calls: list[ToolCall], messages: Sized, retracted: Sized) -> None:
+    def __init__(self, calls: list[ToolCall], orphans: list[ToolCall], messages: Sized, retracted: Sized) -> None:
         self.calls = calls
+        self.orphans = orphans
         self._messages = messages
         self._retracted = retracted
         self._by_id: dict[str, _Track] = {}
@@ -123,7 +124,7 @@ class ToolCalls:
         track = self._answered(call_id, by) if call_id else self._answered_by_position(name)
         if track is None:
             call = ToolCall(call_id, name, None, output, is_error, duration_ms, None, stored.seq, returned_at=stored.time)
-            self.calls.append(call)
+            self.orphans.append(call)
             return call
         call = track.call
         if track.returned_by:

@@ -16,7 +16,7 @@ pytest.register_assert_rewrite("eventlog.testing.conformance", "tests.crash.work
 # The quick form tries the same examples every time; a budget (see tests/crash/__main__.py) looks for new ones.
 settings.register_profile("quick", derandomize=True, deadline=None)
 settings.register_profile("long", max_examples=5000, deadline=None)
-settings.load_profile("long" if "EVENTLOG_TEST_BUDGET_S" in os.environ else "quick")
+settings.load_profile("long" if "TEST_BUDGET_S" in os.environ else "quick")
 
 
 @pytest.fixture(autouse=True)

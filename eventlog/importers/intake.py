@@ -8,6 +8,7 @@ means to its session (`Meaning`). Here are the rules that hold for every format:
 - What a record means depends on the records that its session took before it, and on nothing else. So a meaning is rebuilt by
   going through the held records again, and importing the states of a growing file one by one writes the same events as
   importing only the last.
+- What is no record is kept as text in a `SourceRecord` that says why, and means nothing.
 - A record without a time takes the last time before it in its session, a leading one the first time after it. A session with no
   time at all takes the file's, and gets its ``session.started`` with the first record that has one.
 - A record that stands before one that is already held was inserted, or its file grew in the middle. It is appended like
@@ -203,7 +204,7 @@ class Intake:
         else:
             events, is_json = meaning.events(entry.text, entry.content, entry.occurrence, overruled)
         when, is_real = time
-        starts = is_real and not known.started
+        starts = is_real and not known.started and entry.problem is None
         if starts:
             # the start says what the record has set; where events came before it, it must be said again
             kept = events if known.last_seq else [event for event in events if not isinstance(event, SessionUpdated)]

@@ -287,6 +287,17 @@ class BackendConformance:
                 assert list(log.session_ids()) == ["a"]
             assert log.session("a").last_seq == 1
 
+    def test_a_first_append_that_is_refused_makes_no_session(self) -> None:
+        with self.open(Settings(max_event_bytes=1000)) as log, log.session("a", create=True) as session:
+            with _raises(errors.EventTooLarge):
+                session.append(_note("x" * 2000))
+            with _raises(errors.Conflict):
+                session.append(_note("x"), expected=1)
+            assert list(log.session_ids()) == []
+            with _raises(errors.SessionNotFound):
+                log.session("a")
+            assert session.append(_note("1")) == 1
+
     def test_start_takes_an_id_once(self) -> None:
         with self.open(Settings()) as log:
             assert log.start(id="a", title="t").id == "a"

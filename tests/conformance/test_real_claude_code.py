@@ -167,9 +167,4 @@ def test_a_session_that_grew_and_had_a_record_inserted_ends_as_its_last_state_al
         shutil.copy(pair / f"{turn}.jsonl", tmp_path / "now")
         report = import_paths(log, "claude-code", [tmp_path / "now"])
     assert report.records == 95
-    inserted, alone = _comparable(growing), _comparable(at_once)
-    child = "e9fb405b-169f-40eb-9396-7e75076f045d.agent-a485154"
-    # what was inserted stands at the end of the log, so it is the session's last event
-    assert inserted[child][0].pop("updated_at") == "2026-01-14T19:22:00Z"
-    assert alone[child][0].pop("updated_at") == "2026-01-14T19:21:02.122000Z"
-    assert inserted == alone
+    assert _comparable(growing) == _comparable(at_once)

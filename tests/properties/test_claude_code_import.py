@@ -87,8 +87,12 @@ def test_everything_is_taken_once(lines: list[str]) -> None:
 @settings(max_examples=100, deadline=None)
 @given(_lines, st.data())
 def test_a_growing_file_gives_the_events_of_the_whole(lines: list[str], data: st.DataObject) -> None:
-    # the first line names the session and a time: before a file says these, other rules hold
-    lines = ['{"type":"user","sessionId":"s","uuid":"u0","timestamp":"2026-01-15T10:00:00Z","message":{"content":"Hi"}}', *lines]
+    # the first record names the session and a time: before a file says these, other rules hold
+    lines = [
+        *data.draw(st.lists(st.sampled_from(["not json", "[1]"]), max_size=2)),
+        '{"type":"user","sessionId":"s","uuid":"u0","timestamp":"2026-01-15T10:00:00Z","message":{"content":"Hi"}}',
+        *lines,
+    ]
     growing, whole = EventLog.memory(), EventLog.memory()
     _import(whole, lines)
     for size in sorted(data.draw(st.sets(st.integers(1, len(lines))))):

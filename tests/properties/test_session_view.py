@@ -34,13 +34,8 @@ from eventlog.events import (
 from projections import SessionView, replay
 
 FIXED = {
-<<<<<<< HEAD
-    *["session_id", "status", "title", "description", "purpose", "user_id", "tags", "kind", "model", "provider", "models", "modes", "started_at", "updated_at", "parent", "metadata"],
-    *["context", "compactions", "messages", "tool_calls", "errors", "usage", "counts"],
-=======
     *["session_id", "status", "title", "description", "purpose", "user_id", "tags", "kind", "model", "provider", "models", "modes"],
     *["started_at", "updated_at", "parent", "metadata", "context", "compactions", "messages", "tool_calls", "errors", "usage", "counts"],
->>>>>>> view
 }
 
 ids = st.sampled_from(["a", "b", "c"])

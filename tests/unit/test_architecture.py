@@ -21,7 +21,7 @@ THIRD_PARTY = {
     "eventlog/cli": {"click", "msgspec", "rich"},
     "eventlog/importers": {"msgspec"},
     "eventlog/testing": {"msgspec", "pytest"},
-    "projections": {"msgspec"},
+    "projections": {"genai_prices", "msgspec"},
     "projections/cli": {"click", "msgspec", "rich"},
 }
 # Too slow to be paid for by `import eventlog`: only ever imported inside the function that needs them.

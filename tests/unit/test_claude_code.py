@@ -460,7 +460,7 @@ def test_blocks_of_every_kind_become_parts(source: Source) -> None:
     ]
     assert [part["type"] for part in view.messages[1].parts] == ["reasoning", "tool_call", "tool_call_response"]
     assert [part.get("metadata") for part in view.messages[1].parts] == [{"data": "b3BhcXVl"}, {"run_by": "provider"}, None]
-    assert view.tool_calls[1].output == [{"type": "text", "content": "seen"}, view.messages[0].parts[0]]
+    assert view.orphan_results[0].output == [{"type": "text", "content": "seen"}, view.messages[0].parts[0]]
 
 
 def test_a_result_and_text_in_one_record_are_a_result_and_a_message(source: Source) -> None:
@@ -555,6 +555,13 @@ def test_a_line_that_is_no_object_is_reported_and_kept_as_text(source: Source) -
     assert kept == ["not json", "[1]"]
     again = source.take(user("u1", "Hello"), "not json", "[1]", user("u2", "Bye"))
     assert (again.events_added, again.records, again.skipped) == (0, 4, report.skipped)
+
+
+def test_a_session_may_begin_with_a_line_that_is_no_object(source: Source) -> None:
+    source.take("not json", user("u1", "Hello"))
+    source.take("not json", user("u1", "Hello"), user("u2", "Bye"))
+    assert [stored.type for stored in source.events()][:2] == ["source.record", "session.started"]
+    assert texts(source.view()) == [["Hello"], ["Bye"]]
 
 
 def test_bytes_that_are_not_utf8_are_kept_to_be_restored(source: Source) -> None:

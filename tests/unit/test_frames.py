@@ -90,10 +90,14 @@ def walk(data: bytes | bytearray, max_frame_bytes: int = MOST) -> list[Piece]:
     position = 0
     for piece in pieces:
         assert piece.offset == position
-        assert piece.size > 0
+        assert piece.size > 0 or piece == no_table(data)
         position += piece.size
     assert position == len(data)
     return pieces
+
+
+def no_table(data: bytes | bytearray) -> Piece:
+    return Piece(len(data), 0, is_table=True)
 
 
 def appends(text: bytes) -> list[bytes]:
@@ -187,6 +191,14 @@ def test_a_segment_that_was_left_is_compressed_like_a_sealed_one() -> None:
     assert prove(text, 0) == lines.after(text)
 
 
+def test_a_table_of_many_frames_is_read_whole() -> None:
+    text = noisy(120_000)
+    data = compress(text, 500)
+    frame = table_of(data).frames[-1]
+    assert len(data) - frame.offset - frame.size > 20 * 1024
+    assert b"".join(part or b"" for part in texts(data)) == text
+
+
 def test_an_empty_file_of_frames_is_a_table_of_none() -> None:
     data = compress(b"")
     assert table_of(data) == Table(1, 0, [])
@@ -217,6 +229,7 @@ def test_any_segments_joined_come_back_frame_by_frame(
     last_seq = 0
     for frame, part in zip(table.frames, decompressed, strict=True):
         assert part is not None
+        assert not part.startswith(b'{"type":"segment.opened"') or frame.running == 0
         assert prove(part, frame.running) == lines.after(part)
         assert not lines.ends_within_batch(part)
         assert len(part) <= frame_size_bytes or len(appends(part)) == 1
@@ -227,6 +240,12 @@ def test_any_segments_joined_come_back_frame_by_frame(
         assert frame.first_seq == last_seq + 1
         last_seq = frame.last_seq
     assert last_seq == seq - 1
+
+
+def event_line(payload: bytes) -> bytes:
+    """A proven line that no version of this format writes, in a segment."""
+    opened, running = encode_own(Opened(format=1, min_reader=1, session_id="s", first_seq=1), 0)
+    return opened + payload + lines.tail_of(crc32(payload, running))
 
 
 def damaged_line(text: bytes) -> bytes:
@@ -242,6 +261,7 @@ def damaged_line(text: bytes) -> bytes:
         b"\n",
         written(b"a bc d")[0].split(b'{"seq":3,')[0],  # a batch without its end
         written(b"a b")[0].partition(b"\n")[2],  # without its beginning
+        event_line(b'{"time":"x"'),
     ],
 )
 def test_lines_that_are_not_proven_are_not_compressed(text: bytes) -> None:
@@ -373,6 +393,14 @@ def test_damage_that_is_larger_than_what_is_searched_at_once_ends_at_the_next_fr
         assert walk(b"x" * size + NOISY)[:2] == [Piece(0, size), Piece(size, NOISY_TABLE.frames[0].size, NOISY_TEXTS[0])]
 
 
+def test_a_frame_of_many_blocks_is_found_without_the_table() -> None:
+    opened, running = encode_own(Opened(format=1, min_reader=1, session_id="s", first_seq=1), 0)
+    line, _ = lines.encode(Envelope(1, TIME, "t", {"x": Random(1).randbytes(100_000).hex() + "a" * 600_000}), running)
+    data = compress(opened + line, MIB)
+    assert b"\x02\x00\x10a" in data  # a block of 128 KiB that is one byte
+    assert [piece.text for piece in walk(data)] == [opened + line, None]
+
+
 def test_a_missing_or_moved_frame_is_noticed() -> None:
     first, second = NOISY_TABLE.frames[:2]
     dropped = NOISY[first.size :]
@@ -396,7 +424,8 @@ def test_cut_off_anywhere_it_gives_the_frames_that_are_whole() -> None:
 def test_a_file_without_a_table_is_read_frame_by_frame() -> None:
     data = NOISY[:TABLE_START]
     assert read_table(reading(data), len(data), MOST) is None
-    assert [piece.text for piece in walk(data)] == NOISY_TEXTS
+    assert [piece.text for piece in walk(data)] == [*NOISY_TEXTS, None]
+    assert walk(data)[-1] == no_table(data)
 
 
 def test_a_file_that_becomes_shorter_while_it_is_read_is_damage_and_no_error() -> None:
@@ -405,6 +434,28 @@ def test_a_file_that_becomes_shorter_while_it_is_read_is_damage_and_no_error() -
         assert [piece.text for piece in walk_frames(reading(NOISY[:size]), len(NOISY), MOST) if piece.text] == [
             text for text, frame in zip(NOISY_TEXTS, NOISY_TABLE.frames, strict=True) if frame.offset + frame.size <= size
         ]
+    for missing in range(1, 40):
+        assert read_table(reading(NOISY), len(NOISY) + missing, MOST) is None
+        pieces = list(walk_frames(reading(NOISY), len(NOISY) + missing, MOST))
+        assert [piece.text for piece in pieces] == [*NOISY_TEXTS, None, None]
+
+
+def test_a_file_that_becomes_shorter_between_two_reads_is_no_error() -> None:
+    for left in range(12):
+        cut = TABLE_START + left
+
+        def read_at(offset: int, size: int, cut: int = cut) -> bytes:
+            return NOISY[offset : offset + size] if offset > cut else NOISY[offset : min(offset + size, cut)]
+
+        assert read_table(read_at, len(NOISY), MOST) is None
+        assert [piece.text for piece in walk_frames(read_at, len(NOISY), MOST) if piece.text] == NOISY_TEXTS
+
+
+def test_what_stands_behind_the_table_is_damage() -> None:
+    data = NOISY + b"{}\n"
+    assert read_table(reading(data), len(data), MOST) is None
+    assert [piece.text for piece in walk(data)] == [*NOISY_TEXTS, None, None]
+    assert walk(data)[-2:] == [Piece(TABLE_START, len(NOISY) - TABLE_START, is_table=True), Piece(len(NOISY), 3)]
 
 
 # --- hostile files -------------------------------------------------------------------------------------------------------------
@@ -442,6 +493,7 @@ def test_a_table_may_have_fields_that_this_version_does_not_know() -> None:
         changed(crc="0"),
         with_table(NOISY[:TABLE_START], b""),
         with_table(NOISY[:TABLE_START], b"[" * 5_000),
+        with_table(NOISY[:TABLE_START], b'{"later":' + b"[" * 100_000),
         with_table(NOISY[:TABLE_START], b"\xff\xfe"),
         with_table(NOISY[:TABLE_START], b'{"version":1,"lines_size":0,"frames":[]}'),
         with_table(NOISY[:TABLE_START], msgspec.json.encode(msgspec.to_builtins(NOISY_TABLE) | {"version": 2})),
@@ -464,44 +516,63 @@ def bomb(size: int) -> bytes:
     return b"".join([*(compressor.compress(bytes(MIB)) for _ in range(size // MIB)), compressor.flush()])
 
 
-def test_nothing_is_read_or_decompressed_that_is_larger_than_allowed() -> None:
-    asked: list[int] = []
-    large = bomb(64 * MIB)
-    frame = Frame(0, len(large), 64 * MIB, 1, 1, crc32(large), 0)
-    stated = with_table(large, msgspec.json.encode(Table(1, 64 * MIB, [frame])))
-    lies = with_table(large, msgspec.json.encode(Table(1, 1_000_000, [msgspec.structs.replace(frame, lines_size=1_000_000)])))
-    endless = struct.pack("<II8s", 2**32 - 30, 0, b"EVLOGTBL")
+class Asking:
+    """A file that keeps the sizes that it was asked for. Before its last bytes it may have any number of zeros."""
 
-    def asking(data: bytes) -> ReadAt:
-        def read_at(offset: int, size: int) -> bytes:
-            asked.append(size)
-            return (
-                bytes(min(size, 2**33 - offset))
-                if data is endless and offset < 2**33 - 16
-                else data[-size:]
-                if data is endless
-                else data[offset : offset + size]
-            )
+    def __init__(self, data: bytes, zeros: int = 0) -> None:
+        self.data = data
+        self.zeros = zeros
+        self.size = zeros + len(data)
+        self.asked: list[int] = []
 
-        return read_at
+    def __call__(self, offset: int, size: int) -> bytes:
+        self.asked.append(size)
+        size = min(size, self.size - offset)
+        return bytes(max(0, min(size, self.zeros - offset))) + self.data[max(0, offset - self.zeros) : max(0, offset + size - self.zeros)]
 
+
+def test_a_bomb_is_not_decompressed() -> None:
+    data = bomb(64 * MIB)
+    frame = Frame(0, len(data), 64 * MIB, 1, 1, crc32(data), 0)
+    honest = with_table(data, msgspec.json.encode(Table(1, 64 * MIB, [frame])))
+    lying = with_table(data, msgspec.json.encode(Table(1, MIB, [msgspec.structs.replace(frame, lines_size=MIB)])))
     tracemalloc.start()
-    assert read_table(asking(stated), len(stated), MOST) is None
-    assert [piece.text for piece in walk_frames(asking(stated), len(stated), MOST)] == [None, None]
-    table = read_table(asking(lies), len(lies), MOST)
-    assert table is not None
-    assert decompress(large, table.frames[0]) is None
-    assert read_table(asking(endless), 2**33, MOST) is None
-    assert max(asked) <= 64 * 1024
-    assert tracemalloc.get_traced_memory()[1] < 2 * MIB
+    assert read_table(reading(honest), len(honest), MOST) is None
+    assert [piece.text for piece in walk(honest)] == [None, None]
+    assert decompress(data, table_of(lying).frames[0]) is None
+    assert [piece.text for piece in walk(lying)] == [None, None]
+    assert tracemalloc.get_traced_memory()[1] < MIB
     tracemalloc.stop()
+
+
+def test_a_table_that_says_it_is_huge_is_not_read() -> None:
+    file = Asking(struct.pack("<II8s", 2**31, 0, b"EVLOGTBL"), zeros=2**32)
+    assert read_table(file, file.size, MOST) is None
+    assert sum(file.asked) <= 64 * 1024
+
+
+def test_a_frame_that_is_larger_than_its_text_can_make_it_is_not_read() -> None:
+    head = b"\x28\xb5\x2f\xfd" + bytes([0b11100100]) + (1_000).to_bytes(8, "little")
+    data = head + (128 * 1024 << 3 | 1).to_bytes(3, "little") + bytes(128 * 1024 + 4)
+    file = Asking(data)
+    assert list(walk_frames(file, file.size, MOST)) == [Piece(0, file.size), no_table(file.data)]
+    assert max(file.asked) <= 64 * 1024
+    frame = Frame(0, len(data), 1_000, 1, 1, crc32(data), 0)
+    stated = with_table(data, msgspec.json.encode(Table(1, 1_000, [frame])))
+    assert read_table(reading(stated), len(stated), MOST) is None
+
+
+def test_a_frame_of_endless_blocks_is_left_after_as_many_as_there_can_be() -> None:
+    file = Asking(b"\x28\xb5\x2f\xfd" + bytes([0b11100100]) + MIB.to_bytes(8, "little") + bytes(MIB - 1_000))
+    assert list(walk_frames(file, file.size, MOST)) == [Piece(0, file.size), no_table(file.data)]
+    assert len(file.asked) < 2_500
 
 
 def test_a_frame_that_says_it_is_small_and_is_not_is_damage() -> None:
     blocks = b"".join((128 * 1024 << 3 | 1 << 1).to_bytes(3, "little") + b"x" for _ in range(1_000)) + (1).to_bytes(3, "little")
     for lines_size in (1_000, 256 * 1024, 2**60):
         data = b"\x28\xb5\x2f\xfd" + bytes([0b11100100]) + lines_size.to_bytes(8, "little") + blocks + bytes(4)
-        assert walk(data) == [Piece(0, len(data))]
+        assert walk(data) == [Piece(0, len(data)), no_table(data)]
         frame = Frame(0, len(data), lines_size, 1, 1, crc32(data), 0)
         assert lines_size == 2**60 or decompress(data, frame) is None
 
@@ -510,10 +581,13 @@ def test_a_frame_that_this_format_does_not_write_is_damage() -> None:
     text = noisy(4_000)
     plain = zstandard.ZstdCompressor(write_checksum=False).compress(text)
     unsized = zstandard.ZstdCompressor(write_checksum=True, write_content_size=False).compress(text)
-    window = b"\x28\xb5\x2f\xfd" + bytes([0b11000100, 0b10101000]) + (1_000).to_bytes(8, "little")
-    wide = window + (1_000 << 3 | 1 << 1 | 1).to_bytes(3, "little") + b"x" + bytes(4)
+    single = zstandard.ZstdCompressor(write_checksum=True).compress(text)
+    sized = single[4] == 0b01100100, zstandard.frame_header_size(single) == 7  # one segment, two bytes of size, a checksum
+    wide = single[:4] + bytes([0b01000100, 16 << 3]) + single[5:]  # the same with a window of 64 MiB
+    assert sized == (True, True)
+    assert zstandard.ZstdDecompressor().decompress(wide) == text
     for data in (plain, unsized, wide):
-        assert walk(data) == [Piece(0, len(data))]
+        assert walk(data) == [Piece(0, len(data)), no_table(data)]
         assert decompress(data, Frame(0, len(data), len(text), 1, 1, crc32(data), 0)) is None
 
 

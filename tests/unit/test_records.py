@@ -33,7 +33,7 @@ def test_each_line_is_a_record_with_its_number() -> None:
 
 
 def test_a_missing_final_newline_a_byte_order_mark_and_crlf_change_nothing() -> None:
-    assert _numbers(b'\xef\xbb\xbf{"n":1}\r\n \t{"n":2}') == [1, 2]
+    assert [(r.line, r.text) for r in _read(b'\xef\xbb\xbf{"n":1}\r\n \t{"n":2}')] == [(1, b'{"n":1}'), (2, b'{"n":2}')]
 
 
 def test_objects_glued_on_one_line_are_records_of_that_line() -> None:

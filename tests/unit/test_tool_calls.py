@@ -23,10 +23,14 @@ def view_of(*events: Event) -> SessionView:
 
 
 def pairs(*events: Event) -> list[tuple[int | None, int | None, Any]]:
-    """Each call as (called_seq, returned_seq, output)."""
+    """Each call as (called_seq, returned_seq, output), then each result that answers none."""
     view = view_of(*events)
     assert view.counts.tool_calls == len(view.tool_calls)
-    return [(call.called_seq, call.returned_seq, call.output) for call in view.tool_calls]
+    view = view_of(*events)
+    assert all(found.called_seq is None for found in view.orphan_results)
+    assert view.counts.tool_calls == len([found for found in view.tool_calls if found.called_seq])
+    assert all(call.called_seq is not None for call in view.tool_calls)
+    return [(call.called_seq, call.returned_seq, call.output) for call in [*view.tool_calls, *view.orphan_results]]
 
 
 def call(id: str | None, name: str = "bash", **more: Any) -> ToolCalled:
@@ -104,7 +108,7 @@ def test_calls_and_results_in_messages_pair_like_events() -> None:
         ([call("a"), SAYS, call("a"), result("a", 2)], [(1, None, None), (3, 4, 2)]),
         # and gets its own if one still comes
         ([call("a"), SAYS, call("a"), result("a", 2), result("a", 1)], [(1, 5, 1), (3, 4, 2)]),
-        # a result that answers nothing is kept
+        # a result that answers nothing is kept, apart from the calls
         ([result("a", 1)], [(None, 1, 1)]),
         ([call("a"), result("a", 1), result("a", 2)], [(1, 2, 1), (None, 3, 2)]),
         ([call("a"), result("b", 1)], [(1, None, None), (None, 2, 1)]),

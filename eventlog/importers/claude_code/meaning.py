@@ -3,7 +3,8 @@
 - One API message is written as one line per content block, all with the same ``message.id``: that is the message's id, and each line
   adds its part. Another message's id is its record's ``uuid``; a record without one is named after its content.
 - A tool call is a part of its message. Its result (a block of a ``user`` record) is a `ToolReturned`; a user record of only results is
-  no message.
+  no message. So a session has one message per assistant ``message.id`` and one per user record that holds more than results, and
+  one tool call per ``tool_use`` block.
 - ``usage`` is repeated on the lines of a message and grows: each one that differs replaces the one before.
 - The same ``uuid`` again with the same content adds nothing; with other content it amends the message.
 - A sidechain inside its parent's file (old files) stays in the session, marked, outside the model's context.
@@ -268,7 +269,6 @@ class ClaudeCodeMeaning:
 
     def _named(self, record: dict[str, Any], overruled: Collection[str]) -> list[Event]:
         """A record that says one thing about the session."""
-        self._last_surroundings = []
         names = {"agentName": "agent_name", "agentSetting": "agent_setting", "prUrl": "pr_url", "relocatedCwd": "cwd"}
         return self._update(self._surround({name: record.get(field) for field, name in names.items()}, overruled), False)
 
