@@ -96,7 +96,7 @@ class FilesBackend:
     def stream(self, session_id: str, *, create: bool, exclusive: bool = False) -> FileStream:
         with self._mutex:
             stream = None if exclusive else self._shared.get(session_id)
-            if stream is None or stream.failed:  # one that failed is not handed out again
+            if stream is None or stream.failed or stream.is_gone:  # one that failed is not handed out again
                 stream = FileStream(self, session_id, exclusive=exclusive)
                 self._streams.add(stream)
                 (self._exclusive if exclusive else self._shared)[session_id] = stream

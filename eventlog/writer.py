@@ -89,6 +89,7 @@ class SessionWriter:
 
     def __init__(self, host: Host, session_id: str, *, exclusive: bool = False) -> None:
         self.session_id = session_id
+        self.is_gone = False  # its last handle is
         self.recent = True  # used since the host last looked for descriptors to close
         self._host = host
         self._disk = host.disk
@@ -123,7 +124,8 @@ class SessionWriter:
         self._forget()
 
     def __del__(self) -> None:
-        if self._fd >= 0:
+        self.is_gone = True  # another thread may take this up again, through a weak reference, while this runs: see `append`
+        if self._fd >= 0 and not self.give_up_descriptor() and self._held:
             self._drop_descriptor()
 
     # --- appending -----------------------------------------------------------------------------------------------------------
@@ -148,6 +150,8 @@ class SessionWriter:
                 finally:
                     if not self._held and self._fd >= 0:
                         fcntl.flock(self._fd, fcntl.LOCK_UN)
+                        if self.is_gone:  # nobody would close it any more
+                            self._drop_descriptor()
             if sync == "always":
                 self._sync_to(mark)
             elif sync == "interval" and self._synced < mark:

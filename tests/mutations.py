@@ -33,7 +33,7 @@ class Mutation(NamedTuple):
 MUTATIONS = [
     # what durable means
     Mutation("skip the sync", "eventlog/writer.py", "            self._disk.sync(fd)\n            if not self", "            if not self", FAULTS),
-    Mutation("acknowledge early", "eventlog/writer.py", 'if sync == "always":', 'if sync == "later":', FAULTS),
+    Mutation("acknowledge early", "eventlog/writer.py", "                self._sync_to(mark)\n            elif", "                pass\n            elif", FAULTS),
     Mutation(
         "skip the folder's sync",
         "eventlog/writer.py",
