@@ -16,6 +16,7 @@ import os
 import threading
 import time
 import uuid
+from collections import Counter
 
 import msgspec
 
@@ -71,7 +72,7 @@ class Journal:
         self._token = uuid.uuid4().hex[:16]
         self._fd = -1
         self._number = 0
-        self._open: set[str] = set()  # the sessions that this process has noted and not let go of
+        self._open: Counter[str] = Counter()  # how many writers of this process have noted the session and not let go of it
         self._alive = -1
 
     # --- writing -------------------------------------------------------------------------------------------------------------
@@ -79,14 +80,17 @@ class Journal:
     def opened(self, session_id: str, position: int) -> None:
         """Note that this process is about to write to the session, which is at ``position``."""
         with self._mutex:
-            self._note((_OPENED, self._token, session_id, position))
-            self._open.add(session_id)
+            if not self._open[session_id]:
+                self._note((_OPENED, self._token, session_id, position))
+            self._open[session_id] += 1
 
     def closed(self, session_id: str) -> None:
         """Note that this process has let go of the session."""
         with self._mutex:
-            self._open.discard(session_id)
-            self._note((_CLOSED, self._token, session_id, 0))
+            self._open[session_id] -= 1
+            if self._open[session_id] <= 0:  # another writer of this process may have opened it before this one let go
+                del self._open[session_id]
+                self._note((_CLOSED, self._token, session_id, 0))
 
     def close(self) -> None:
         """Note that this process has let go of everything."""
@@ -100,6 +104,15 @@ class Journal:
             if self._fd >= 0:
                 self._disk.close(self._fd)
                 self._fd = -1
+
+    def begin(self) -> None:
+        """Make the journal if it is not there and can be made."""
+        with self._mutex:
+            try:
+                self._enter()
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+            except OSError:
+                pass  # a store that cannot be written: whoever asks looks at everything
 
     def _note(self, note: _Note) -> None:
         try:
@@ -290,6 +303,8 @@ class JournalFeed:
             self._fd = -1
 
     def _everything(self) -> Changes:
+        if not self._journal.numbers():
+            self._journal.begin()  # "nothing since then" can only be said of a journal that is there
         while numbers := self._journal.numbers():
             if self._open(numbers[-1]):
                 found = _read(self._fd, 0)

@@ -11,6 +11,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from . import reader
 from .backend import Changes, Feed, Follower, Lines, OnDamage, Report, Watch
@@ -95,7 +96,7 @@ class FilesBackend:
     def stream(self, session_id: str, *, create: bool, exclusive: bool = False) -> FileStream:
         with self._mutex:
             stream = None if exclusive else self._shared.get(session_id)
-            if stream is None or stream.failed:  # one that failed is not handed out again
+            if stream is None or stream.failed or stream.is_gone:  # one that failed is not handed out again
                 stream = FileStream(self, session_id, exclusive=exclusive)
                 self._streams.add(stream)
                 (self._exclusive if exclusive else self._shared)[session_id] = stream
@@ -103,6 +104,15 @@ class FilesBackend:
         if exclusive:
             stream.hold()
         return stream
+
+    @contextmanager
+    def holding(self, session_id: str) -> Iterator[FileStream]:
+        """The session's lock, for the moments in which its files change places. Raises `SessionLocked`."""
+        stream = self.stream(session_id, create=False, exclusive=True)
+        try:
+            yield stream
+        finally:
+            stream.close()
 
     def session_ids(self, after: str | None = None) -> Iterator[str]:
         return self.layout.session_ids(after)
@@ -219,9 +229,9 @@ class FilesBackend:
                     return
                 name = self._to_compress.popleft()
             try:
-                from . import compressed
+                from . import replacing
 
-                compressed.compress(self.disk, self.layout, name, self.settings)
+                replacing.compress(self.disk, self.layout, name, self.settings)
             except OSError:
                 pass  # a raw sealed segment is as good; `eventlog compact` tries again and says why not
 

@@ -70,6 +70,10 @@ class Layout:
         """Everything in the session's folder: one directory listing."""
         return _names(self.folder(session_id))
 
+    def entries(self, shard_name: str) -> list[str]:
+        """The names of all files in a shard, sorted."""
+        return sorted(_names(os.path.join(self.sessions, shard_name)))
+
     def segments(self, session_id: str, names: list[str] | None = None) -> list[SegmentName]:
         """The session's segments in order, each position once: where the raw and the compressed file both exist (a crash between
         making one and removing the other), the compressed one, as it was proven before it got its name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,11 @@ from .session import Session, check_on_damage
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from .compaction import CompactionReport
+    from .erasing import PurgeReport, RedactionReport
+    from .files import FilesBackend
     from .following import After
+    from .retention import CleanupReport
     from .subscription import Callback, OnError, Subscription
     from .tail import Tail
 
@@ -170,6 +175,98 @@ class EventLog:
         """Read every byte of the store (or of some sessions) and say what is not as it should be. Writes nothing."""
         self._check_open()
         return self._backend.verify(session_ids)
+
+    def compact(self, session_ids: Iterable[str] | None = None, *, drop_deltas: bool = False, idle_s: float = 3600.0) -> CompactionReport:
+        """Make fewer and smaller files of the given sessions, or of all, with the same events in them.
+
+        Seals active segments to which nothing was appended for ``idle_s``, compresses what is not yet, joins small neighbours, removes what
+        crashes have left. ``drop_deltas`` also leaves out every `MessageDelta` whose message was added whole after it, and says so
+        with a `SessionCompacted`. Writers, readers and tails may run meanwhile; a crash leaves the old files or the new. What cannot be
+        done for a session (it is damaged, locked, the disk is full) is in the report and stops no other. Raises `SessionNotFound`."""
+        from .compaction import CompactionReport, compact
+
+        backend = self._files()
+        if backend is None:
+            return CompactionReport()  # nothing is in files
+        return compact(backend, session_ids, drop_deltas=drop_deltas, idle_s=idle_s)
+
+    def delete(self, session_id: str, reason: str | None = None) -> int:
+        """Hide the session from lists and refuse to append to it; returns the seq of its tombstone. Its id stays burned, its bytes stay
+        until `purge`, and until then `restore` brings it back. Deleting again changes nothing. Raises `SessionNotFound`."""
+        from .retention import delete
+
+        with self.session(session_id) as session:
+            return delete(session, reason)
+
+    def restore(self, session_id: str, reason: str | None = None) -> int:
+        """Bring a deleted session back; returns the seq of its `SessionRestored`.
+
+        Raises `NotDeleted`, `SessionPurged`, `SessionNotFound`."""
+        from .retention import restore
+
+        return restore(self, session_id, reason)
+
+    def cleanup(self, older_than_s: float, *, keep: int = 0, status: str | None = None, dry_run: bool = False) -> CleanupReport:
+        """Delete the sessions that were last written to (an event's time, or its import) longer than ``older_than_s`` ago.
+
+        The ``keep`` newest sessions of the log stay whatever their age, and pinned ones always. ``status`` limits it to active, completed,
+        failed or abandoned ones. ``dry_run`` only says what would go. Deleted is not purged: see `restore` and `purge`.
+        Raises `InvalidInput`."""
+        from .retention import cleanup
+
+        return cleanup(self, self._files(), older_than_s=older_than_s, keep=keep, status=status, dry_run=dry_run)
+
+    def purge(self, session_id: str, *, now: bool = False, reason: str | None = None) -> PurgeReport:
+        """Remove everything of a deleted session but its tombstone: segments, quarantine and (of all sessions: they are made anew)
+        projections. There is no way back.
+
+        It is done when ``grace_period_s`` has passed since the tombstone, or with ``now``, which also deletes (for ``reason``) what is not
+        deleted yet. Raises `NotDeleted`, `StillRestorable`, `SessionNotFound`, `SessionLocked`; after an `OSError` call it again."""
+        from .retention import purge
+
+        return purge(self, self._need_files("purge"), session_id, now=now, reason=reason)
+
+    def redact(
+        self,
+        session_id: str,
+        seqs: Collection[int] | None = None,
+        pattern: str | re.Pattern[str] | None = None,
+        reason: str | None = None,
+        *,
+        dry_run: bool = False,
+    ) -> RedactionReport:
+        """Take content out of the session for good: the whole of some events, by seq, or every match of a pattern.
+
+        When it returns, an `EventRedacted` says what was done and why, and no file of the store holds the content any more; the events keep
+        their seq, time and type, and `verify` lists the segments that were rewritten. A pattern is searched in every string of an
+        event (after JSON's escapes), and never kept itself. Quarantined bytes of the session go as well, damaged ones where they hold it,
+        and projections, which are made anew. Appending goes on meanwhile.
+
+        Raises `InvalidInput` (no such event, a bad pattern, a reason that holds it), `SessionNotFound`, `SessionLocked`; after an
+        `OSError` or a crash call it again."""
+        from .erasing import redact
+        from .redaction import Pattern, Seqs
+
+        if (seqs is None) == (pattern is None):
+            raise ValueError("redact takes seqs or a pattern")
+        backend = self._need_files("redact")
+        self.session(session_id).close()
+        if pattern is not None:
+            return redact(backend, session_id, Pattern(pattern), what="matches of a pattern", reason=reason, dry_run=dry_run)
+        return redact(backend, session_id, Seqs(seqs or ()), what="whole events", reason=reason, dry_run=dry_run)
+
+    def _files(self) -> FilesBackend | None:
+        """The backend where it keeps files, else None: in memory, or where recording is off."""
+        self._check_open()
+        from .files import FilesBackend
+
+        return self._backend if isinstance(self._backend, FilesBackend) else None
+
+    def _need_files(self, what: str) -> FilesBackend:
+        backend = self._files()
+        if backend is None:
+            raise ValueError(f"{what} needs a log on disk with recording on; open one with EventLog.open()")
+        return backend
 
     def close(self) -> None:
         """Finish what runs in the background, end subscriptions and tails, let go of all files. Closing twice is fine."""

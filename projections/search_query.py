@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final
@@ -213,30 +214,40 @@ def snippet(text: str, query: Query, marks: tuple[str, str] = ("**", "**")) -> s
 
 def _hits(text: str, query: Query) -> list[tuple[int, int]]:
     """Where terms of the query stand, in order, not overlapping; compared without case and accents, like the index does."""
-    folded, places = _fold(text)
-    terms = [term for group in query.groups for term in group]
-    found = _places_of(folded, terms, whole=True) or _places_of(folded, terms, whole=False)
+    places: Sequence[int] = range(len(text))
+    lower = text.lower()
+    found = _spans(lower, query, whole=True)
+    if found is None or len(lower) != len(text):  # written with other accents, or within a word
+        folded, places = _fold(text)
+        found = _spans(folded, query, whole=True) or _spans(folded, query, whole=False)
     kept: list[tuple[int, int]] = []
-    for begin, stop in sorted((places[begin], places[stop - 1] + 1) for begin, stop in found):
+    for begin, stop in sorted((places[begin], places[stop - 1] + 1) for begin, stop in found or []):
         if not kept or begin >= kept[-1][1]:
             kept.append((begin, stop))
     return kept
 
 
-def _places_of(folded: str, terms: list[Term], *, whole: bool) -> list[tuple[int, int]]:
-    """The places of whole words, or of the same letters within words, as parts of identifiers are found, too."""
-    found = []
-    for term in terms:
-        text = spaced(term.words)
-        words = [re.escape(_fold(word)[0]) for word in _WORD.findall(text) or [term.words]]
-        pattern = r"[\W_]*".join(words)
-        if whole and text.isascii():
-            pattern = rf"(?<![^\W_]){pattern}" + ("" if term.prefix else r"(?![^\W_])")
-        found += [match.span() for match in islice(re.finditer(pattern, folded), 100)]
-    return found
+def _spans(folded: str, query: Query, *, whole: bool) -> list[tuple[int, int]] | None:
+    """The places of whole words, or of the same letters within words, as parts of identifiers are found, too. None where some
+    part of the query is not there: then it is written in another way."""
+    found: list[tuple[int, int]] = []
+    missing = False
+    for group in query.groups:
+        spans = [match.span() for term in group for match in islice(re.finditer(_pattern(term, whole=whole), folded), 100)]
+        missing |= not spans
+        found += spans
+    return None if whole and missing else found
 
 
-def _fold(text: str) -> tuple[str, list[int] | range]:
+def _pattern(term: Term, *, whole: bool) -> str:
+    text = spaced(term.words)
+    pattern = r"[\W_]*".join(re.escape(_fold(word)[0]) for word in _WORD.findall(text) or [term.words])
+    if whole and text.isascii():
+        pattern = rf"(?<![^\W_]){pattern}" + ("" if term.prefix else r"(?![^\W_])")
+    return pattern
+
+
+def _fold(text: str) -> tuple[str, Sequence[int]]:
     """The text without case and accents, and for each of its characters the place that it had."""
     if text.isascii():
         return text.lower(), range(len(text))

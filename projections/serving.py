@@ -17,7 +17,7 @@ import msgspec
 
 from eventlog import EventLog
 
-from .building import attach, build, connect
+from .building import attach, attach_existing, build, connect
 from .catch_up import Progress, catch_up
 from .dump import Difference
 from .folder import Folder, IndexFile, slug
@@ -206,7 +206,7 @@ class Serving:
             raise PermissionError(f"{path} is read-only")
         attached = _Attached(Index(connection, projection), path, state.st_ino, file.version == slug(projection.version))
         try:
-            attach(connection, name, f"file:{path}?mode=rw")
+            attach_existing(connection, name, path)
             self._attached[name] = attached
             connection.execute(f"PRAGMA {name}.synchronous = NORMAL")
             connection.execute(f"PRAGMA {name}.cache_size = -16000")

@@ -23,7 +23,7 @@ _ORDER = "tools"
 
 
 class ToolItem(msgspec.Struct, kw_only=True):
-    """One use of a tool. ``returned_seq`` is None while there is no result.
+    """One use of a tool. ``returned_seq`` is None while there is no result. A result whose call is not there is no use of a tool.
 
     ``duration_ms`` is what the result states, else the time between the two events."""
 

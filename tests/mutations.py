@@ -18,6 +18,7 @@ DAMAGE = "tests/crash/test_damage.py"
 SYNC = "tests/crash/test_failed_sync.py"
 KERNEL = "tests/crash/test_kernel.py"
 SEGMENT = "tests/unit/test_segment.py"
+LIFE = "tests/crash/test_life.py"
 CONFORMANCE = "tests/conformance/test_backends.py"
 
 
@@ -32,7 +33,7 @@ class Mutation(NamedTuple):
 MUTATIONS = [
     # what durable means
     Mutation("skip the sync", "eventlog/writer.py", "            self._disk.sync(fd)\n            if not self", "            if not self", FAULTS),
-    Mutation("acknowledge early", "eventlog/writer.py", 'if sync == "always":', 'if sync == "later":', FAULTS),
+    Mutation("acknowledge early", "eventlog/writer.py", "                self._sync_to(mark)\n            elif", "                pass\n            elif", FAULTS),
     Mutation(
         "skip the folder's sync",
         "eventlog/writer.py",
@@ -93,9 +94,14 @@ MUTATIONS = [
     Mutation("forget the ids of before", "eventlog/recovery.py", "ids.update(ids_in(piece))", "pass", f"{CONFORMANCE} {FAULTS}"),
     Mutation("keep the lock for ever", "eventlog/writer.py", "                    if not self._held and self._fd >= 0:\n                        fcntl.flock(self._fd, fcntl.LOCK_UN)", "                    pass", CONFORMANCE),
     # compressing
-    Mutation("remove the raw segment first", "eventlog/compressed.py", "        disk.rename(temporary, target)\n        disk.sync_directory(os.path.dirname(target))\n        disk.unlink(path)\n", "        disk.unlink(path)\n        disk.rename(temporary, target)\n", FAULTS),
-    Mutation("do not sync the compressed file", "eventlog/compressed.py", "        disk.sync(fd)\n", "", FAULTS),
-    Mutation("do not sync its name", "eventlog/compressed.py", "        disk.rename(temporary, target)\n        disk.sync_directory(os.path.dirname(target))\n", "        disk.rename(temporary, target)\n", FAULTS),
+    Mutation("remove the raw segment first", "eventlog/replacing.py", "        self._disk.rename(self._temporary, target)\n        self._written = False\n        self._disk.sync_directory(folder)\n", "        for name in self.names:\n            self._disk.unlink(self._layout.path(name))\n        self._disk.rename(self._temporary, target)\n        self._written = False\n        return True\n", FAULTS),
+    Mutation("do not sync the compressed file", "eventlog/replacing.py", "            self._disk.sync(fd)\n", "", FAULTS),
+    Mutation("do not sync its name", "eventlog/replacing.py", "        self._written = False\n        self._disk.sync_directory(folder)\n", "        self._written = False\n", FAULTS),
+    # joining, rewriting, purging
+    Mutation("put a file in place without looking", "eventlog/replacing.py", "        if not self.is_current():\n            return False\n        target", "        target", LIFE),
+    Mutation("purge the oldest first", "eventlog/replacing.py", "for name in reversed(self.names):", "for name in self.names:", LIFE),
+    Mutation("always remove an empty segment", "eventlog/writer.py", "before and recovery.end_of(layout, before[-1]).next_seq == self._name.first_seq", "before", LIFE),
+    Mutation("rewrite before the event says so", "eventlog/erasing.py", "        if not stream.seal():\n            raise NotStored(session_id", "        if False:\n            raise NotStored(session_id", LIFE),
 ]  # fmt: skip
 
 
