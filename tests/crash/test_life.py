@@ -85,7 +85,7 @@ WORKS = [
         "purge",
         lambda log: log.purge("s", now=True),
         lambda now, before: all(before[seq] == event for seq, event in known(now, before).items()),
-        lambda now, before: [event for event in now.values()] == [("session.deleted", {})],
+        lambda now, before: list(now.values()) == [("session.deleted", {})],
         removes=True,
     ),
 ]
