@@ -103,7 +103,7 @@ class _Parallel:
         self.projections = projections
         self.log = log
         self.progress = progress
-        self.parts = [[folder.begin(projection.name, f"-{os.getpid()}-{number}") for projection in projections] for number in range(jobs)]
+        self.parts = [[folder.begin(projection.name, f"-{number}") for projection in projections] for number in range(jobs)]
         self.jobs = [
             Job(
                 log.path,
