@@ -195,6 +195,10 @@ class Backend(Protocol):
         """Every session, in the order of `layout.order`; those behind ``after``, whether that is there or not."""
         ...
 
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        """Every session with a text that changes whenever what is stored of it does. Costs no look into any session."""
+        ...
+
     def changed_since(self, cursor: str | None) -> Changes:
         """Which sessions may have changed since the cursor (None: since ever). Costs what changed, not what there is."""
         ...

@@ -99,6 +99,9 @@ class DiscardBackend:
     def session_ids(self, after: str | None = None) -> Iterator[str]:
         return iter(()) if self._recorded is None else self._recorded.session_ids(after)
 
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        return iter(()) if self._recorded is None else self._recorded.stamps()
+
     def changed_since(self, cursor: str | None) -> Changes:
         return MemoryFeed([], None).next() if self._recorded is None else self._recorded.changed_since(cursor)
 

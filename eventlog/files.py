@@ -117,6 +117,9 @@ class FilesBackend:
     def session_ids(self, after: str | None = None) -> Iterator[str]:
         return self.layout.session_ids(after)
 
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        return self.layout.stamps()
+
     def changed_since(self, cursor: str | None) -> Changes:
         return self.journal.since(cursor)
 

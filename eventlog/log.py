@@ -109,6 +109,12 @@ class EventLog:
         self._check_open()
         return self._backend.session_ids()
 
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        """Every session's id with a text that changes whenever what is stored of it does: for whoever has to look at everything and
+        wants to pass over what is as it was. Costs one look at each file's size and time, and none into a session."""
+        self._check_open()
+        return self._backend.stamps()
+
     def changed_since(self, cursor: str | None = None) -> Changes:
         """Which sessions may have changed since a cursor that an earlier call gave (None: since ever).
 

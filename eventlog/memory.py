@@ -172,6 +172,9 @@ class MemoryBackend:
         found = sorted((held.session_id for held in list(self._sessions.values()) if held.lines), key=order)
         return iter(found if after is None else [session_id for session_id in found if order(session_id) > order(after)])
 
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        return iter([(held.session_id, f"{len(held.lines)}/{held.running}") for held in list(self._sessions.values()) if held.lines])
+
     def changed_since(self, cursor: str | None) -> Changes:
         return MemoryFeed(self.appends, cursor).next()
 
