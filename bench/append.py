@@ -122,9 +122,7 @@ def _not_durable(run: Run) -> Area:
         many = log.session("many", create=True, exclusive=True)
         take_events = blocks(made.events, size)
         contenders += [
-            Contender(
-                name=EXCLUSIVE, units=size, round=fed(take_events, lambda block: append_each(exclusive, block)), durability=never
-            ),
+            Contender(name=EXCLUSIVE, units=size, round=fed(take_events, lambda block: append_each(exclusive, block)), durability=never),
             Contender(name=SHARED, units=size, round=fed(take_events, lambda block: append_each(shared, block)), durability=never),
             Contender(
                 name=MANY,
@@ -197,7 +195,9 @@ def _durable(run: Run) -> Area:
 def _processes(run: Run) -> Area:
     count = run.scale(8_000, 1_500)
     title = "Append by several processes to one session, not durable"
-    area = Area(name="append-processes", title=title, workload=f"{DESCRIPTION}; {count:,} events by each process", unit="us per event, in all")
+    area = Area(
+        name="append-processes", title=title, workload=f"{DESCRIPTION}; {count:,} events by each process", unit="us per event, in all"
+    )
     path = run.scratch("append-processes/store")
     with EventLog.open(path, sync="never"):
         pass

@@ -78,7 +78,9 @@ def _append_by_segments(run: Run) -> Growth:
             session.append(HELLO)
             return time.perf_counter() - begin
 
-    contenders = [Contender(name=str(size), units=1, round=lambda log=log: first_append(log)) for size, log in zip(sizes, logs, strict=True)]
+    contenders = [
+        Contender(name=str(size), units=1, round=lambda log=log: first_append(log)) for size, log in zip(sizes, logs, strict=True)
+    ]
     timings = _measured(contenders, run.scale(40, 8))
     for log in logs:
         log.close()
@@ -137,7 +139,9 @@ def _last_event_by_length(run: Run) -> Growth:
     timings = _measured(contenders, run.scale(40, 8))
     for log in logs:
         log.close()
-    return Growth(name="the last event, found by halving", size="events in one segment", expected="constant", points=_points(sizes, timings))
+    return Growth(
+        name="the last event, found by halving", size="events in one segment", expected="constant", points=_points(sizes, timings)
+    )
 
 
 def _replay_by_length(run: Run) -> Growth:

@@ -114,4 +114,6 @@ def _peers(run: Run, sessions: int) -> Iterator[Contender]:
         connection.execute("SELECT id, title, updated FROM session ORDER BY updated DESC LIMIT 50").fetchall()
         connection.execute("SELECT count(*) FROM session").fetchone()
 
-    yield Contender(name="a table that is updated with each append", role="peer", units=1, round=table, durability="costs each append 21 us")
+    yield Contender(
+        name="a table that is updated with each append", role="peer", units=1, round=table, durability="costs each append 21 us"
+    )

@@ -266,7 +266,9 @@ def _file_system(folder: Path) -> str:
 def _commit() -> str:
     try:
         here = Path(__file__).parent
-        found = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True, cwd=here, check=True)
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True, cwd=here, check=True
+        )
         return found.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

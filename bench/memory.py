@@ -70,5 +70,3 @@ def areas(run: Run) -> Iterator[Area]:
 def _peak_of(program: str, *arguments: Path) -> int:
     command = [sys.executable, "-c", program, *map(str, arguments)]
     return int(subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout)
-
-

@@ -264,4 +264,3 @@ def _one_event(run: Run) -> Area:
     area.absolute(f"one event out of {size}", contenders[0].name, Goal(at_most=5), "ms", 1000)
     area.absolute(f"one event out of {size}, not in the page cache", contenders[1].name, Goal(at_most=5), "ms", 1000)
     return area
-
