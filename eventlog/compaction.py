@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from . import layout as layouts
-from . import leftovers, replacing, scan, timestamps
+from . import leftovers, reader, replacing, scan
 from .deltas import REASON, CompleteDeltas
 from .errors import Damaged, EventLogError, SessionLocked, SessionNotFound
 from .events import SessionCompacted
@@ -216,12 +216,16 @@ class _Compaction:
         return True
 
     def _announce(self, deltas: CompleteDeltas) -> bool:
-        """Append what was left out and not yet announced, by this compaction or by one that a crash ended."""
+        """Append what was left out and not yet announced, by this compaction or by one that a crash ended.
+
+        The time is that of the last event: nothing has happened in the session since."""
+        last = reader.last_line(self._backend.layout, self._session_id, self._limit)
+        assert last is not None
         left_out = list(deltas.recorded.without(deltas.announced))
         envelopes = []
         for start in range(0, len(left_out), _RANGES_PER_EVENT):
             event = SessionCompacted(left_out=left_out[start : start + _RANGES_PER_EVENT], reason=REASON)
-            envelopes.append(Envelope(0, timestamps.now(), event.type, event))
+            envelopes.append(Envelope(0, last.time, event.type, event))
         for envelope in envelopes[:-1]:
             envelope.more = True
         if envelopes:
