@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .files import FilesBackend
     from .following import After
     from .repair import RepairReport
-    from .retention import CleanupReport
+    from .retention import CleanupReport, Deleted
     from .subscription import Callback, OnError, Subscription
     from .tail import Tail
 
@@ -186,19 +186,22 @@ class EventLog:
         self._check_open()
         return self._backend.verify(session_ids, progress)
 
-    def compact(self, session_ids: Iterable[str] | None = None, *, drop_deltas: bool = False, idle_s: float = 3600.0) -> CompactionReport:
+    def compact(
+        self, session_ids: Iterable[str] | None = None, *, drop_deltas: bool = False, idle_s: float = 3600.0, dry_run: bool = False
+    ) -> CompactionReport:
         """Make fewer and smaller files of the given sessions, or of all, with the same events in them.
 
         Seals active segments to which nothing was appended for ``idle_s``, compresses what is not yet, joins small neighbours, removes what
         crashes have left. ``drop_deltas`` also leaves out every `MessageDelta` whose message was added whole after it, and says so
         with a `SessionCompacted`. Writers, readers and tails may run meanwhile; a crash leaves the old files or the new. What cannot be
-        done for a session (it is damaged, locked, the disk is full) is in the report and stops no other. Raises `SessionNotFound`."""
+        done for a session (it is damaged, locked, the disk is full) is in the report and stops no other. ``dry_run`` only counts what
+        would be done. Raises `SessionNotFound`."""
         from .compaction import CompactionReport, compact
 
         backend = self._files()
         if backend is None:
             return CompactionReport()  # nothing is in files
-        return compact(backend, session_ids, drop_deltas=drop_deltas, idle_s=idle_s)
+        return compact(backend, session_ids, drop_deltas=drop_deltas, idle_s=idle_s, dry_run=dry_run)
 
     def repair(self, session_ids: Iterable[str] | None = None, *, apply: bool = False, progress: Progress | None = None) -> RepairReport:
         """Make whole what `verify` finds damaged, in the given sessions or in all. Without ``apply`` it only says what it would do.
@@ -237,7 +240,13 @@ class EventLog:
 
         return cleanup(self, self._files(), older_than_s=older_than_s, keep=keep, status=status, dry_run=dry_run)
 
-    def purge(self, session_id: str, *, now: bool = False, reason: str | None = None) -> PurgeReport:
+    def deleted(self) -> Iterator[Deleted]:
+        """The sessions that are deleted, with the time until which they can be restored. Costs a look at the end of every session."""
+        from .retention import deleted
+
+        return deleted(self, self._files())
+
+    def purge(self, session_id: str, *, now: bool = False, reason: str | None = None, dry_run: bool = False) -> PurgeReport:
         """Remove everything of a deleted session but its tombstone: segments, quarantine and (of all sessions: they are made anew)
         projections. There is no way back.
 
@@ -245,7 +254,7 @@ class EventLog:
         deleted yet. Raises `NotDeleted`, `StillRestorable`, `SessionNotFound`, `SessionLocked`; after an `OSError` call it again."""
         from .retention import purge
 
-        return purge(self, self._need_files("purge"), session_id, now=now, reason=reason)
+        return purge(self, self._need_files("purge"), session_id, now=now, reason=reason, dry_run=dry_run)
 
     def redact(
         self,
