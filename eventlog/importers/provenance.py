@@ -49,7 +49,11 @@ class Provenance:
 
     def record(self, stored: StoredEvent) -> bytes | None:
         """The source record that the event carries, verbatim; None where it carries none of this format."""
-        origin = self._read(stored)
+        return self.record_in(stored.origin_raw)
+
+    def record_in(self, raw: msgspec.Raw | None) -> bytes | None:
+        """The source record in an origin; `copies.innermost` finds that of a copied event."""
+        origin = self._read(raw)
         if origin is None or not bytes(origin.record):
             return None
         if origin.bytes is not None:
@@ -59,10 +63,9 @@ class Provenance:
 
     def is_ours(self, stored: StoredEvent) -> bool:
         """Whether the event was made by an import of this format."""
-        return self._read(stored) is not None
+        return self._read(stored.origin_raw) is not None
 
-    def _read(self, stored: StoredEvent) -> _Origin | None:
-        raw = stored.origin_raw
+    def _read(self, raw: msgspec.Raw | None) -> _Origin | None:
         if raw is None:
             return None
         try:
