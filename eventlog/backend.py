@@ -96,6 +96,47 @@ class Changes(msgspec.Struct, frozen=True):
     cursor: str
 
 
+class Follower(Protocol):
+    """Reads one session as it grows. For one thread."""
+
+    def more(self) -> Iterator[Lines]:
+        """What was appended since; the first chunk may hold more. Ends where there is nothing more for now."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Watch(Protocol):
+    """What wakes a reader. Only hints: one may be lost, and one may come for nothing."""
+
+    def wait(self, timeout_s: float) -> set[str] | None:
+        """Return when something may have changed: the sessions. None: any of them may have, or the time is over."""
+        ...
+
+    def notify(self, session_id: str) -> None:
+        """This process has appended to the session."""
+        ...
+
+    def wake(self) -> None:
+        """End the wait, from another thread or a signal handler."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Feed(Protocol):
+    """Which sessions change, asked again and again. For one thread."""
+
+    @property
+    def cursor(self) -> str:
+        """Where the next answer begins."""
+        ...
+
+    def next(self) -> Changes: ...
+
+    def close(self) -> None: ...
+
+
 class Stream(Protocol):
     """The events of one session. Safe to use from several threads."""
 
@@ -119,6 +160,12 @@ class Stream(Protocol):
         """The stored lines that hold the events after < seq < before; the first and last chunk may hold more."""
         ...
 
+    def follow(self, after: int, on_damage: OnDamage, *, keep_open: bool) -> Follower:
+        """A reader that goes on where it stopped. ``keep_open``: it may hold a descriptor all the time."""
+        ...
+
+    def watch(self) -> Watch: ...
+
     def last_seq(self) -> int:
         """The position of the last event, 0 where there is none."""
         ...
@@ -140,10 +187,24 @@ class Backend(Protocol):
         closed; raises `SessionLocked` where that cannot be had in time. Opening writes nothing."""
         ...
 
-    def session_ids(self) -> Iterator[str]: ...
+    def session_ids(self, after: str | None = None) -> Iterator[str]:
+        """Every session, in the order of `layout.order`; those behind ``after``, whether that is there or not."""
+        ...
 
     def changed_since(self, cursor: str | None) -> Changes:
         """Which sessions may have changed since the cursor (None: since ever). Costs what changed, not what there is."""
+        ...
+
+    def feed(self, cursor: str | None) -> Feed:
+        """`changed_since`, again and again, for a reader that stays. The first answer is what changed since the cursor (None: now)."""
+        ...
+
+    def watch(self) -> Watch:
+        """What wakes a reader of all sessions."""
+        ...
+
+    def settle(self, session_id: str) -> None:
+        """Return when what this process's appends to the session promise holds: those that asked for it are on stable storage."""
         ...
 
     def verify(self, session_ids: Iterable[str] | None = None) -> Report: ...

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from .backend import Backend, Changes, OnDamage, Report, Sync
 from .errors import SessionExists, SessionNotFound
 from .events import SessionStarted
 from .ids import check_session_id, new_session_id
-from .session import Session
+from .session import Session, check_on_damage
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .compaction import CompactionReport
+    from .erasing import PurgeReport, RedactionReport
+    from .files import FilesBackend
+    from .following import After
+    from .retention import CleanupReport
+    from .subscription import Callback, OnError, Subscription
+    from .tail import Tail
 
 
 class EventLog:
@@ -24,6 +35,8 @@ class EventLog:
     def __init__(self, backend: Backend, settings: Settings) -> None:
         self.settings = settings
         self._backend = backend
+        self._tails: WeakSet[Tail] = WeakSet()
+        self._subscriptions: set[Subscription] = set()
         self.closed = False
 
     @classmethod
@@ -73,7 +86,7 @@ class EventLog:
         stream = self._backend.stream(session_id, create=True)
         if id is not None and stream.exists():
             raise SessionExists(session_id)
-        session = Session(stream, self.settings.sync, create=True)
+        session = Session(stream, self.settings, self._tails, create=True)
         session.append(started, expected=0)
         return session
 
@@ -87,7 +100,7 @@ class EventLog:
         if not create and not stream.exists():
             stream.close()
             raise SessionNotFound(session_id)
-        return Session(stream, self.settings.sync, create=create)
+        return Session(stream, self.settings, self._tails, create=create)
 
     def fork(
         self,
@@ -144,15 +157,167 @@ class EventLog:
         self._check_open()
         return self._backend.changed_since(cursor)
 
+    def tail(
+        self,
+        session: Session | str | None = None,
+        after: After = 0,
+        types: Collection[str] | None = None,
+        marks: bool = False,
+        on_damage: OnDamage = "raise",
+    ) -> Tail:
+        """Everything after ``after``, then live what comes, of one session or of all (None): iterate, and close it when done.
+
+        ``after``: 0 or "start", "end" for only what comes from now on, a position (one session), or the ``cursor`` that a tail gave: it
+        then goes on there without a gap or a duplicate. ``types``: only events of these. ``marks``: a `CaughtUp` stands between what was
+        there and what came. Appends come whole, each session in its order; a slow reader loses nothing and no writer waits for it.
+        Woken by the operating system, and every ``poll_interval_ms`` should that fail. Raises `SessionNotFound`, `InvalidCursor`, and
+        `CursorExpired` for a cursor of all sessions from before the last boot or too long ago; iterating raises `Damaged` like `read`."""
+        self._check_open()
+        if session is not None:
+            if isinstance(session, Session):
+                return session.tail(after, types, marks, on_damage)
+            with self.session(session) as handle:
+                return handle.tail(after, types, marks, on_damage)
+        from .following import AllSessions
+        from .tail import Tail
+
+        check_on_damage(on_damage)
+        watch = self._backend.watch()
+        try:
+            place = AllSessions(self._backend, after, on_damage)
+        except BaseException:
+            watch.close()
+            raise
+        tail = Tail(place, watch, types=types, marks=marks, poll_interval_s=self.settings.poll_interval_ms / 1000)
+        self._tails.add(tail)
+        return tail
+
+    def subscribe(
+        self,
+        callback: Callback,
+        types: Collection[str] | None = None,
+        session: Session | str | None = None,
+        on_error: OnError | None = None,
+    ) -> Subscription:
+        """Call ``callback`` with every event from now on (session started, anything appended, session ended), whoever appends it.
+
+        Returns what ends it: call it, or leave it to `close`; both wait until everything that was acknowledged before is delivered. The
+        calls come from a thread of the subscription's own, one at a time, each session in its order, after the append was acknowledged.
+        A callback that raises is reported (to ``on_error`` with the error and the event, else to `logging`) and called again for the
+        next event; it holds up no writer and no other subscriber. Raises `SessionNotFound`."""
+        from .subscription import Subscription
+
+        tail = self.tail(session, "end", types)
+        made = Subscription(tail, self._backend.settle, callback, on_error, self._subscriptions.discard)
+        self._subscriptions.add(made)
+        made.begin()
+        return made
+
     def verify(self, session_ids: Iterable[str] | None = None) -> Report:
         """Read every byte of the store (or of some sessions) and say what is not as it should be. Writes nothing."""
         self._check_open()
         return self._backend.verify(session_ids)
 
+    def compact(self, session_ids: Iterable[str] | None = None, *, drop_deltas: bool = False, idle_s: float = 3600.0) -> CompactionReport:
+        """Make fewer and smaller files of the given sessions, or of all, with the same events in them.
+
+        Seals active segments to which nothing was appended for ``idle_s``, compresses what is not yet, joins small neighbours, removes what
+        crashes have left. ``drop_deltas`` also leaves out every `MessageDelta` whose message was added whole after it, and says so
+        with a `SessionCompacted`. Writers, readers and tails may run meanwhile; a crash leaves the old files or the new. What cannot be
+        done for a session (it is damaged, locked, the disk is full) is in the report and stops no other. Raises `SessionNotFound`."""
+        from .compaction import CompactionReport, compact
+
+        backend = self._files()
+        if backend is None:
+            return CompactionReport()  # nothing is in files
+        return compact(backend, session_ids, drop_deltas=drop_deltas, idle_s=idle_s)
+
+    def delete(self, session_id: str, reason: str | None = None) -> int:
+        """Hide the session from lists and refuse to append to it; returns the seq of its tombstone. Its id stays burned, its bytes stay
+        until `purge`, and until then `restore` brings it back. Deleting again changes nothing. Raises `SessionNotFound`."""
+        from .retention import delete
+
+        with self.session(session_id) as session:
+            return delete(session, reason)
+
+    def restore(self, session_id: str, reason: str | None = None) -> int:
+        """Bring a deleted session back; returns the seq of its `SessionRestored`.
+
+        Raises `NotDeleted`, `SessionPurged`, `SessionNotFound`."""
+        from .retention import restore
+
+        return restore(self, session_id, reason)
+
+    def cleanup(self, older_than_s: float, *, keep: int = 0, status: str | None = None, dry_run: bool = False) -> CleanupReport:
+        """Delete the sessions that were last written to (an event's time, or its import) longer than ``older_than_s`` ago.
+
+        The ``keep`` newest sessions of the log stay whatever their age, and pinned ones always. ``status`` limits it to active, completed,
+        failed or abandoned ones. ``dry_run`` only says what would go. Deleted is not purged: see `restore` and `purge`.
+        Raises `InvalidInput`."""
+        from .retention import cleanup
+
+        return cleanup(self, self._files(), older_than_s=older_than_s, keep=keep, status=status, dry_run=dry_run)
+
+    def purge(self, session_id: str, *, now: bool = False, reason: str | None = None) -> PurgeReport:
+        """Remove everything of a deleted session but its tombstone: segments, quarantine and (of all sessions: they are made anew)
+        projections. There is no way back.
+
+        It is done when ``grace_period_s`` has passed since the tombstone, or with ``now``, which also deletes (for ``reason``) what is not
+        deleted yet. Raises `NotDeleted`, `StillRestorable`, `SessionNotFound`, `SessionLocked`; after an `OSError` call it again."""
+        from .retention import purge
+
+        return purge(self, self._need_files("purge"), session_id, now=now, reason=reason)
+
+    def redact(
+        self,
+        session_id: str,
+        seqs: Collection[int] | None = None,
+        pattern: str | re.Pattern[str] | None = None,
+        reason: str | None = None,
+        *,
+        dry_run: bool = False,
+    ) -> RedactionReport:
+        """Take content out of the session for good: the whole of some events, by seq, or every match of a pattern.
+
+        When it returns, an `EventRedacted` says what was done and why, and no file of the store holds the content any more; the events keep
+        their seq, time and type, and `verify` lists the segments that were rewritten. A pattern is searched in every string of an
+        event (after JSON's escapes), and never kept itself. Quarantined bytes of the session go as well, damaged ones where they hold it,
+        and projections, which are made anew. Appending goes on meanwhile.
+
+        Raises `InvalidInput` (no such event, a bad pattern, a reason that holds it), `SessionNotFound`, `SessionLocked`; after an
+        `OSError` or a crash call it again."""
+        from .erasing import redact
+        from .redaction import Pattern, Seqs
+
+        if (seqs is None) == (pattern is None):
+            raise ValueError("redact takes seqs or a pattern")
+        backend = self._need_files("redact")
+        self.session(session_id).close()
+        if pattern is not None:
+            return redact(backend, session_id, Pattern(pattern), what="matches of a pattern", reason=reason, dry_run=dry_run)
+        return redact(backend, session_id, Seqs(seqs or ()), what="whole events", reason=reason, dry_run=dry_run)
+
+    def _files(self) -> FilesBackend | None:
+        """The backend where it keeps files, else None: in memory, or where recording is off."""
+        self._check_open()
+        from .files import FilesBackend
+
+        return self._backend if isinstance(self._backend, FilesBackend) else None
+
+    def _need_files(self, what: str) -> FilesBackend:
+        backend = self._files()
+        if backend is None:
+            raise ValueError(f"{what} needs a log on disk with recording on; open one with EventLog.open()")
+        return backend
+
     def close(self) -> None:
-        """Finish what runs in the background and let go of all files. Closing twice is fine."""
+        """Finish what runs in the background, end subscriptions and tails, let go of all files. Closing twice is fine."""
         if not self.closed:
             self.closed = True
+            for subscription in list(self._subscriptions):
+                subscription()
+            for tail in list(self._tails):
+                tail.close()
             self._backend.close()
 
     def _check_open(self) -> None:

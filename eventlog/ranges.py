@@ -51,7 +51,7 @@ class Ranges:
         """How many seqs there are in them."""
         return sum(self._lasts) - sum(self._firsts) + len(self._firsts)
 
-    def touch(self, first: int, last: int) -> bool:
+    def meets(self, first: int, last: int) -> bool:
         """Whether any of the seqs from ``first`` to ``last`` is in them."""
         index = bisect_right(self._firsts, last) - 1
         return index >= 0 and self._lasts[index] >= first

@@ -8,18 +8,20 @@ the largest append.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from . import compressed, segment, stored
 from . import line as lines
+from .errors import Damaged
 from .layout import SegmentName
 from .pieces import Bad, Own, Piece, own, split_own, whole_appends
 from .segment import Span, Walker
 
 CHUNK_SIZE = 128 * 1024
 FIRST_CHUNK_SIZE = 16 * 1024  # one event out of a session should not cost a whole chunk
+ANY_SIZE = compressed.MOST_FRAME_BYTES  # for whoever reads no more than the end of a finished segment
 _SEEK_WINDOW = 64 * 1024
 _OPENING_SIZE = 1024
 
@@ -46,6 +48,14 @@ def scan_file(path: str, name: SegmentName, *, after: int = 0, max_append_bytes:
             yield from scan_raw(fd, start=start, first_seq=name.first_seq, max_append_bytes=max_append_bytes)
     finally:
         os.close(fd)
+
+
+def sound(pieces: Iterable[Piece], name: SegmentName) -> Iterator[bytes | Own]:
+    """The pieces, none of which may be damaged. Raises `Damaged`."""
+    for piece in pieces:
+        if isinstance(piece, Bad):
+            raise Damaged(name.session_id, str(name), piece.offset, piece.length, piece.kind, piece.detail)
+        yield piece
 
 
 def _opening(fd: int) -> Iterator[Piece]:

@@ -40,6 +40,11 @@ class Opened(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     lost: tuple[int, int] | None = None
 
 
+def is_purged(opened: Opened) -> bool:
+    """Whether the header says that nothing before its segment is left, on purpose."""
+    return opened.previous is None and opened.lost == (1, opened.first_seq - 1)
+
+
 class Sealed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The last line of a finished segment. ``sha256`` covers every byte before this line. After a rewrite ``was`` is the digest
     that the chain goes on using, and ``left_out`` the inclusive ranges of seqs that were taken out on purpose."""
@@ -69,6 +74,11 @@ class Closed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     last_seq: int
     next_seq: int
     sha256: str
+
+    @property
+    def digest(self) -> str:
+        """What the next segment names as ``previous``."""
+        return self.sha256
 
     @property
     def lost(self) -> tuple[int, int] | None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import msgspec
 
@@ -19,7 +20,12 @@ from .errors import InvalidEvent, SessionNotFound
 from .events import MessageDelta, SessionEnded, SessionResumed
 from .line import Envelope, single_line
 from .registry import Event, UnknownEvent, check_type_name
+from .settings import Settings
 from .stored import StoredEvent
+
+if TYPE_CHECKING:
+    from .following import After
+    from .tail import Tail
 
 Origin = Mapping[str, Any] | msgspec.Raw
 
@@ -27,13 +33,15 @@ Origin = Mapping[str, Any] | msgspec.Raw
 class Session:
     """Made by `EventLog.start` and `EventLog.session`; use as a context manager or `close` it."""
 
-    __slots__ = ("_create", "_stream", "_sync", "closed", "id")
+    __slots__ = ("_create", "_settings", "_stream", "_sync", "_tails", "closed", "id")
 
-    def __init__(self, stream: Stream, sync: Sync, *, create: bool) -> None:
+    def __init__(self, stream: Stream, settings: Settings, tails: WeakSet[Tail], *, create: bool) -> None:
         self.id = stream.session_id
         self.closed = False
         self._stream = stream
-        self._sync: Sync = sync
+        self._settings = settings
+        self._sync: Sync = settings.sync
+        self._tails = tails  # all of the log, which ends them when it is closed
         self._create = create
 
     def append(
@@ -57,8 +65,7 @@ class Session:
         Raises `InvalidEvent` and `EventTooLarge` before anything is written; `SessionNotFound`, `SessionDeleted`, `SessionLocked`;
         `NotStored` when the disk refused, `OutcomeUnknown` when it did not confirm, `WriterPoisoned` after that. FORMAT.md, "Appending".
         """
-        if self.closed:
-            raise ValueError(f"this handle of session {self.id!r} is closed; open it again with log.session()")
+        self._check_open()
         if not events:
             raise ValueError("append needs at least one event")
         when = timestamps.now() if time is None else timestamps.normalise(time)
@@ -94,12 +101,14 @@ class Session:
 
         Whole appends only; memory is bounded by the largest append. Never blocks a writer and never writes. Damaged bytes raise
         `Damaged` where they stand, after everything before them was given out; "skip" gives out every event that can be proven."""
-        if self.closed:
-            raise ValueError(f"this handle of session {self.id!r} is closed; open it again with log.session()")
-        if on_damage not in ("raise", "skip"):
-            raise ValueError(f'on_damage is "raise" or "skip", not {on_damage!r}')
+        self._check_open()
+        check_on_damage(on_damage)
         wanted = None if types is None else frozenset((types,) if isinstance(types, str) else types)
         return self._read(after, before, wanted, on_damage)
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError(f"this handle of session {self.id!r} is closed; open it again with log.session()")
 
     def _read(self, after: int, before: int | None, wanted: frozenset[str] | None, on_damage: OnDamage) -> Iterator[StoredEvent]:
         seen = False
@@ -114,6 +123,23 @@ class Session:
                     yield event
         if not seen and not self._create and not self._stream.exists():
             raise SessionNotFound(self.id)
+
+    def tail(self, after: After = 0, types: Collection[str] | None = None, marks: bool = False, on_damage: OnDamage = "raise") -> Tail:
+        """What is in the session after ``after`` (a position, a cursor, "start" or "end"), then live what comes. See `EventLog.tail`."""
+        self._check_open()
+        check_on_damage(on_damage)
+        from .following import OneSession
+        from .tail import Tail
+
+        watch = self._stream.watch()
+        try:
+            place = OneSession(self._stream, after, on_damage)
+            tail = Tail(place, watch, types=types, marks=marks, poll_interval_s=self._settings.poll_interval_ms / 1000)
+        except BaseException:
+            watch.close()
+            raise
+        self._tails.add(tail)
+        return tail
 
     @property
     def last_seq(self) -> int:
@@ -148,6 +174,11 @@ class Session:
 
     def __repr__(self) -> str:
         return f"<Session {self.id}{' closed' if self.closed else ''}>"
+
+
+def check_on_damage(on_damage: OnDamage) -> None:
+    if on_damage not in ("raise", "skip"):
+        raise ValueError(f'on_damage is "raise" or "skip", not {on_damage!r}')
 
 
 def draft(

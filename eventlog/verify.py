@@ -17,7 +17,7 @@ from .backend import Problem, ProblemKind, Report, Rewrite
 from .errors import SessionNotFound
 from .layout import Layout, SegmentName
 from .pieces import Bad, Own, last_seq_in
-from .segment import Closed, Opened, Sealed
+from .segment import Closed, Opened, Sealed, is_purged
 
 Progress = Callable[[Report], None]
 
@@ -63,29 +63,34 @@ class _SessionCheck:
         self._session_id = session_id
         self._max_append_bytes = max_append_bytes
         self._report = report
-        self._next_seq = 1
-        self._digest: str | None = None
 
     def run(self) -> list[bytes]:
         """Check them all; returns the digest of each segment's content, in order."""
-        contents: list[bytes] = []
-        names = self._layout.segments(self._session_id)
-        for index, name in enumerate(names):
-            if name.first_seq < self._next_seq:
-                continue  # a joined segment before it covers it
+        found: list[_SegmentCheck] = []
+        while True:
+            names = self._layout.segments(self._session_id)
+            if found and not any(name.first_seq == found[-1].next_seq for name in names):
+                found.clear()  # joined since they were listed: what was read does not go with what is there now
             try:
-                segment = self._check(name, last=index == len(names) - 1)
-            except FileNotFoundError:  # compressed or joined since they were listed: go on with the present names
-                return contents + self.run()
-            self._take(segment)
-            contents += segment.contents
-        return contents
+                self._check_all(names, found)
+            except FileNotFoundError:
+                continue  # compressed, or joined
+            for segment in found:
+                self._take(segment)
+            return [content for segment in found for content in segment.contents]
 
-    def _check(self, name: SegmentName, *, last: bool) -> _SegmentCheck:
-        segment = _SegmentCheck(name, self._next_seq, self._digest, last=last)
+    def _check_all(self, names: list[SegmentName], found: list[_SegmentCheck]) -> None:
+        """Check them, except those that ``found`` or a joined segment before them covers."""
+        for index, name in enumerate(names):
+            next_seq, digest = (found[-1].next_seq, found[-1].digest) if found else (1, None)
+            if not found or name.first_seq >= next_seq:
+                found.append(self._check(name, next_seq, digest, last=index == len(names) - 1))
+
+    def _check(self, name: SegmentName, next_seq: int, digest: str | None, *, last: bool) -> _SegmentCheck:
+        segment = _SegmentCheck(name, next_seq, digest, last=last)
         segment.read(self._layout, self._max_append_bytes)
         if last and segment.problems:
-            segment = _SegmentCheck(name, self._next_seq, self._digest, last=last)
+            segment = _SegmentCheck(name, next_seq, digest, last=last)
             segment.read(self._layout, self._max_append_bytes)
         return segment
 
@@ -96,7 +101,6 @@ class _SessionCheck:
         report.bytes += segment.size
         report.rewrites += segment.rewrites
         report.problems += segment.problems
-        self._next_seq, self._digest = segment.next_seq, segment.digest
 
 
 class _SegmentCheck:
@@ -158,7 +162,7 @@ class _SegmentCheck:
         first, wanted = opened.first_seq, self.next_seq
         if first > wanted and not reader.covers(opened.lost, wanted, first - 1):
             self._problem("missing", piece.offset, 0, f"events {wanted} to {first - 1} should stand before this segment")
-        elif opened.previous != self.digest:
+        elif opened.previous != self.digest and not is_purged(opened):
             detail = f"its header names {opened.previous} as the digest of the segment before it, which has {self.digest}"
             self._problem("damaged", piece.offset, len(piece.line), detail)
         self._begin(first)

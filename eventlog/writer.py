@@ -25,7 +25,7 @@ from typing import Literal, Protocol
 
 from . import line as codec
 from . import recovery
-from .backend import Sync
+from .backend import Sync, Watch
 from .disk import Disk, write_all
 from .errors import (
     AppendFailed,
@@ -61,6 +61,7 @@ class Host(Protocol):
     layout: Layout
     settings: Settings
     suspects: set[SegmentName]  # segments that this process could not sync and could not close either
+    watches: tuple[Watch, ...]  # who in this process waits for appends
 
     def opened(self, writer: SessionWriter) -> None:
         """A descriptor was opened: the host may ask others to give up theirs."""
@@ -88,6 +89,7 @@ class SessionWriter:
 
     def __init__(self, host: Host, session_id: str, *, exclusive: bool = False) -> None:
         self.session_id = session_id
+        self.is_gone = False  # its last handle is
         self.recent = True  # used since the host last looked for descriptors to close
         self._host = host
         self._disk = host.disk
@@ -111,6 +113,7 @@ class SessionWriter:
         self._name_durable = False
         self._written = 0  # bytes handed to the kernel by this writer, ever
         self._synced = 0  # of these, how many are known to be on stable storage
+        self._promised = 0  # and how many have to be before their append returns
         self._failure: AppendFailed | None = None
 
     def after_fork(self) -> None:
@@ -121,7 +124,8 @@ class SessionWriter:
         self._forget()
 
     def __del__(self) -> None:
-        if self._fd >= 0:
+        self.is_gone = True  # another thread may take this up again, through a weak reference, while this runs: see `append`
+        if self._fd >= 0 and not self.give_up_descriptor() and self._held:
             self._drop_descriptor()
 
     # --- appending -----------------------------------------------------------------------------------------------------------
@@ -132,6 +136,8 @@ class SessionWriter:
             with self._mutex:
                 try:
                     state = self._ready or self._prepare()
+                    if sync == "always":
+                        self._promised = self._written + 1  # whatever is written now; before anybody can read it
                     known = None if key is None else self._remembered(state).get(key)
                     if known is None:
                         seq = self._write(state, envelopes, expected, key)
@@ -144,6 +150,8 @@ class SessionWriter:
                 finally:
                     if not self._held and self._fd >= 0:
                         fcntl.flock(self._fd, fcntl.LOCK_UN)
+                        if self.is_gone:  # nobody would close it any more
+                            self._drop_descriptor()
             if sync == "always":
                 self._sync_to(mark)
             elif sync == "interval" and self._synced < mark:
@@ -151,7 +159,19 @@ class SessionWriter:
         except OutcomeUnknown as failure:
             self._tell_others(failure)
             raise
+        for watch in self._host.watches:
+            watch.notify(self.session_id)
         return seq
+
+    def settle(self) -> None:
+        """Return when what appends have promised to be on stable storage is, or when that has failed: then they say so themselves."""
+        if self._synced < self._promised and self._failure is None:
+            with self._mutex:  # one that has set the mark and not written yet is over
+                mark = self._written
+            try:
+                self._sync_to(mark)
+            except OutcomeUnknown as failure:
+                self._tell_others(failure)
 
     def _prepare(self) -> Tail:
         try:
@@ -247,6 +267,16 @@ class SessionWriter:
                     self._prepare()
                 finally:
                     self._leave()
+
+    def seal(self) -> bool:
+        """End the active segment, if there is an event in it, and hold the lock on the next, which is empty. For whoever holds the lock.
+        False where the disk has no room for the footer."""
+        with self._mutex:
+            state = self._prepare()
+            if state.seq < self._name.first_seq:
+                return True
+            self._seal(state)
+            return state.ended is not None and self._prepare() is not None
 
     def position(self) -> int | None:
         """The position, where this writer holds the lock and need not look; else None."""
@@ -380,7 +410,9 @@ class SessionWriter:
         if os.fstat(self._fd).st_nlink == 0:
             return False
         if self._host.layout.segments(self.session_id)[-1:] == [self._name]:
-            return True
+            before = recovery.end_before(self._host.layout, self._name) if size == 0 else None
+            if before is None or before.next_seq <= self._name.first_seq:
+                return True  # else it is within a joined segment
         if size == 0:  # made on a view that was out of date already; it holds nothing
             self._disk.unlink(self._host.layout.path(self._name))
         return False
@@ -545,8 +577,21 @@ class SessionWriter:
             self._noted = False
             self._host.changed(self.session_id)
 
+    def _remove_empty(self) -> None:
+        """Remove a segment that was made only to be locked. It stays where a joined segment covers the one before it in the folder: that one
+        must never seem to be the last."""
+        layout = self._host.layout
+        try:
+            before = [name for name in layout.segments(self.session_id) if name.first_seq < self._name.first_seq]
+            if os.fstat(self._fd).st_nlink and before and recovery.end_of(layout, before[-1]).next_seq == self._name.first_seq:
+                self._disk.unlink(layout.path(self._name))
+        except (OSError, EventLogError):
+            pass  # an empty segment says nothing, and the next writer begins in it
+
     def let_go(self) -> None:
-        """Give up lock and descriptor; the next append takes them again."""
+        """Give up lock and descriptor; the next append takes them again. A segment that was made to be locked and is still empty goes."""
         with self._mutex, self._sync_mutex:
             if self._fd >= 0:
+                if self._held and self._size == 0:
+                    self._remove_empty()
                 self._drop_descriptor()

@@ -69,6 +69,10 @@ class Catalog:
         serving.progress = progress
         return cls(serving)
 
+    @property
+    def log(self) -> EventLog:
+        return self._serving.log
+
     def list(
         self,
         *,
@@ -150,6 +154,10 @@ class Catalog:
         a disk that lies."""
         for projection in self._chosen(names):
             yield from self._serving.check(projection, jobs or os.cpu_count() or 1, progress)
+
+    def look_at_everything(self) -> None:
+        """Have the next catch-up of every projection look at all sessions, whatever the log says has changed."""
+        self._serving.distrust()
 
     def _chosen(self, names: Sequence[str]) -> Sequence[Projection[Any]]:
         projections = self._serving.projections

@@ -28,7 +28,7 @@ _REWRITES: Final = (EventRedacted, SessionCompacted)
 
 
 class Progress(Protocol):
-    """Called now and then: sessions looked at, of how many (0 where that is not known), and events folded so far."""
+    """Called now and then: how many sessions were looked at, of how many, and how many events were folded."""
 
     def __call__(self, sessions: int, total: int, events: int) -> None: ...
 
@@ -60,35 +60,57 @@ def catch_up(log: EventLog, indexes: Sequence[Index], progress: Progress | None 
     cursors = {index.meta("cursor") for index in indexes}
     known = cursors.pop() if len(cursors) == 1 and not full else None
     changes = log.changed_since(known or None)
-    events = fold_sessions(log, indexes, _stale(log, indexes, changes, progress))
+    looking = _Looking(log, indexes, changes, progress)
+    fold_sessions(log, indexes, looking.stale(), looking)
     if changes.full:
         _forget_vanished(indexes)
     if changes.full or changes.cursor != known:
         with transaction(indexes):
             for index in indexes:
                 index.set_meta("cursor", changes.cursor)
-    return events
+    return looking.events
 
 
-def _stale(log: EventLog, indexes: Sequence[Index], changes: Changes, progress: Progress | None) -> Iterator[str]:
-    """Those of the changed sessions whose position is not that of their checkpoint. On a full look also notes which were seen."""
-    connection = indexes[0].connection
-    if changes.full:
-        connection.execute("CREATE TEMP TABLE IF NOT EXISTS seen (session_id TEXT PRIMARY KEY) WITHOUT ROWID")
-        connection.execute("DELETE FROM temp.seen")
-    for number, session_id in enumerate(log.session_ids() if changes.full else changes.sessions):
-        if changes.full:
-            connection.execute("INSERT OR IGNORE INTO temp.seen VALUES (?)", (session_id,))
-        if progress is not None and number % 64 == 0:
-            progress(number, 0, 0)
-        folded = {index.seq(session_id) for index in indexes}
-        if folded == {0} and changes.full:
-            yield session_id
-            continue
-        with log.session(session_id, create=True) as session:
-            position = session.last_seq
-        if folded != {position}:
-            yield session_id
+class _Looking:
+    """Finds the sessions that have to be folded, and tells the progress."""
+
+    def __init__(self, log: EventLog, indexes: Sequence[Index], changes: Changes, progress: Progress | None) -> None:
+        self.log = log
+        self.indexes = indexes
+        self.changes = changes
+        self.progress = progress
+        self.total = 0
+        self.sessions = 0
+        self.events = 0
+        if progress is not None:
+            self.total = sum(1 for _ in log.session_ids()) if changes.full else len(changes.sessions)
+
+    def stale(self) -> Iterator[str]:
+        """Those of the changed sessions whose position is not that of their checkpoint. On a full look also notes which were seen."""
+        connection = self.indexes[0].connection
+        full = self.changes.full
+        if full:
+            connection.execute("CREATE TEMP TABLE IF NOT EXISTS seen (session_id TEXT PRIMARY KEY) WITHOUT ROWID")
+            connection.execute("DELETE FROM temp.seen")
+        for session_id in self.log.session_ids() if full else self.changes.sessions:
+            self.sessions += 1
+            if full:
+                connection.execute("INSERT OR IGNORE INTO temp.seen VALUES (?)", (session_id,))
+            folded = {index.seq(session_id) for index in self.indexes}
+            if folded == {0} and full:
+                yield session_id
+                continue
+            with self.log.session(session_id, create=True) as session:
+                position = session.last_seq
+            if folded != {position}:
+                yield session_id
+            elif self.sessions % 256 == 0:
+                self.folded(0)
+
+    def folded(self, events: int) -> None:
+        self.events += events
+        if self.progress is not None:
+            self.progress(self.sessions, self.total, self.events)
 
 
 def _forget_vanished(indexes: Sequence[Index]) -> None:
@@ -100,7 +122,7 @@ def _forget_vanished(indexes: Sequence[Index]) -> None:
                     index.forget(sid)
 
 
-def fold_sessions(log: EventLog, indexes: Sequence[Index], session_ids: Iterable[str]) -> int:
+def fold_sessions(log: EventLog, indexes: Sequence[Index], session_ids: Iterable[str], looking: _Looking | None = None) -> int:
     """Fold these sessions on from their checkpoints, many to a transaction; returns how many events were folded."""
     folding = _Folding(log, indexes)
     remaining = iter(session_ids)
@@ -109,8 +131,11 @@ def fold_sessions(log: EventLog, indexes: Sequence[Index], session_ids: Iterable
         first = unfinished if unfinished is not None else next(remaining, None)
         if first is None:
             return folding.events
+        before = folding.events
         with transaction(indexes):
             unfinished = folding.fold_some(first, islice(remaining, SESSIONS_PER_TRANSACTION))
+        if looking is not None:
+            looking.folded(folding.events - before)
 
 
 class _Folding:

@@ -54,7 +54,8 @@ class Folder:
         return os.path.join(self.path, str(file))
 
     def building(self, projection: str, part: str = "") -> str:
-        """Where a file is built, by whoever holds the lock; ``part`` names the piece of one process of several."""
+        """Where a file is built, by whoever holds the lock; ``part`` names the piece of one process of several,
+        unlike any of another build: the processes of a build that was killed may live a moment longer."""
         return os.path.join(self.path, f"{projection}{part}{_BUILDING}")
 
     def begin(self, projection: str, part: str = "") -> str:

@@ -13,12 +13,12 @@ from eventlog.errors import InvalidInput
 from eventlog.events import Parent
 
 from .cost import NANO
+from .moments import microseconds_of, moment_of
 from .page import Page, check_limit, from_cursor, to_cursor
-from .tally import microseconds_of, moment_of
 
 Sort = Literal["updated", "started", "messages", "tokens", "cost", "size"]
 
-_ORDERS: Final[dict[str, str]] = {
+ORDERS: Final[dict[str, str]] = {
     "updated": "updated_at",
     "started": "started_at",
     "messages": "messages",
@@ -132,10 +132,10 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
 def list_sessions(connection: sqlite3.Connection, filter: Filter, sort: Sort, limit: int, after: str | None) -> Page[SessionItem]:
     """One page of the sessions that the filter lets through, largest (latest) first. Raises `InvalidInput`, `InvalidCursor`."""
-    if sort not in _ORDERS:
-        raise InvalidInput(f"cannot sort by {sort!r}: give one of {', '.join(_ORDERS)}")
+    if sort not in ORDERS:
+        raise InvalidInput(f"cannot sort by {sort!r}: give one of {', '.join(ORDERS)}")
     check_limit(limit)
-    order = _ORDERS[sort]
+    order = ORDERS[sort]
     condition, values = filter.condition()
     (total,) = connection.execute(f"SELECT count(*) FROM catalog.session AS session WHERE {condition}", values).fetchone()
     place = ""

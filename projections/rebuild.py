@@ -22,7 +22,7 @@ import msgspec
 from eventlog import EventLog
 from eventlog.errors import EventLogError
 
-from .building import attach, begin_file, build, connect, finish_file
+from .building import attach, attach_existing, begin_file, build, connect, finish_file
 from .catch_up import Progress, catch_up
 from .dump import Difference, compare
 from .folder import Folder, IndexFile
@@ -58,7 +58,7 @@ def check(
         connection = connect()
         try:
             connection.execute("PRAGMA temp_store = FILE")
-            attach(connection, "stored", f"file:{folder.where(file)}?mode=rw")
+            attach_existing(connection, "stored", folder.where(file))
             attach(connection, "rebuilt", folder.building(name))
             one, other = Index(connection, projection, "stored"), Index(connection, projection, "rebuilt")
             catch_up(log, [one, other])
@@ -103,7 +103,7 @@ class _Parallel:
         self.projections = projections
         self.log = log
         self.progress = progress
-        self.parts = [[folder.begin(projection.name, f"-{number}") for projection in projections] for number in range(jobs)]
+        self.parts = [[folder.begin(projection.name, f"-{os.getpid()}-{number}") for projection in projections] for number in range(jobs)]
         self.jobs = [
             Job(
                 log.path,

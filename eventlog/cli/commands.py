@@ -25,10 +25,16 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
         "unpin": Command("eventlog.cli.set:unpin", "Undo pin."),
     },
     "Look": {
+        "list": Command("projections.cli.list:list_sessions", "List sessions, those of the latest activity first."),
+        "search": Command("projections.cli.search:search", "Find events by their words, the best hits first."),
+        "stats": Command("projections.cli.stats:stats", "Show statistics of the store, or of one session."),
+        "tools": Command("projections.cli.tools:tools", "List tool calls with their results."),
         "show": Command("projections.cli.show:show", "Show a session: its header, messages, tools and totals."),
+        "tail": Command("eventlog.cli.tail:tail", "Show what is in a session, or in all, then what happens, live."),
         "cat": Command("eventlog.cli.cat:cat", "Print a session's stored event lines, as they are."),
     },
     "Keep": {
+        "rebuild": Command("projections.cli.rebuild:rebuild", "Make the projections anew from the log, or check them."),
         "verify": Command("eventlog.cli.verify:verify", "Check every byte of the store, or of some sessions."),
     },
     "Set up": {

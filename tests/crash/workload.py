@@ -202,8 +202,8 @@ def run(
     tries: int = 4,
     record: Record | None = None,
 ) -> Record:
-    """Take the steps, each until it is acknowledged or has failed ``tries`` times, every other time with a new handle; stop where the
-    process is killed."""
+    """Take the steps, each until it is acknowledged or has failed ``tries`` times, twice with one handle and then with a new one; stop
+    where the process is killed."""
     record = record or Record()
     log: EventLog | None = None
     handles: dict[str, Session] = {}
@@ -213,7 +213,7 @@ def run(
             for trial in range(tries):
                 try:
                     log = log or open_log(folder, disk, settings)
-                    if trial % 2 and step.session in handles:
+                    if trial == 2 and step.session in handles:
                         handles.pop(step.session).close()
                     if step.session not in handles:
                         handles[step.session] = log.session(step.session, create=True, exclusive=exclusive)

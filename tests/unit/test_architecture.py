@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 THIRD_PARTY = {
     "eventlog": {"msgspec", "platformdirs", "watchfiles", "zstandard"},
     "eventlog/cli": {"click", "msgspec", "rich"},
-    "eventlog/importers": {"msgspec"},
+    "eventlog/importers": {"msgspec", "watchfiles"},
     "eventlog/testing": {"msgspec", "pytest"},
     "projections": {"genai_prices", "msgspec"},
     "projections/cli": {"click", "msgspec", "rich"},
