@@ -142,7 +142,7 @@ def missing(session_id: str, first: int, last: int, when: datetime) -> Iterator[
     """Events that stand for the seqs that a session does not have (damage, dropped deltas), so that those after it keep theirs.
 
     One per seq, in appends of bounded size. They say nothing about the session's work."""
-    said = SessionCompacted(left_out=[(first, last)], reason="the session that this was taken from does not have these events")
+    said = SessionCompacted(left_out=[(first, last)], reason="not in the source")
     time = timestamps.to_text(when)
     for begin in range(first, last + 1, MISSING_PER_APPEND):
         end = min(begin + MISSING_PER_APPEND - 1, last)

@@ -1,7 +1,7 @@
 """What is known of a session as a whole, on the write side: so that a merge can say where its sources disagree.
 
-The rules are those of `SessionStarted`, `SessionUpdated`, `ModelChanged`, `ModeChanged` and `ContextUpdated`: the first start counts and a later one
-fills what is empty, the others are merge patches.
+The rules are those of a view: the first `SessionStarted` counts and a later one fills what is empty; `SessionUpdated` and
+`ContextUpdated` are merge patches, and so are the settings of `ModelChanged` and `ModeChanged`.
 """
 
 from __future__ import annotations
@@ -96,9 +96,7 @@ class Details(msgspec.Struct):
     def changes_to(self, wanted: Details) -> list[Event]:
         """The events that make these details the wanted ones; none where they are."""
         update: dict[str, Any] = {
-            name: getattr(wanted, name)
-            for name in (*_TEXTS, "tags", "parent", "pinned")
-            if getattr(wanted, name) != getattr(self, name)
+            name: getattr(wanted, name) for name in (*_TEXTS, "tags", "parent", "pinned") if getattr(wanted, name) != getattr(self, name)
         }
         for name in ("settings", "metadata"):
             if patch := _patch(getattr(self, name), getattr(wanted, name)):

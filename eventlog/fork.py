@@ -182,4 +182,3 @@ def _begins_turn(stored: StoredEvent, known: set[str]) -> bool:
     if event.message_id is not None:
         known.add(event.message_id)
     return isinstance(event.content, str) or not {part.type for part in event.content} <= _RESULTS_ONLY
-

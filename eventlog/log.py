@@ -136,10 +136,11 @@ class EventLog:
 
         Without ``into`` that is a session whose id follows from theirs; merging the same sessions again adds what is new in them.
         ``into`` an existing session adds what that one does not have yet: of its own fork, what the fork added. Nothing that is
-        there changes. A `SessionMerged` at the end says what was taken over and where the sources disagree. An interrupted merge is finished
-        by merging again. Memory is bounded by the largest append and by how often the sources alternate.
+        there changes. A `SessionMerged` at the end says what was taken over and where the sources disagree. An interrupted merge is
+        finished by merging again. Memory is bounded by the largest append and by how often copies of different sessions alternate.
 
-        Raises `InvalidInput` for fewer than two sessions, `SessionNotFound`, `SessionDeleted`, `Damaged`, and what `Session.append` raises."""
+        Raises `InvalidInput` for fewer than two sessions, `SessionNotFound`, `SessionDeleted`, `Damaged`, and what `Session.append`
+        raises."""
         from . import merge
 
         return self.session(merge.merge(self, session_ids, into, on_damage=on_damage))

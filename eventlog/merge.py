@@ -5,7 +5,7 @@
 - **Order**: each source in its own; across sources by time, in which a source whose clock goes back stays where it was; then by id.
   What is new is appended: nothing that is there moves or changes. Appends stay whole.
 - **Title, tags, metadata, context**: a merge into a session leaves what that one says, fills in what it does not, and joins tags and
-  topics; a merge without a target has the first start and the last word of each, in the merged order. A parent and a pin are not taken over.
+  topics; a merge without a target has the first start and the last word of each, in the merged order. A parent is not taken over.
   Where two sources end up saying different things, the `SessionMerged` records what each said.
 - **A `SessionMerged` ends each merge** and says up to which seq every source has been taken in. Copies behind the last one are of a merge
   that was interrupted; merging again finishes it.

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from eventlog import copies, timestamps
-from eventlog.errors import EventLogError, InvalidInput
+from eventlog.errors import InvalidInput, SessionError
 from eventlog.line import Envelope, single_line
 from eventlog.log import EventLog
 from eventlog.registry import check_type_name
@@ -29,6 +29,7 @@ from eventlog.stored import StoredEvent
 
 from .report import ImportReport, Skipped
 from .sources import files_of
+from .whole_file import WholeFile
 
 HEADER_TYPE = "session.exported"
 FORMAT = 1
@@ -83,25 +84,39 @@ class JsonlImporter:
         self.report = ImportReport()
         self._log = log
         self._sessions: set[str] = set()
+        self._added: dict[str, int] = {}
 
     def import_path(self, path: Path) -> None:
         """A file, or every ``.jsonl`` file below a directory. What cannot be taken is reported; nothing stops the rest."""
         try:
-            for file in files_of(path, (".jsonl",)):
-                self._import_file(file)
+            for file in files_of(path, self.reads):
+                self.import_file(file)
         except OSError as error:
             self._skip(str(error.filename or path), None, error.strerror or str(error))
 
-    def _import_file(self, path: Path) -> None:
+    def import_file(self, path: Path) -> dict[str, int]:
+        """Take what the log does not have of the file's sessions; returns how many events each of them got."""
+        self._added = {}
         try:
             with open(path, "rb") as file:
                 self.report.files += 1
                 self._import_sessions(str(path), _lines(file, self._log.settings.max_event_bytes))
         except OSError as error:
             self._skip(str(path), None, error.strerror or str(error))
+        return self._added
+
+    def reads(self, name: str) -> bool:
+        """Whether a file of this name in a folder is one of sessions."""
+        return name.endswith(".jsonl")
+
+    def description_of(self, path: Path) -> Path | None:
+        """Nothing else is needed to read a file."""
+        return None
+
+    def open_file(self, path: Path) -> WholeFile:
+        return WholeFile(path, self.import_file)
 
     def _import_sessions(self, file: str, lines: Iterator[_Line]) -> None:
-        header: Header | None = None
         line = next(lines, None)
         if line is not None and _header_of(line) is None:
             self._skip(file, line.number, "not a header of an exported session; `eventlog export --to jsonl` writes files of this kind")
@@ -111,21 +126,22 @@ class JsonlImporter:
             part = _Part(lines)
             if header is not None:
                 try:
-                    self._import_session(file, header, part)
+                    self._import_session(header, part)
                 except _Refused as refused:
                     self._skip(file, refused.line, refused.reason)
-                except EventLogError as error:
+                except (InvalidInput, SessionError) as error:
                     self._skip(file, line.number, str(error))
             for _ in part:
                 pass  # what is left of a session that was refused
             line = part.next_header
 
-    def _import_session(self, file: str, header: Header, part: _Part) -> None:
+    def _import_session(self, header: Header, part: _Part) -> None:
         if header.format > FORMAT:
             raise _Refused(None, f"session {header.session_id!r} is in format {header.format}, this version reads up to {FORMAT}; upgrade")
         with self._log.session(header.session_id, create=True, exclusive=True) as session:
             self._sessions.add(session.id)
             self.report.sessions = len(self._sessions)
+            before = self.report.events_added
             taking = _Taking(session, self.report)
             try:
                 for line in part:
@@ -133,6 +149,7 @@ class JsonlImporter:
                 taking.end(header)
             finally:
                 session.sync()
+                self._added[session.id] = self.report.events_added - before
 
     def _skip(self, file: str, line: int | None, reason: str) -> None:
         self.report.skipped.append(Skipped(file, line, reason))

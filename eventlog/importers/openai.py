@@ -24,11 +24,12 @@ from eventlog.ids import session_id_for
 from eventlog.log import EventLog
 from eventlog.stored import StoredEvent
 
-from .intake import Entry, Intake, Place
+from .intake import Entry, Intake, Place, Reading
 from .provenance import fingerprint
 from .records import Record, document, load, read
 from .report import ImportReport
 from .sources import files_of
+from .whole_file import WholeFile
 
 FORMAT = "openai"
 _SETTINGS = ("tools", "parallel_tool_calls", "functions", "response_format")
@@ -56,23 +57,35 @@ class OpenaiImporter:
     def import_path(self, path: Path) -> None:
         """A file, or all ``.jsonl`` and ``.json`` files below a directory. What cannot be read is reported; nothing stops the rest."""
         try:
-            for file in files_of(path, (".jsonl", ".json")):
-                if file == path or not file.name.endswith(".provenance.jsonl"):
-                    self._import_file(file)
+            for file in files_of(path, self.reads):
+                self.import_file(file)
         except OSError as error:
             self._intake.skip(str(error.filename or path), None, error.strerror or str(error))
 
-    def _import_file(self, path: Path) -> None:
+    def import_file(self, path: Path) -> dict[str, int]:
+        """Take what is new in the file; returns how many events each session got."""
         try:
             with open(path, "rb") as file:
                 data = file.read()
                 changed_at = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, timezone.utc)
         except OSError as error:
             self._intake.skip(str(path), None, error.strerror or str(error))
-            return
-        if data.strip():
-            self.report.files += 1
-            self._intake.take(str(path), self._entries(path, _records(data), changed_at), changed_at)
+            return {}
+        if not data.strip():
+            return {}
+        self.report.files += 1
+        return self._intake.take(Reading(str(path)), self._entries(path, _records(data), changed_at), changed_at)
+
+    def reads(self, name: str) -> bool:
+        """Whether a file of this name in a folder is one of conversations."""
+        return name.endswith((".jsonl", ".json")) and not name.endswith(".provenance.jsonl")
+
+    def description_of(self, path: Path) -> Path | None:
+        """Nothing else is needed to read a file."""
+        return None
+
+    def open_file(self, path: Path) -> WholeFile:
+        return WholeFile(path, self.import_file)
 
     def _entries(self, path: Path, records: list[Record[Head]], when: datetime) -> Iterator[Entry]:
         for record in records:

@@ -7,7 +7,6 @@ exported stay: nothing is deleted here.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
@@ -46,9 +45,7 @@ def export_sessions(
     return report
 
 
-def _into_stream(
-    log: EventLog, session_ids: Iterable[str], format: str, write: Write, on_damage: OnDamage, report: ExportReport
-) -> None:
+def _into_stream(log: EventLog, session_ids: Iterable[str], format: str, write: Write, on_damage: OnDamage, report: ExportReport) -> None:
     module = import_module(FORMATS[format].module)
     for session_id in session_ids:
         if report.sessions and not FORMATS[format].joins:
@@ -108,8 +105,3 @@ class _Folder:
     def _write_list(self) -> None:
         with whole_file(self._path / LIST_NAME) as file:
             file.write(msgspec.json.format(msgspec.json.encode(self._list), indent=1) + b"\n")
-
-
-def is_folder(path: Path, given: str, *, update: bool, several: bool) -> bool:
-    """Whether a path that a person gave means a folder: it is one, it ends like one, or several sessions go to a name without a suffix."""
-    return update or path.is_dir() or given.endswith(os.sep) or (several and not path.suffix)
