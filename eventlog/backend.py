@@ -7,7 +7,7 @@ bytes of the lines as they are stored, proven; what the lines mean is decided ab
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -67,6 +67,7 @@ class Rewrite(msgspec.Struct, frozen=True, kw_only=True):
     segment: str
     was: str
     reason: str
+    left_out: list[tuple[int, int]] = []
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -85,6 +86,9 @@ class Report(msgspec.Struct, kw_only=True):
         return not self.problems
 
 
+Progress = Callable[[Report], None]
+
+
 class Changes(msgspec.Struct, frozen=True):
     """What may have changed since a cursor. ``full``: look at everything, the hints do not reach back that far.
 
@@ -94,6 +98,47 @@ class Changes(msgspec.Struct, frozen=True):
     full: bool
     sessions: dict[str, int]
     cursor: str
+
+
+class Follower(Protocol):
+    """Reads one session as it grows. For one thread."""
+
+    def more(self) -> Iterator[Lines]:
+        """What was appended since; the first chunk may hold more. Ends where there is nothing more for now."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Watch(Protocol):
+    """What wakes a reader. Only hints: one may be lost, and one may come for nothing."""
+
+    def wait(self, timeout_s: float) -> set[str] | None:
+        """Return when something may have changed: the sessions. None: any of them may have, or the time is over."""
+        ...
+
+    def notify(self, session_id: str) -> None:
+        """This process has appended to the session."""
+        ...
+
+    def wake(self) -> None:
+        """End the wait, from another thread or a signal handler."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Feed(Protocol):
+    """Which sessions change, asked again and again. For one thread."""
+
+    @property
+    def cursor(self) -> str:
+        """Where the next answer begins."""
+        ...
+
+    def next(self) -> Changes: ...
+
+    def close(self) -> None: ...
 
 
 class Stream(Protocol):
@@ -119,6 +164,12 @@ class Stream(Protocol):
         """The stored lines that hold the events after < seq < before; the first and last chunk may hold more."""
         ...
 
+    def follow(self, after: int, on_damage: OnDamage, *, keep_open: bool) -> Follower:
+        """A reader that goes on where it stopped. ``keep_open``: it may hold a descriptor all the time."""
+        ...
+
+    def watch(self) -> Watch: ...
+
     def last_seq(self) -> int:
         """The position of the last event, 0 where there is none."""
         ...
@@ -140,12 +191,30 @@ class Backend(Protocol):
         closed; raises `SessionLocked` where that cannot be had in time. Opening writes nothing."""
         ...
 
-    def session_ids(self) -> Iterator[str]: ...
+    def session_ids(self, after: str | None = None) -> Iterator[str]:
+        """Every session, in the order of `layout.order`; those behind ``after``, whether that is there or not."""
+        ...
+
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        """Every session with a text that changes whenever what is stored of it does. Costs no look into any session."""
+        ...
 
     def changed_since(self, cursor: str | None) -> Changes:
         """Which sessions may have changed since the cursor (None: since ever). Costs what changed, not what there is."""
         ...
 
-    def verify(self, session_ids: Iterable[str] | None = None) -> Report: ...
+    def feed(self, cursor: str | None) -> Feed:
+        """`changed_since`, again and again, for a reader that stays. The first answer is what changed since the cursor (None: now)."""
+        ...
+
+    def watch(self) -> Watch:
+        """What wakes a reader of all sessions."""
+        ...
+
+    def settle(self, session_id: str) -> None:
+        """Return when what this process's appends to the session promise holds: those that asked for it are on stable storage."""
+        ...
+
+    def verify(self, session_ids: Iterable[str] | None = None, progress: Progress | None = None) -> Report: ...
 
     def close(self) -> None: ...

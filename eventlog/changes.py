@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import time
 import uuid
+from collections import Counter
 
 import msgspec
 
@@ -49,15 +51,16 @@ class _Read(msgspec.Struct, frozen=True):
     name: str
     notes: list[_Note]
     end: int
+    size: int
 
 
 class Journal:
-    """The journal of one store, as one process writes and reads it."""
+    """The journal of one store, as one process writes it. Safe to use from several threads."""
 
     def __init__(self, disk: Disk, folder: str) -> None:
         self._disk = disk
         self._folder = folder
-        self._boot = boot_id()
+        self.boot = boot_id()
         self.forget()
 
     def forget(self) -> None:
@@ -65,34 +68,57 @@ class Journal:
         for fd in (getattr(self, "_fd", -1), getattr(self, "_alive", -1)):
             if fd >= 0:
                 os.close(fd)
+        self._mutex = threading.RLock()  # reentrant: a writer may be let go of (`__del__`) at any point
         self._token = uuid.uuid4().hex[:16]
         self._fd = -1
         self._number = 0
+        self._open: Counter[str] = Counter()  # how many writers of this process have noted the session and not let go of it
         self._alive = -1
 
     # --- writing -------------------------------------------------------------------------------------------------------------
 
     def opened(self, session_id: str, position: int) -> None:
         """Note that this process is about to write to the session, which is at ``position``."""
-        self._note((_OPENED, self._token, session_id, position))
+        with self._mutex:
+            if not self._open[session_id]:
+                self._note((_OPENED, self._token, session_id, position))
+            self._open[session_id] += 1
 
     def closed(self, session_id: str) -> None:
         """Note that this process has let go of the session."""
-        self._note((_CLOSED, self._token, session_id, 0))
+        with self._mutex:
+            self._open[session_id] -= 1
+            if self._open[session_id] <= 0:  # another writer of this process may have opened it before this one let go
+                del self._open[session_id]
+                self._note((_CLOSED, self._token, session_id, 0))
 
     def close(self) -> None:
         """Note that this process has let go of everything."""
-        if self._alive >= 0:
-            self._note((_CLOSED, self._token, _ALL, 0))
-            self._disk.close(self._alive)
-            self._remove(self._alive_path(self._token))
-            self._alive = -1
-        if self._fd >= 0:
-            self._disk.close(self._fd)
-            self._fd = -1
+        with self._mutex:
+            self._open.clear()
+            if self._alive >= 0:
+                self._note((_CLOSED, self._token, _ALL, 0))
+                self._disk.close(self._alive)
+                self._remove(self._alive_path(self._token))
+                self._alive = -1
+            if self._fd >= 0:
+                self._disk.close(self._fd)
+                self._fd = -1
+
+    def begin(self) -> None:
+        """Make the journal if it is not there and can be made."""
+        with self._mutex:
+            try:
+                self._enter()
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+            except OSError:
+                pass  # a store that cannot be written: whoever asks looks at everything
 
     def _note(self, note: _Note) -> None:
         try:
+            if self._alive >= 0 and not os.fstat(self._alive).st_nlink:  # somebody deleted changes/, which anybody may
+                self._disk.close(self._alive)
+                self._alive = -1
             if self._alive < 0:
                 self._alive = self._make(self._alive_path(self._token))
                 fcntl.flock(self._alive, fcntl.LOCK_EX)
@@ -102,30 +128,47 @@ class Journal:
             finally:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
         except OSError:
-            for number in self._numbers():
-                self._remove(self._path(number))
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """A note is lost. Remove the journal; who has a file of it open finds it cut."""
+        for number in self.numbers():
+            try:
+                fd = self._disk.open(self._path(number))
+                try:
+                    self._disk.truncate(fd, 0)
+                finally:
+                    self._disk.close(fd)
+            except OSError:
+                pass  # without its name, most will notice all the same
+            self._remove(self._path(number))
 
     def _enter(self) -> None:
-        """Lock the file in use; begin the next one where it has grown large."""
+        """Lock the file in use; begin the next one where it has grown large. What this process had noted in a file that was deleted, it
+        notes again."""
+        deleted = False
         while True:
             if self._fd < 0:
-                self._number = max(self._numbers(), default=1)
+                self._number = max(self.numbers(), default=1)
                 self._fd = self._make(self._path(self._number))
             fcntl.flock(self._fd, fcntl.LOCK_EX)
             state = os.fstat(self._fd)
             if state.st_nlink and not os.path.exists(self._path(self._number + 1)):
                 if state.st_size == 0:
                     write_all(self._disk, self._fd, _line((_NAME, "", uuid.uuid4().hex[:16], 0)))
+                if deleted:
+                    write_all(self._disk, self._fd, b"".join(_line((_STILL_OPEN, self._token, name, 0)) for name in sorted(self._open)))
+                    deleted = False
                 if state.st_size < _ROLL_SIZE:
                     return
                 self._roll()
+            deleted |= not state.st_nlink
             self._disk.close(self._fd)
             self._fd = -1
 
     def _roll(self) -> None:
         """Begin the next file with what is open now, under the lock of this one."""
-        found = self._read(self._number, 0)
-        still_open = set() if found is None else _fold(found.notes, set(), {})
+        still_open = _fold(_read(self._fd, 0).notes, set(), {})
         notes = [_line((_STILL_OPEN, token, session_id, 0)) for token, session_id in sorted(still_open)]
         following = self._make(self._path(self._number + 1))
         try:
@@ -135,65 +178,42 @@ class Journal:
             write_all(self._disk, following, b"".join(notes))
         finally:
             self._disk.close(following)
-        for number in self._numbers()[:-_KEPT]:
+        for number in self.numbers()[:-_KEPT]:
             self._remove(self._path(number))
 
     def _make(self, path: str) -> int:
         try:
             return self._disk.open(path, create=True)
         except FileNotFoundError:
-            self._disk.make_folder(self._folder)  # somebody deleted changes/, which anybody may
+            try:
+                self._disk.make_folder(self._folder)
+            except FileExistsError:
+                pass  # another writer has found it deleted, too
             return self._disk.open(path, create=True)
 
     # --- reading -------------------------------------------------------------------------------------------------------------
 
     def since(self, text: str | None) -> Changes:
         """What may have changed since the cursor (None: since ever), and the cursor to ask with next time. Raises `InvalidCursor`."""
-        cursor = None if text is None else parse_cursor(text)
-        numbers = self._numbers()
-        if cursor is None or cursor.boot != self._boot or cursor.number not in numbers:
-            return self._everything(numbers)
-        still_open, sessions = set(cursor.open), {session_id: -1 for _, session_id in cursor.open}
-        offset, found = cursor.offset, None
-        for number in range(cursor.number, numbers[-1] + 1):
-            found = self._read(number, offset)
-            if found is None or (number == cursor.number and found.name != cursor.name):
-                return self._everything(numbers)
-            still_open = _fold(found.notes, still_open, sessions)
-            offset = 0
-        assert found is not None
-        self._bury_the_dead(still_open)
-        return Changes(False, sessions, str(Cursor(self._boot, numbers[-1], found.name, found.end, sorted(still_open))))
-
-    def _everything(self, numbers: list[int]) -> Changes:
-        found = self._read(numbers[-1], 0) if numbers else None
-        if found is None:
-            return Changes(True, {}, str(Cursor(self._boot, 0, "", 0, [])))
-        still_open = _fold(found.notes, set(), {})
-        self._bury_the_dead(still_open)
-        return Changes(True, {}, str(Cursor(self._boot, numbers[-1], found.name, found.end, sorted(still_open))))
-
-    def _read(self, number: int, offset: int) -> _Read | None:
-        """The whole notes from ``offset`` on; None where there is no such file."""
+        feed = JournalFeed(self, text)
         try:
-            with open(self._path(number), "rb") as file:
-                first = file.readline()
-                file.seek(offset)
-                data = file.read()
-        except FileNotFoundError:
-            return None
-        data = data[: data.rfind(b"\n") + 1]
-        notes = _decode(first)
-        name = notes[0][2] if notes and notes[0][0] == _NAME else ""
-        return _Read(name, _decode(data), offset + len(data))
+            return feed.next()
+        finally:
+            feed.close()
 
-    def _bury_the_dead(self, still_open: set[tuple[str, str]]) -> None:
+    def open_file(self, number: int) -> int:
+        """The numbered file for reading. Raises `FileNotFoundError`."""
+        return os.open(self._path(number), os.O_RDONLY | os.O_CLOEXEC)
+
+    def bury_the_dead(self, still_open: set[tuple[str, str]]) -> None:
         """Note for writers that have died that they let go: the next reader of the journal sees it and looks a last time."""
-        for token in {token for token, _ in still_open if token != self._token and not self._is_alive(token)}:
-            self._note((_CLOSED, token, _ALL, 0))
-            self._remove(self._alive_path(token))
+        for token in {token for token, _ in still_open if token != self._token and self._is_dead(token)}:
+            with self._mutex:
+                self._note((_CLOSED, token, _ALL, 0))
+                self._remove(self._alive_path(token))
 
-    def _is_alive(self, token: str) -> bool:
+    def _is_dead(self, token: str) -> bool:
+        """Whether nobody holds the writer's lock. Where its file is gone, it has let go itself, or somebody deleted changes/ beneath it."""
         try:
             fd = os.open(self._alive_path(token), os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -201,21 +221,21 @@ class Journal:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            return True
+            return False
         finally:
             os.close(fd)
-        return False
+        return True
 
     # --- files ---------------------------------------------------------------------------------------------------------------
 
     def _path(self, number: int) -> str:
-        return os.path.join(self._folder, f"{self._boot}.{number}{_JOURNAL}")
+        return os.path.join(self._folder, f"{self.boot}.{number}{_JOURNAL}")
 
     def _alive_path(self, token: str) -> str:
         return os.path.join(self._folder, token + _ALIVE)
 
-    def _numbers(self) -> list[int]:
-        prefix = self._boot + "."
+    def numbers(self) -> list[int]:
+        prefix = self.boot + "."
         try:
             names = os.listdir(self._folder)
         except FileNotFoundError:
@@ -228,6 +248,94 @@ class Journal:
             self._disk.unlink(path)
         except OSError:
             pass  # gone already, or it cannot be: a hint too many costs a look
+
+
+class JournalFeed:
+    """Reads the notes since a cursor, again and again.
+
+    It keeps the file that it is in open: where that is rolled away or deleted meanwhile, it is read to its end before what follows it."""
+
+    def __init__(self, journal: Journal, text: str | None) -> None:
+        self._journal = journal
+        self._cursor = None if text is None else parse_cursor(text)
+        self._fd = -1
+
+    @property
+    def cursor(self) -> str:
+        return "" if self._cursor is None else str(self._cursor)
+
+    def next(self) -> Changes:
+        cursor = self._cursor
+        if cursor is None or cursor.boot != self._journal.boot:
+            return self._everything()
+        still_open, sessions = set(cursor.open), {session_id: -1 for _, session_id in cursor.open}
+        number, name, offset = cursor.number, cursor.name, cursor.offset
+        following = self._journal.numbers()  # before reading: what is not the last of these is complete
+        expected = number + 1
+        if number:
+            if self._fd < 0 and not self._open(number):
+                return self._everything()
+            gone = not os.fstat(self._fd).st_nlink
+            if gone:
+                fcntl.flock(self._fd, fcntl.LOCK_SH)  # whoever was still writing to it is done then
+                following = self._journal.numbers()
+            found = _read(self._fd, offset)
+            if gone:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+                expected = number + 1 if following[:1] == [number + 1] else 1  # rolled away, or deleted and begun anew
+            else:
+                following = [other for other in following if other > number]
+            if found.name != name or found.size < offset:
+                return self._everything()
+            still_open, offset = _fold(found.notes, still_open, sessions), found.end
+        if following and following[0] != expected:
+            return self._everything()
+        for number in following:
+            if not self._open(number):
+                return self._everything()
+            found = _read(self._fd, 0)
+            still_open, name, offset = _fold(found.notes, still_open, sessions), found.name, found.end
+        return self._at(Changes(False, sessions, ""), number, name, offset, still_open)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _everything(self) -> Changes:
+        if not self._journal.numbers():
+            self._journal.begin()  # "nothing since then" can only be said of a journal that is there
+        while numbers := self._journal.numbers():
+            if self._open(numbers[-1]):
+                found = _read(self._fd, 0)
+                still_open = _fold(found.notes, set(), {})
+                return self._at(Changes(True, {}, ""), numbers[-1], found.name, found.end, still_open)
+        self.close()
+        return self._at(Changes(True, {}, ""), 0, "", 0, set())
+
+    def _at(self, changes: Changes, number: int, name: str, offset: int, still_open: set[tuple[str, str]]) -> Changes:
+        self._cursor = Cursor(self._journal.boot, number, name, offset, sorted(still_open))
+        self._journal.bury_the_dead(still_open)
+        return msgspec.structs.replace(changes, cursor=self.cursor)
+
+    def _open(self, number: int) -> bool:
+        self.close()
+        try:
+            self._fd = self._journal.open_file(number)
+        except FileNotFoundError:
+            return False
+        return True
+
+
+def _read(fd: int, offset: int) -> _Read:
+    """The name of a journal file and its whole notes from ``offset`` on."""
+    first = os.pread(fd, 256, 0)
+    notes = _decode(first[: first.find(b"\n") + 1])
+    name = notes[0][2] if notes and notes[0][0] == _NAME else ""
+    size = os.fstat(fd).st_size
+    data = os.pread(fd, max(0, size - offset), offset)
+    data = data[: data.rfind(b"\n") + 1]
+    return _Read(name, _decode(data), offset + len(data), size)
 
 
 def _line(note: _Note) -> bytes:

@@ -12,9 +12,10 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 from . import line as codec
-from .backend import Backend, Changes, Lines, OnDamage, Report, Stream, Sync
+from .backend import Backend, Changes, Feed, Follower, Lines, OnDamage, Progress, Report, Stream, Sync, Watch
 from .errors import SessionNotFound, StoreNotFound
 from .line import Envelope
+from .memory import MemoryFeed
 from .settings import Settings
 
 
@@ -41,6 +42,12 @@ class DiscardStream:
     def read(self, after: int, before: int | None, on_damage: OnDamage) -> Iterator[Lines]:
         return iter(()) if self._recorded is None else self._recorded.read(after, before, on_damage)
 
+    def follow(self, after: int, on_damage: OnDamage, *, keep_open: bool) -> Follower:
+        return _Nothing() if self._recorded is None else self._recorded.follow(after, on_damage, keep_open=keep_open)
+
+    def watch(self) -> Watch:
+        return _no_watch(self.session_id) if self._recorded is None else self._recorded.watch()
+
     def last_seq(self) -> int:
         return self._position
 
@@ -53,6 +60,22 @@ class DiscardStream:
     def close(self) -> None:
         if self._recorded is not None:
             self._recorded.close()
+
+
+class _Nothing:
+    """Follows a session that nothing is ever added to."""
+
+    def more(self) -> Iterator[Lines]:
+        return iter(())
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _no_watch(session_id: str | None) -> Watch:
+    from .notify import InProcessWatch
+
+    return InProcessWatch(session_id, lambda watch: None)
 
 
 class DiscardBackend:
@@ -73,15 +96,27 @@ class DiscardBackend:
         recorded = None if self._recorded is None else self._recorded.stream(session_id, create=False)
         return DiscardStream(session_id, recorded, self._max_event_bytes, create=create)
 
-    def session_ids(self) -> Iterator[str]:
-        return iter(()) if self._recorded is None else self._recorded.session_ids()
+    def session_ids(self, after: str | None = None) -> Iterator[str]:
+        return iter(()) if self._recorded is None else self._recorded.session_ids(after)
+
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        return iter(()) if self._recorded is None else self._recorded.stamps()
 
     def changed_since(self, cursor: str | None) -> Changes:
-        return Changes(full=True, sessions={}, cursor="") if self._recorded is None else self._recorded.changed_since(cursor)
+        return MemoryFeed([], None).next() if self._recorded is None else self._recorded.changed_since(cursor)
 
-    def verify(self, session_ids: Iterable[str] | None = None) -> Report:
+    def feed(self, cursor: str | None) -> Feed:
+        return MemoryFeed([], cursor) if self._recorded is None else self._recorded.feed(cursor)
+
+    def watch(self) -> Watch:
+        return _no_watch(None) if self._recorded is None else self._recorded.watch()
+
+    def settle(self, session_id: str) -> None:
+        """Nothing is promised."""
+
+    def verify(self, session_ids: Iterable[str] | None = None, progress: Progress | None = None) -> Report:
         if self._recorded is not None:
-            return self._recorded.verify(session_ids)
+            return self._recorded.verify(session_ids, progress)
         for session_id in session_ids or ():
             raise SessionNotFound(session_id)
         return Report()

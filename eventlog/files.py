@@ -11,13 +11,15 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from . import reader
-from .backend import Changes, Lines, OnDamage, Report
-from .changes import Journal
+from .backend import Changes, Feed, Follower, Lines, OnDamage, Progress, Report, Watch
+from .changes import Journal, JournalFeed
 from .disk import Disk
 from .errors import EventLogError
-from .layout import Layout, SegmentName
+from .follower import FileFollower
+from .layout import SHARDS, Layout, SegmentName
 from .settings import Settings
 from .store import StoreFile, open_store
 from .writer import SessionWriter
@@ -30,10 +32,17 @@ class FileStream(SessionWriter):
 
     def __init__(self, backend: FilesBackend, session_id: str, *, exclusive: bool) -> None:
         super().__init__(backend, session_id, exclusive=exclusive)
+        self._backend = backend
         self._layout = backend.layout
 
     def read(self, after: int, before: int | None, on_damage: OnDamage) -> Iterator[Lines]:
         return reader.read(self._layout, self.session_id, after, before, on_damage, self._limit)
+
+    def follow(self, after: int, on_damage: OnDamage, *, keep_open: bool) -> Follower:
+        return FileFollower(self._layout, self.session_id, after, on_damage, self._limit, keep_open=keep_open)
+
+    def watch(self) -> Watch:
+        return self._backend.watch(self.session_id)
 
     def last_seq(self) -> int:
         known = self.position()
@@ -59,6 +68,7 @@ class FilesBackend:
         self.disk = disk
         self.suspects: set[SegmentName] = set()
         self._shared: weakref.WeakValueDictionary[str, FileStream] = weakref.WeakValueDictionary()
+        self._exclusive: weakref.WeakValueDictionary[str, FileStream] = weakref.WeakValueDictionary()  # the last of each session
         self._streams: weakref.WeakSet[FileStream] = weakref.WeakSet()  # all, also the exclusive ones
         self.journal = Journal(disk, layout.changes)
         self._forget()
@@ -73,7 +83,7 @@ class FilesBackend:
 
     def _forget(self) -> None:
         self._mutex = threading.RLock()  # reentrant: a writer may be let go of (`__del__`) at any point
-        self._journal_mutex = threading.RLock()
+        self.watches: tuple[Watch, ...] = ()
         self._open: deque[weakref.ref[SessionWriter]] = deque()
         self._dirty: set[SessionWriter] = set()
         self._syncer: threading.Thread | None = None
@@ -86,27 +96,60 @@ class FilesBackend:
     def stream(self, session_id: str, *, create: bool, exclusive: bool = False) -> FileStream:
         with self._mutex:
             stream = None if exclusive else self._shared.get(session_id)
-            if stream is None or stream.failed:  # one that failed is not handed out again
+            if stream is None or stream.failed or stream.is_gone:  # one that failed is not handed out again
                 stream = FileStream(self, session_id, exclusive=exclusive)
                 self._streams.add(stream)
-                if not exclusive:
-                    self._shared[session_id] = stream
+                (self._exclusive if exclusive else self._shared)[session_id] = stream
             stream.may_create |= create
         if exclusive:
             stream.hold()
         return stream
 
-    def session_ids(self) -> Iterator[str]:
-        return self.layout.session_ids()
+    @contextmanager
+    def holding(self, session_id: str) -> Iterator[FileStream]:
+        """The session's lock, for the moments in which its files change places. Raises `SessionLocked`."""
+        stream = self.stream(session_id, create=False, exclusive=True)
+        try:
+            yield stream
+        finally:
+            stream.close()
+
+    def session_ids(self, after: str | None = None) -> Iterator[str]:
+        return self.layout.session_ids(after)
+
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        return self.layout.stamps()
 
     def changed_since(self, cursor: str | None) -> Changes:
-        with self._journal_mutex:
-            return self.journal.since(cursor)
+        return self.journal.since(cursor)
 
-    def verify(self, session_ids: Iterable[str] | None = None) -> Report:
+    def feed(self, cursor: str | None) -> Feed:
+        return JournalFeed(self.journal, cursor)
+
+    def watch(self, session_id: str | None = None) -> Watch:
+        """What wakes a reader of one session, or of all."""
+        from . import notify  # only those who wait pay for it
+
+        folders = [self.layout.folder(session_id)] if session_id else [os.path.join(self.layout.sessions, shard) for shard in SHARDS]
+        watch = notify.watch_files(folders, session_id, self._unwatch)
+        with self._mutex:
+            self.watches += (watch,)
+        return watch
+
+    def _unwatch(self, watch: Watch) -> None:
+        with self._mutex:
+            self.watches = tuple(other for other in self.watches if other is not watch)
+
+    def settle(self, session_id: str) -> None:
+        for streams in (self._shared, self._exclusive):
+            stream = streams.get(session_id)
+            if stream is not None:
+                stream.settle()
+
+    def verify(self, session_ids: Iterable[str] | None = None, progress: Progress | None = None) -> Report:
         from . import verify
 
-        return verify.verify(self.layout, session_ids, self.settings.max_event_bytes)
+        return verify.verify(self.layout, session_ids, self.settings.max_event_bytes, progress)
 
     def close(self) -> None:
         """Wait for the background work, sync what waits for its interval, give up all descriptors."""
@@ -119,8 +162,7 @@ class FilesBackend:
             writer = reference()
             if writer is not None:
                 writer.let_go()
-        with self._journal_mutex:
-            self.journal.close()
+        self.journal.close()
 
     # --- what writers need of their host -------------------------------------------------------------------------------------
 
@@ -149,12 +191,10 @@ class FilesBackend:
                 self._syncer.start()
 
     def changing(self, session_id: str, position: int) -> None:
-        with self._journal_mutex:
-            self.journal.opened(session_id, position)
+        self.journal.opened(session_id, position)
 
     def changed(self, session_id: str) -> None:
-        with self._journal_mutex:
-            self.journal.closed(session_id)
+        self.journal.closed(session_id)
 
     def sealed(self, name: SegmentName) -> None:
         if not self.settings.compress:
@@ -192,9 +232,9 @@ class FilesBackend:
                     return
                 name = self._to_compress.popleft()
             try:
-                from . import compressed
+                from . import replacing
 
-                compressed.compress(self.disk, self.layout, name, self.settings)
+                replacing.compress(self.disk, self.layout, name, self.settings)
             except OSError:
                 pass  # a raw sealed segment is as good; `eventlog compact` tries again and says why not
 

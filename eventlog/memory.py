@@ -6,10 +6,11 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 from . import line as codec
-from .backend import Changes, Lines, OnDamage, Report, Sync
-from .errors import Conflict, InvalidSessionId, SessionDeleted, SessionLocked, SessionNotFound
+from .backend import Changes, Feed, Follower, Lines, OnDamage, Progress, Report, Sync, Watch
+from .errors import Conflict, InvalidCursor, InvalidSessionId, SessionDeleted, SessionLocked, SessionNotFound
 from .events import SessionDeleted as DeletedEvent
 from .events import SessionRestored as RestoredEvent
+from .layout import order
 from .line import Envelope
 
 _LINES_PER_CHUNK = 256
@@ -29,8 +30,9 @@ class _Lines:
 
 
 class MemoryStream:
-    def __init__(self, held: _Lines, max_event_bytes: int, *, create: bool) -> None:
+    def __init__(self, backend: MemoryBackend, held: _Lines, max_event_bytes: int, *, create: bool) -> None:
         self.session_id = held.session_id
+        self._backend = backend
         self._held = held
         self._max_event_bytes = max_event_bytes
         self._create = create
@@ -61,7 +63,11 @@ class MemoryStream:
             held.last_type = envelopes[-1].type
             if key is not None:
                 held.ids[key] = len(held.lines)
-            return len(held.lines)
+            self._backend.appends.append((self.session_id, position))  # under the mutex: who reads the lines finds it noted
+            last_seq = len(held.lines)
+        for watch in self._backend.watches:
+            watch.notify(self.session_id)
+        return last_seq
 
     def read(self, after: int, before: int | None, on_damage: OnDamage) -> Iterator[Lines]:
         start = max(0, after)
@@ -75,6 +81,12 @@ class MemoryStream:
                 return
             yield Lines(self.session_id, b"".join(chunk))
             start += len(chunk)
+
+    def follow(self, after: int, on_damage: OnDamage, *, keep_open: bool) -> Follower:
+        return _Follower(self, after)
+
+    def watch(self) -> Watch:
+        return self._backend.watch(self.session_id)
 
     def last_seq(self) -> int:
         return len(self._held.lines)
@@ -90,10 +102,53 @@ class MemoryStream:
             self._held.owner = None
 
 
+class _Follower:
+    def __init__(self, stream: MemoryStream, after: int) -> None:
+        self._stream = stream
+        self._position = after
+
+    def more(self) -> Iterator[Lines]:
+        for lines in self._stream.read(self._position, None, "raise"):
+            self._position = max(0, self._position) + lines.data.count(b"\n")
+            yield lines
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class MemoryFeed:
+    """``appends``: for each append ever made, the session and its position before."""
+
+    def __init__(self, appends: list[tuple[str, int]], cursor: str | None) -> None:
+        self._appends = appends
+        self._full = cursor is None
+        if cursor is not None and (not cursor.isdecimal() or int(cursor) > len(appends)):
+            raise InvalidCursor(f"{cursor[:80]!r} is not a cursor of this log; use one that it gave out, or 'start'")
+        self._read = len(appends) if cursor is None else int(cursor)
+
+    @property
+    def cursor(self) -> str:
+        return str(self._read)
+
+    def next(self) -> Changes:
+        sessions: dict[str, int] = {}
+        appends = self._appends[self._read :]
+        for session_id, position in appends:
+            sessions.setdefault(session_id, position)
+        self._read += len(appends)
+        full, self._full = self._full, False
+        return Changes(full, sessions, self.cursor)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
 class MemoryBackend:
     path: str | None = None
 
     def __init__(self, max_event_bytes: int) -> None:
+        self.appends: list[tuple[str, int]] = []
+        self.watches: tuple[Watch, ...] = ()
         self._max_event_bytes = max_event_bytes
         self._mutex = threading.Lock()
         self._sessions: dict[str, _Lines] = {}
@@ -106,21 +161,42 @@ class MemoryBackend:
                 if held.lines:
                     raise InvalidSessionId(session_id, held.session_id)
                 held = self._sessions[folded] = _Lines(session_id)
-            stream = MemoryStream(held, self._max_event_bytes, create=create)
+            stream = MemoryStream(self, held, self._max_event_bytes, create=create)
             if exclusive:
                 if held.owner is not None:
                     raise SessionLocked(session_id, 0)
                 held.owner = stream
             return stream
 
-    def session_ids(self) -> Iterator[str]:
-        return iter(sorted(held.session_id for held in list(self._sessions.values()) if held.lines))
+    def session_ids(self, after: str | None = None) -> Iterator[str]:
+        found = sorted((held.session_id for held in list(self._sessions.values()) if held.lines), key=order)
+        return iter(found if after is None else [session_id for session_id in found if order(session_id) > order(after)])
+
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        return iter([(held.session_id, f"{len(held.lines)}/{held.running}") for held in list(self._sessions.values()) if held.lines])
 
     def changed_since(self, cursor: str | None) -> Changes:
-        """Everything, always: looking is cheap here."""
-        return Changes(full=True, sessions={}, cursor="")
+        return MemoryFeed(self.appends, cursor).next()
 
-    def verify(self, session_ids: Iterable[str] | None = None) -> Report:
+    def feed(self, cursor: str | None) -> Feed:
+        return MemoryFeed(self.appends, cursor)
+
+    def watch(self, session_id: str | None = None) -> Watch:
+        from .notify import InProcessWatch
+
+        watch = InProcessWatch(session_id, self._unwatch)
+        with self._mutex:
+            self.watches += (watch,)
+        return watch
+
+    def _unwatch(self, watch: Watch) -> None:
+        with self._mutex:
+            self.watches = tuple(other for other in self.watches if other is not watch)
+
+    def settle(self, session_id: str) -> None:
+        """An append is over when it can be read."""
+
+    def verify(self, session_ids: Iterable[str] | None = None, progress: Progress | None = None) -> Report:
         report = Report()
         for session_id in self.session_ids() if session_ids is None else session_ids:
             held = self._sessions.get(session_id.lower())

@@ -15,9 +15,10 @@ from typing import Literal
 
 import msgspec
 
+from . import compressed, scan, segment, stored
 from . import line as lines
-from . import scan, segment, stored
 from .disk import Disk, replace_file
+from .errors import Damaged
 from .layout import Layout, SegmentName
 from .pieces import whole_appends
 from .segment import FORMAT, Closed, Opened, Sealed, Span, Walker
@@ -30,9 +31,10 @@ class Ended(msgspec.Struct, frozen=True):
     """How a segment ended: what the next one has to say of it. ``suspect``: its last bytes were not confirmed by the disk."""
 
     next_seq: int
-    digest: str
+    digest: str | None  # None where it cannot be known any more
     lost: tuple[int, int] | None = None
     suspect: bool = False
+    last_type: str = ""  # of the last event in it, where that was asked for
 
 
 class Tail(msgspec.Struct):
@@ -62,15 +64,21 @@ class Tail(msgspec.Struct):
 def look(fd: int, size: int, name: SegmentName, known: Tail | None, known_size: int, layout: Layout) -> Tail:
     """The end of the segment, which has ``size`` bytes. ``known`` is what was true when it had ``known_size``."""
     if size == 0:
-        return Tail(name.first_seq - 1, 0, after=_end_before(layout, name))
+        return _empty(layout, name)
     if known is not None:
         data = os.pread(fd, size - known_size, known_size)
         found = _judge(data, known_size, known.running, Tail(known.seq, known.running, known.last_type, ids=known.ids))
     else:
         found = _look_from_the_end(fd, size, name)
     if found.torn == 0:  # the opening line has to be written again
-        found.after = _end_before(layout, name)
+        return msgspec.structs.replace(_empty(layout, name), torn=0)
     return found
+
+
+def _empty(layout: Layout, name: SegmentName) -> Tail:
+    """The tail of a segment whose opening line is still to be written. That the session was deleted stands in the segment before."""
+    after = end_before(layout, name)
+    return Tail(name.first_seq - 1, 0, after.last_type if after else "", after=after)
 
 
 def _look_from_the_end(fd: int, size: int, name: SegmentName) -> Tail:
@@ -164,21 +172,57 @@ def _count_the_lost(tail: Tail, spans: list[Span], rest: bytes) -> None:
 # --- what was there before -----------------------------------------------------------------------------------------------------
 
 
-def _end_before(layout: Layout, name: SegmentName) -> Ended | None:
-    """How the segment before ``name`` ended, None where there is none."""
-    before = [other for other in layout.segments(name.session_id) if other.first_seq < name.first_seq]
-    return end_of(layout, before[-1]) if before else None
+def end_before(layout: Layout, name: SegmentName) -> Ended | None:
+    """How the segment before ``name`` ended; None where there is none, or where its end cannot be read. It reaches up to ``name``; where
+    none does, the one that reaches furthest counts (after a crash, segments that a joined one covers may still be there)."""
+    while True:
+        before = [other for other in layout.segments(name.session_id) if other.first_seq < name.first_seq]
+        try:
+            return _furthest_end(layout, before, name.first_seq)
+        except FileNotFoundError:
+            continue  # compressed or joined since it was listed
+
+
+def _furthest_end(layout: Layout, names: list[SegmentName], next_seq: int) -> Ended | None:
+    ends: list[tuple[int, Ended, SegmentName]] = []
+    for name in reversed(names):
+        try:
+            ended = end_of(layout, name)
+        except Damaged:
+            continue
+        ends.append((ended.next_seq, ended, name))
+        if ended.next_seq == next_seq:
+            break
+    if not ends:
+        return None
+    _, ended, name = max(ends, key=lambda end: end[0])
+    return msgspec.structs.replace(ended, last_type=_last_type(layout, name, ended.next_seq - 1))
 
 
 def end_of(layout: Layout, name: SegmentName) -> Ended:
-    """How a finished segment ended. Raises `FileNotFoundError` where it is gone or has no end (any more)."""
-    last = scan.last_record(layout.path(name), name)
+    """How a finished segment ended. Raises `FileNotFoundError` where it is gone, and `Damaged` where neither its end nor the table that
+    names its last event can be read."""
+    path = layout.path(name)
+    last = scan.last_record(path, name)
     record = None if last is None else last.record
     if isinstance(record, Sealed):
         return Ended(record.next_seq, record.digest)
     if isinstance(record, Closed):
         return Ended(record.next_seq, record.sha256, record.lost, record.reason == "sync_failed")
-    raise FileNotFoundError(layout.path(name))
+    last_seq = compressed.last_seq(path) if name.compressed else None
+    if last_seq is None:
+        size = os.stat(path).st_size
+        raise Damaged(name.session_id, str(name), 0, size, "damaged", "its end cannot be read, so nobody knows which seq comes next")
+    return Ended(last_seq + 1, None)
+
+
+def _last_type(layout: Layout, name: SegmentName, last_seq: int) -> str:
+    """The type of the last event of a finished segment."""
+    found = ""
+    for piece in scan.scan_file(layout.path(name), name, after=last_seq - 1, max_append_bytes=scan.ANY_SIZE):
+        if isinstance(piece, bytes):
+            found = stored.position.decode(piece[piece.rfind(b"\n", 0, -1) + 1 :]).type
+    return found
 
 
 def remembered_ids(layout: Layout, name: SegmentName, max_append_bytes: int) -> dict[str, int]:

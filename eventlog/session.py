@@ -9,31 +9,43 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import msgspec
 
-from . import stored, timestamps
+from . import stored
 from .backend import OnDamage, Stream, Sync
 from .errors import InvalidEvent, SessionNotFound
 from .events import MessageDelta, SessionEnded, SessionResumed
 from .line import Envelope, single_line
 from .registry import Event, UnknownEvent, check_type_name
+from .settings import Settings
 from .stored import StoredEvent
+from .timestamps import normalise, now
+
+if TYPE_CHECKING:
+    from .following import After
+    from .tail import Tail
 
 Origin = Mapping[str, Any] | msgspec.Raw
+
+_DELTA = MessageDelta.type
+_ENDED = SessionEnded.type
 
 
 class Session:
     """Made by `EventLog.start` and `EventLog.session`; use as a context manager or `close` it."""
 
-    __slots__ = ("_create", "_stream", "_sync", "closed", "id")
+    __slots__ = ("_create", "_settings", "_stream", "_sync", "_tails", "closed", "id")
 
-    def __init__(self, stream: Stream, sync: Sync, *, create: bool) -> None:
+    def __init__(self, stream: Stream, settings: Settings, tails: WeakSet[Tail], *, create: bool) -> None:
         self.id = stream.session_id
         self.closed = False
         self._stream = stream
-        self._sync: Sync = sync
+        self._settings = settings
+        self._sync: Sync = settings.sync
+        self._tails = tails  # all of the log, which ends them when it is closed
         self._create = create
 
     def append(
@@ -58,19 +70,27 @@ class Session:
         `NotStored` when the disk refused, `OutcomeUnknown` when it did not confirm, `WriterPoisoned` after that. FORMAT.md, "Appending".
         """
         if self.closed:
-            raise ValueError(f"this handle of session {self.id!r} is closed; open it again with log.session()")
+            self._check_open()
         if not events:
             raise ValueError("append needs at least one event")
-        when = timestamps.now() if time is None else timestamps.normalise(time)
-        envelopes = [_envelope(event, when) for event in events]
-        for envelope in envelopes[:-1]:
-            envelope.more = True
+        when = now() if time is None else normalise(time)
+        envelopes = []
+        for event in events:  # a comprehension would cost another call
+            envelopes.append(Envelope(0, when, event.type, event, event.version) if isinstance(event, Event) else _unknown(event, when))
+        last = envelopes[-1]
+        if len(envelopes) > 1:
+            for envelope in envelopes:
+                envelope.more = True
+            last.more = False
         if id is not None:
-            envelopes[-1].id = id
+            last.id = id
         if origin is not None:
+            origin = _on_one_line(origin)
             for envelope in envelopes:
                 envelope.origin = origin
-        return self.append_envelopes(envelopes, expected=expected, id=id, sync=sync)
+        if sync is None:
+            sync = "never" if last.type == _DELTA else self._sync
+        return self._stream.append(envelopes, expected=expected, key=id, sync=sync, seal=last.type == _ENDED)
 
     def append_envelopes(
         self, envelopes: list[Envelope], *, expected: int | None = None, id: str | None = None, sync: Sync | None = None
@@ -80,8 +100,8 @@ class Session:
         The caller has set ``more`` on all but the last and the id on the last; use `draft` to make them."""
         last = envelopes[-1]
         if sync is None:
-            sync = "never" if last.type == MessageDelta.type else self._sync
-        return self._stream.append(envelopes, expected=expected, key=id, sync=sync, seal=last.type == SessionEnded.type)
+            sync = "never" if last.type == _DELTA else self._sync
+        return self._stream.append(envelopes, expected=expected, key=id, sync=sync, seal=last.type == _ENDED)
 
     def read(
         self,
@@ -94,12 +114,14 @@ class Session:
 
         Whole appends only; memory is bounded by the largest append. Never blocks a writer and never writes. Damaged bytes raise
         `Damaged` where they stand, after everything before them was given out; "skip" gives out every event that can be proven."""
-        if self.closed:
-            raise ValueError(f"this handle of session {self.id!r} is closed; open it again with log.session()")
-        if on_damage not in ("raise", "skip"):
-            raise ValueError(f'on_damage is "raise" or "skip", not {on_damage!r}')
+        self._check_open()
+        check_on_damage(on_damage)
         wanted = None if types is None else frozenset((types,) if isinstance(types, str) else types)
         return self._read(after, before, wanted, on_damage)
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError(f"this handle of session {self.id!r} is closed; open it again with log.session()")
 
     def _read(self, after: int, before: int | None, wanted: frozenset[str] | None, on_damage: OnDamage) -> Iterator[StoredEvent]:
         seen = False
@@ -114,6 +136,23 @@ class Session:
                     yield event
         if not seen and not self._create and not self._stream.exists():
             raise SessionNotFound(self.id)
+
+    def tail(self, after: After = 0, types: Collection[str] | None = None, marks: bool = False, on_damage: OnDamage = "raise") -> Tail:
+        """What is in the session after ``after`` (a position, a cursor, "start" or "end"), then live what comes. See `EventLog.tail`."""
+        self._check_open()
+        check_on_damage(on_damage)
+        from .following import OneSession
+        from .tail import Tail
+
+        watch = self._stream.watch()
+        try:
+            place = OneSession(self._stream, after, on_damage)
+            tail = Tail(place, watch, types=types, marks=marks, poll_interval_s=self._settings.poll_interval_ms / 1000)
+        except BaseException:
+            watch.close()
+            raise
+        self._tails.add(tail)
+        return tail
 
     @property
     def last_seq(self) -> int:
@@ -150,20 +189,31 @@ class Session:
         return f"<Session {self.id}{' closed' if self.closed else ''}>"
 
 
+def check_on_damage(on_damage: OnDamage) -> None:
+    if on_damage not in ("raise", "skip"):
+        raise ValueError(f'on_damage is "raise" or "skip", not {on_damage!r}')
+
+
 def draft(
     event: Event | UnknownEvent, time: datetime | str, *, origin: Origin | None = None, id: str | None = None, more: bool = False
 ) -> Envelope:
     """An event with its own time, origin and id, for `Session.append_envelopes`."""
-    envelope = _envelope(event, timestamps.normalise(time))
-    envelope.origin = origin
+    envelope = _envelope(event, normalise(time))
+    envelope.origin = None if origin is None else _on_one_line(origin)
     envelope.id = id
     envelope.more = more
     return envelope
 
 
+def _on_one_line(origin: Origin) -> Origin:
+    return single_line(origin) if isinstance(origin, msgspec.Raw) else origin
+
+
 def _envelope(event: Event | UnknownEvent, when: datetime | str) -> Envelope:
-    if isinstance(event, Event):
-        return Envelope(0, when, event.type, event, event.version)
+    return Envelope(0, when, event.type, event, event.version) if isinstance(event, Event) else _unknown(event, when)
+
+
+def _unknown(event: UnknownEvent, when: datetime | str) -> Envelope:
     if not isinstance(event, UnknownEvent):
         raise TypeError(f"append takes events (eventlog.events), not {type(event).__name__}")
     try:

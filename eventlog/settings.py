@@ -63,6 +63,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lock_timeout_s: Annotated[
         float, Meta(ge=0, le=3600, description="How long to wait for a session that another writer holds.", extra={"unit": "s"})
     ] = 10.0
+    grace_period_s: Annotated[
+        float,
+        Meta(
+            ge=0, le=10 * 366 * 86400, description="How long a deleted session can be restored before purge takes it.", extra={"unit": "s"}
+        ),
+    ] = 30 * 86400.0
     max_open_files: Annotated[
         int, Meta(ge=2, le=1_000_000, description="The most segment files that one log keeps open.", extra={"unit": "files"})
     ] = 256

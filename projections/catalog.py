@@ -41,6 +41,7 @@ class Catalog:
 
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
+        self._totals = listing.Totals()
 
     @classmethod
     def open(
@@ -69,6 +70,10 @@ class Catalog:
         serving.progress = progress
         return cls(serving)
 
+    @property
+    def log(self) -> EventLog:
+        return self._serving.log
+
     def list(
         self,
         *,
@@ -83,7 +88,9 @@ class Catalog:
         deleted (show those too); see `Filter`. ``limit`` is 1 to 10,000; ``after`` is `next` of the page before.
         Raises `InvalidInput`, `InvalidCursor`."""
         filter = Filter(**filters)
-        return self._serving.ask(("catalog",), lambda connection: listing.list_sessions(connection, filter, sort, limit, after))
+        return self._serving.ask(
+            ("catalog",), lambda connection: listing.list_sessions(connection, self._totals, filter, sort, limit, after)
+        )
 
     def search(
         self,
@@ -150,6 +157,10 @@ class Catalog:
         a disk that lies."""
         for projection in self._chosen(names):
             yield from self._serving.check(projection, jobs or os.cpu_count() or 1, progress)
+
+    def look_at_everything(self) -> None:
+        """Have the next catch-up of every projection look at all sessions, whatever the log says has changed."""
+        self._serving.distrust()
 
     def _chosen(self, names: Sequence[str]) -> Sequence[Projection[Any]]:
         projections = self._serving.projections

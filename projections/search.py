@@ -11,6 +11,7 @@ indexed besides the whole. A query is prepared alike (`search_query`).
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 from zlib import crc32
@@ -21,8 +22,8 @@ from msgspec import UNSET
 from eventlog import StoredEvent
 from eventlog import events as e
 
+from .moments import microseconds_of
 from .projection import State, Table
-from .tally import microseconds_of
 
 _NO_SPACES: Final = re.compile(
     "["
@@ -48,12 +49,30 @@ class Passage(NamedTuple):
     text: str
 
 
+class Partial(msgspec.Struct):
+    """The deltas of a message so far; ``seq`` and ``moment`` are those of the first."""
+
+    seq: int
+    moment: int
+    role: str
+    kind: str = ""
+    text: str = ""
+
+    def grow(self, delta: e.MessageDelta) -> bool:
+        """Add a delta, or return False where there is enough of it."""
+        if len(self.text) >= _PARTIAL_SIZE:
+            return False
+        self.text += delta.content if delta.kind == self.kind else f"\n{delta.content}"
+        self.kind = delta.kind
+        return True
+
+
 class Kept(msgspec.Struct, omit_defaults=True):
     """``cover``: which of the session's own texts there are. ``partial``: the deltas of messages that are not complete, by message id,
     from their first seq; a few, and not all of a long one."""
 
     cover: list[str] = []
-    partial: dict[str, tuple[int, int, str, str]] = {}
+    partial: dict[str, Partial] = {}
 
 
 class Search:
@@ -89,12 +108,13 @@ class Search:
         return state
 
     def settle(self, state: State[Kept]) -> None:
-        for message_id, (seq, moment, role, text) in state.kept.partial.items():
-            _put(state, seq, Passage(0, "partial", text), moment, role, message_id)
+        for message_id, partial in state.kept.partial.items():
+            _put_partial(state, message_id, partial)
 
 
 _COVER = ("title", "description", "purpose")
 _MOST_PARTIAL = 8
+_PARTIAL, _WHOLE, _RETRACTED = 1, 2, 3  # what the memory says of a message
 _PARTIAL_SIZE = 1 << 16
 
 
@@ -151,8 +171,8 @@ def flatten(value: Any) -> str:
 
 
 def spaced(text: str) -> str:
-    """The text with what is a word of its own set apart."""
-    return text if text.isascii() else _NO_SPACES.sub(r" \g<0> ", text)
+    """The text with what is a word of its own set apart, and one way to write each character (full width, composed accents)."""
+    return text if text.isascii() else _NO_SPACES.sub(r" \g<0> ", unicodedata.normalize("NFKC", text))
 
 
 def humps(word: str) -> list[str]:
@@ -222,39 +242,52 @@ def _message(state: State[Kept], stored: StoredEvent) -> None:
     event: e.MessageAdded = stored.event
     message_id = event.message_id
     if message_id is not None:
-        if state.memory.find("retracted " + message_id):
+        known = state.memory.find("message " + message_id)
+        if known == _RETRACTED:
             return
-        if state.kept.partial.pop(message_id, None) is not None:
+        if known == _PARTIAL:
+            state.kept.partial.pop(message_id, None)
             state.rows.drop("passage", {"message_id": message_id})
+        if known != _WHOLE:
+            state.memory.keep("message " + message_id, _WHOLE)
     _put_all(state, stored, event.role, message_id)
 
 
 def _delta(state: State[Kept], stored: StoredEvent) -> None:
     event: e.MessageDelta = stored.event
-    partial = state.kept.partial
-    seq, moment, role, text = partial.get(event.message_id) or (stored.seq, microseconds_of(stored.time), event.role, "")
-    if len(text) < _PARTIAL_SIZE:
-        partial[event.message_id] = (seq, moment, role, text + event.content)
-    if len(partial) > _MOST_PARTIAL:
-        oldest = next(iter(partial))
-        seq, moment, role, text = partial.pop(oldest)
-        _put(state, seq, Passage(0, "partial", text), moment, role, oldest)
+    waiting = state.kept.partial
+    partial = waiting.get(event.message_id)
+    if partial is None:
+        if state.memory.find("message " + event.message_id) is not None:
+            return  # it is whole, retracted, amended, or too many began after it
+        state.memory.keep("message " + event.message_id, _PARTIAL)
+        partial = waiting[event.message_id] = Partial(stored.seq, microseconds_of(stored.time), event.role)
+    partial.grow(event)
+    if len(waiting) > _MOST_PARTIAL:
+        oldest = next(iter(waiting))
+        _put_partial(state, oldest, waiting.pop(oldest))
+
+
+def _put_partial(state: State[Kept], message_id: str, partial: Partial) -> None:
+    _put(state, partial.seq, Passage(0, "partial", partial.text), partial.moment, partial.role, message_id)
 
 
 def _amended(state: State[Kept], stored: StoredEvent) -> None:
     event: e.MessageAmended = stored.event
-    if event.content is UNSET or state.memory.find("retracted " + event.message_id):
+    message_id = event.message_id
+    if event.content is UNSET or state.memory.find("message " + message_id) not in (_PARTIAL, _WHOLE):
         return
-    state.kept.partial.pop(event.message_id, None)
-    state.rows.drop("passage", {"message_id": event.message_id})
-    _put_all(state, stored, None, event.message_id)
+    state.kept.partial.pop(message_id, None)
+    state.rows.drop("passage", {"message_id": message_id})
+    _put_all(state, stored, None, message_id)
 
 
 def _retracted(state: State[Kept], stored: StoredEvent) -> None:
     message_id = stored.event.message_id
-    state.kept.partial.pop(message_id, None)
-    state.rows.drop("passage", {"message_id": message_id})
-    state.memory.keep("retracted " + message_id, True)
+    if state.memory.find("message " + message_id) in (_PARTIAL, _WHOLE):
+        state.kept.partial.pop(message_id, None)
+        state.rows.drop("passage", {"message_id": message_id})
+        state.memory.keep("message " + message_id, _RETRACTED)
 
 
 _HANDLERS: Final[dict[type, Callable[[State[Kept], StoredEvent], None]]] = {

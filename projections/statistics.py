@@ -11,17 +11,17 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta, timezone, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 import msgspec
 
 from .cost import NANO
 from .listing import Money
-from .tally import AMOUNTS, QUARTER_S, TOKENS
+from .moments import EPOCH, QUARTER_S
+from .summary import AMOUNTS, TOKENS
 
 _SUMS: Final = ", ".join(f"coalesce(sum(activity.{name}), 0)" for name in AMOUNTS)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _COUNTED: Final = (
     "(activity.source = '' OR EXISTS (SELECT 1 FROM temp.counted WHERE counted.sid = activity.sid AND counted.source = activity.source))"
 )
@@ -225,7 +225,7 @@ class _Computing:
         return by_day, by_hour, by_weekday, active_today, active_this_week
 
     def _local(self, quarter: int) -> datetime:
-        moment = _EPOCH + timedelta(seconds=quarter * QUARTER_S)
+        moment = EPOCH + timedelta(seconds=quarter * QUARTER_S)
         try:
             return moment.astimezone(self.zone)
         except (OverflowError, OSError, ValueError):  # a time at the very edge of the calendar
@@ -236,7 +236,9 @@ class _Computing:
             "activity.tool, count(*), sum(activity.returned_seq IS NULL), sum(activity.is_error),"
             " coalesce(total(activity.duration_ms), 0), count(activity.duration_ms)"
         )
-        found = self._rows(what, "tool_call", where="activity.called_seq IS NOT NULL", then="GROUP BY activity.tool ORDER BY activity.tool").fetchall()
+        found = self._rows(
+            what, "tool_call", where="activity.called_seq IS NOT NULL", then="GROUP BY activity.tool ORDER BY activity.tool"
+        ).fetchall()
         shares = []
         for name, calls, waiting, failures, total_ms, timed in found:
             returned = calls - waiting

@@ -15,15 +15,15 @@ import msgspec
 from eventlog import EventLog, StoredEvent
 from eventlog.events import Artifact
 
+from .moments import moment_of
 from .page import Page, check_limit, from_cursor, to_cursor
 from .pairing import content_at
-from .tally import moment_of
 
 _ORDER = "tools"
 
 
 class ToolItem(msgspec.Struct, kw_only=True):
-    """One use of a tool. ``called_seq`` is None where only the result is there, ``returned_seq`` while there is no result.
+    """One use of a tool. ``returned_seq`` is None while there is no result. A result whose call is not there is no use of a tool.
 
     ``duration_ms`` is what the result states, else the time between the two events."""
 
@@ -34,9 +34,9 @@ class ToolItem(msgspec.Struct, kw_only=True):
     output: Any = None
     is_error: bool
     duration_ms: float | None
-    called_seq: int | None
+    called_seq: int
     returned_seq: int | None
-    called_at: datetime | None
+    called_at: datetime
     returned_at: datetime | None
     message_id: str | None
     display: Any = None
@@ -52,11 +52,13 @@ class ToolFilter(msgspec.Struct, frozen=True, kw_only=True):
     failed: bool | None = None
 
     def condition(self) -> tuple[str, list[Any]]:
-        terms: list[str] = ["1" if self.session_id is not None else "session.deleted = 0"]
+        terms: list[str] = ["call.called_seq IS NOT NULL"]  # a result without a call is kept, but it is no call
         values: list[Any] = []
         if self.session_id is not None:
             terms.append("call.sid = (SELECT sid FROM catalog.checkpoint WHERE session_id = ?)")
             values.append(self.session_id)
+        else:
+            terms.append("session.deleted = 0")
         if self.name is not None:
             terms.append("call.tool = ?")
             values.append(self.name)
@@ -74,7 +76,7 @@ def list_tool_calls(connection: sqlite3.Connection, log: EventLog, filter: ToolF
     source = "catalog.tool_call AS call JOIN catalog.session AS session USING (sid)"
     (total,) = connection.execute(f"SELECT count(*) FROM {source} WHERE {condition}", values).fetchone()
     one = filter.session_id is not None
-    moment = "coalesce(call.called_at, call.returned_at)"
+    moment = "call.called_at"
     order = "call.seq, call.part" if one else f"{moment} DESC, session_id DESC, call.seq DESC, call.part DESC"
     place = ""
     if after is not None:
@@ -107,7 +109,7 @@ def _item(row: tuple[Any, ...]) -> ToolItem:
         duration_ms=duration_ms,
         called_seq=called_seq,
         returned_seq=returned_seq,
-        called_at=None if called_at is None else moment_of(called_at),
+        called_at=moment_of(called_at),
         returned_at=None if returned_at is None else moment_of(returned_at),
         message_id=message_id,
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 
 from eventlog import EventLog, Settings
 from eventlog.errors import NotStored
@@ -96,18 +96,24 @@ def small_tmpfs(folder: Path, size: str = "1m") -> Iterator[Path]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+def random_text(size: int, seed: int) -> str:
+    return Random(seed).randbytes(size // 2).hex()
+
+
 def fill_up(folder: Path, rounds: int) -> dict[str, int]:
     """On a file system that is really full: an append is refused and nothing of it stays, reading works, and after space is freed the
     same handle appends again."""
-    settings = Settings(segment_size_bytes=200_000, compress=False)
+    settings = Settings(segment_size_bytes=200_000)
+    ballast = [folder / f"ballast-{number}" for number in range(rounds)]
+    for path in ballast:
+        path.write_bytes(bytes(60_000))
     texts: list[str] = []
     refused = 0
     with EventLog.open(folder / "store", settings=settings) as log:
         session = log.session("s", create=True)
-        for _ in range(rounds):
-            (folder / "ballast").write_bytes(bytes(120_000))
+        for path in ballast:
             while True:
-                text = f"{len(texts)} {'x' * 7_000}"
+                text = f"{len(texts)} {random_text(7_000, len(texts))}"
                 try:
                     session.append(MessageAdded(role="user", content=text), MessageAdded(role="user", content="second"))
                 except NotStored as error:
@@ -117,12 +123,10 @@ def fill_up(folder: Path, rounds: int) -> dict[str, int]:
                     break
                 texts += [text, "second"]
             assert [text_of(event.event) for event in session.read()] == texts
-            (folder / "ballast").unlink()
+            path.unlink()
             assert session.append(MessageAdded(role="user", content="there is room again")) == len(texts) + 1
             texts.append("there is room again")
             assert log.verify().ok
-            if shutil.disk_usage(folder).free < 200_000:
-                break
     with EventLog.open(folder / "store", settings=settings) as log:
         assert [text_of(event.event) for event in log.session("s").read()] == texts
         assert log.verify().ok

@@ -23,7 +23,7 @@ from tests.crash.workload import text_of
 
 SESSIONS = ("one", "two", "three", "four")
 WRITERS = 8
-SETTINGS = Settings(segment_size_bytes=24_000, frame_size_bytes=8_000, lock_timeout_s=60, compress=False)
+SETTINGS = Settings(segment_size_bytes=24_000, frame_size_bytes=8_000, lock_timeout_s=60)
 
 
 class Writers:

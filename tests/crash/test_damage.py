@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from eventlog.errors import Damaged
+from eventlog.events import MessageAdded, SessionEnded
 from tests.crash import damage
-from tests.crash.workload import open_log
+from tests.crash.workload import empty, open_log
 
 
 def test_cut_anywhere_the_whole_appends_are_there_and_the_rest_is_kept_aside(memory_folder: Path) -> None:
@@ -20,9 +21,9 @@ def test_cut_anywhere_the_whole_appends_are_there_and_the_rest_is_kept_aside(mem
 
 def test_any_flipped_bit_of_an_active_segment_costs_at_most_its_event(memory_folder: Path) -> None:
     original = damage.write(memory_folder / "flip", 40_000)
-    tried = list(damage.flips(original, every=991, first=5))
+    tried = list(damage.flips(original, every=499, first=5))
     print(f"{len(tried)} bits")
-    assert len(tried) > 320
+    assert len(tried) > 640
 
 
 def test_blocks_that_go_wrong_are_noticed_and_kept(memory_folder: Path) -> None:
@@ -36,9 +37,9 @@ def test_any_flipped_bit_of_a_compressed_segment_costs_at_most_its_frame(memory_
     original = damage.compressed(memory_folder / "frames", 45_000)
     assert original.path.suffix == ".zst"
     assert len(original.data) > 20_000
-    tried = list(damage.frame_flips(original, every=797, first=3))
+    tried = list(damage.frame_flips(original, every=397, first=3))
     print(f"{len(tried)} bits of {len(original.data)} bytes")
-    assert len(tried) > 200
+    assert len(tried) > 400
 
 
 def test_a_segment_of_another_session_under_this_name_is_not_read_as_this_session(memory_folder: Path) -> None:
@@ -73,3 +74,43 @@ def test_two_handles_are_open_while_a_segment_is_damaged(memory_folder: Path) ->
             with pytest.raises(Damaged):
                 list(looking.read())
             assert not one.verify().ok
+
+
+def test_a_session_whose_compressed_end_is_damaged_goes_on_while_anything_says_where(memory_folder: Path) -> None:
+    original = damage.compressed(memory_folder / "end", 20_000)
+    last = max(original.lines)
+    table = original.data.rfind(b"EVLOGTBL") - 20
+    frame = original.data.rfind(b"\x28\xb5\x2f\xfd") + 40
+    for places, goes_on in (([table], True), ([frame], True), ([table, frame], False)):
+        data = bytearray(original.data)
+        for place in places:
+            data[place] ^= 16
+        original.restore(bytes(data))
+        with open_log(original.folder, settings=damage.SETTINGS) as log:
+            if goes_on:
+                assert log.session("s").append(damage.NEW) == last + 1
+                assert log.session("s").append(damage.NEW) == last + 2
+            else:
+                with pytest.raises(Damaged, match="which seq comes next"):
+                    log.session("s").append(damage.NEW)
+            assert not log.verify(["s"]).ok
+
+
+def test_a_segment_that_was_emptied_or_removed_is_missed_and_the_others_are_read(memory_folder: Path) -> None:
+    for number, spoil in enumerate((lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"\0" * 700), Path.unlink)):
+        folder = memory_folder / str(number)
+        empty(folder)
+        with open_log(folder) as log:
+            for name in ("one", "two", "three"):
+                log.session("s", create=True).append(MessageAdded(role="user", content=name), SessionEnded())
+        segments = sorted((folder / "store" / "sessions").rglob("s.*"))
+        assert [path.name for path in segments] == ["s.1.jsonl", "s.3.jsonl", "s.5.jsonl"]
+        for spoilt, left in ((segments[1], [1, 2, 5, 6]), (segments[0], [5, 6])):
+            spoil(spoilt)
+            with open_log(folder) as log:
+                assert [event.seq for event in log.session("s").read(on_damage="skip")] == left
+                with pytest.raises(Damaged):
+                    list(log.session("s").read())
+                assert "missing" in {problem.kind for problem in log.verify(["s"]).problems}
+        with open_log(folder) as log:
+            assert log.session("s").append(MessageAdded(role="user", content="four")) == 7

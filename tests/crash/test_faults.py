@@ -43,7 +43,7 @@ MAKING = Workload("make a store", nothing, AFTER)
 
 @pytest.mark.parametrize("workload", LIVES, ids=lambda workload: workload.name)
 def test_every_call_fails_in_every_way(workload: Workload, memory_folder: Path) -> None:
-    points = list(faults.every_call(workload, memory_folder, every=3 if workload.settings.compress else 1))
+    points = list(faults.every_call(workload, memory_folder))
     print(f"{len(points)} faults")
     assert len(points) > 50
 

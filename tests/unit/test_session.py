@@ -50,7 +50,7 @@ def test_times_have_six_digits_also_when_they_are_zero() -> None:
 @pytest.mark.parametrize("when", ["yesterday", "2026-01-02T03:04:05", datetime(2026, 1, 2), "0001-01-01T00:00:00+10:00"])
 def test_a_time_that_is_none_is_refused_before_anything_is_written(when: datetime | str) -> None:
     with EventLog.memory() as log, log.session("s", create=True) as session:
-        with pytest.raises(InvalidEvent, match="give (UTC|ISO 8601)"):
+        with pytest.raises(InvalidEvent, match=r"give (UTC|ISO 8601)"):
             session.append(HELLO, time=when)
         assert session.last_seq == 0
 

@@ -1,0 +1,203 @@
+"""Where a tail is, and what there is to read from there: of one session, or of all.
+
+The place in one session is a position. The place in all of them is the place in the feed of changes, and the positions of those sessions
+that are being written to or are not read to their end: a session that nobody writes to is not in it, as the feed names its position when
+somebody writes to it again. So the place stays small, and everything that follows it can be found from it. A session may leave it when it
+was read to its end after one answer of the feed, and the next answer does not name it.
+
+Those who begin at the start read the sessions one by one first, in the order in which they are listed; the place then has the last one
+that is done.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from .backend import Backend, Changes, Feed, Follower, Lines, OnDamage, Stream
+from .errors import CursorExpired, InvalidCursor
+from .layout import order
+
+After = int | str  # a position, a cursor, "start" or "end"
+
+_PREFIX: Final = "all."
+_MOST_CURSOR_BYTES: Final = 64 * 1024 * 1024
+_SESSIONS_AT_ONCE: Final = 64  # of those read from their start: how many are read before the feed is asked again
+
+
+class OneSession:
+    """The place in one session."""
+
+    def __init__(self, stream: Stream, after: After, on_damage: OnDamage) -> None:
+        position = _position(stream, after)
+        self.positions = {stream.session_id: position}
+        self._session_id = stream.session_id
+        self._follower = stream.follow(position, on_damage, keep_open=True)
+
+    def look(self, changed: set[str] | None) -> Iterator[Lines]:
+        return self._follower.more()
+
+    @property
+    def cursor(self) -> str:
+        return str(self.positions[self._session_id])
+
+    def close(self) -> None:
+        self._follower.close()
+
+
+def _position(stream: Stream, after: After) -> int:
+    if after == "start":
+        return 0
+    if after == "end":
+        return stream.last_seq()
+    if isinstance(after, int) and after >= 0:
+        return after
+    if isinstance(after, str) and after.isdecimal() and len(after) < 20:
+        return int(after)
+    raise InvalidCursor(f"{after!r} is not a place in one session; give the seq of an event, 'start' or 'end'")
+
+
+class AllSessions:
+    """The place in all sessions of a store. ``positions``: up to where each of those in it was delivered."""
+
+    def __init__(self, backend: Backend, after: After, on_damage: OnDamage) -> None:
+        self.positions: dict[str, int] = {}
+        self._backend = backend
+        self._on_damage: OnDamage = on_damage
+        self._followers: dict[str, Follower] = {}
+        self._behind: set[str] = set()  # not read to their end since the feed named them
+        self._done: str | None = None  # while reading from the start: the last session that is done, "" before the first
+        place = _Place(None) if after in ("start", "end", 0, "0") else _decode(after)
+        self._feed: Feed = backend.feed(place.feed)
+        try:
+            changes = self._feed.next()
+            if place.feed is not None:
+                if changes.full:
+                    raise CursorExpired("the journal of changes does not reach back to it, or the machine was started again since")
+                self.positions.update(place.positions)
+                self._behind.update(place.positions)
+                self._done = place.done
+                self._take_in(changes)
+            elif after == "end":
+                self._begin_at_the_end()
+            else:
+                self._done = ""
+        except BaseException:
+            self._feed.close()
+            raise
+
+    def look(self, changed: set[str] | None) -> Iterator[Lines]:
+        """Everything that there is to read, in whole appends; the first ones of a session may hold more. ``changed``: a hint where to
+        look; None: everywhere."""
+        while self._done is not None:
+            yield from self._read(self._ask())
+            yield from self._read_next_sessions(self._done)
+        if changed is None:
+            self._ask()
+            yield from self._read(set(self.positions))
+        elif changed <= self.positions.keys():
+            yield from self._read(changed)
+        else:
+            yield from self._read(self._ask() | changed)
+
+    @property
+    def cursor(self) -> str:
+        return _encode(_Place(self._feed.cursor, self.positions, self._done))
+
+    def close(self) -> None:
+        for follower in self._followers.values():
+            follower.close()
+        self._followers.clear()
+        self._feed.close()
+
+    def _begin_at_the_end(self) -> None:
+        """The feed's place was taken first: what is appended from then on is either named by it, or was counted in a position."""
+        for session_id, position in self._feed.next().sessions.items():
+            if position < 0:
+                position = self._backend.stream(session_id, create=False).last_seq()
+            self.positions[session_id] = position
+            self._behind.add(session_id)
+
+    def _ask(self) -> set[str]:
+        """Ask the feed; returns the sessions that are new in the place."""
+        changes = self._feed.next()
+        if changes.full:
+            raise CursorExpired("the journal of changes was lost, or went on by more than it keeps while this tail was not read")
+        return self._take_in(changes)
+
+    def _take_in(self, changes: Changes) -> set[str]:
+        for session_id in self.positions.keys() - changes.sessions.keys() - self._behind:
+            if not self._is_ahead(session_id):
+                del self.positions[session_id]
+                follower = self._followers.pop(session_id, None)
+                if follower is not None:
+                    follower.close()
+        new = changes.sessions.keys() - self.positions.keys()
+        for session_id in new:
+            position = changes.sessions[session_id]
+            if self._is_ahead(session_id):
+                position = 0
+            elif position < 0:
+                raise CursorExpired(f"the journal of changes was deleted, and with it the position of session {session_id!r}")
+            self.positions[session_id] = position
+        self._behind.update(changes.sessions)
+        return new
+
+    def _is_ahead(self, session_id: str) -> bool:
+        """Whether the session is still to be read from its start."""
+        return self._done is not None and (not self._done or order(session_id) > order(self._done))
+
+    def _read(self, session_ids: set[str]) -> Iterator[Lines]:
+        for session_id in session_ids & self.positions.keys():
+            yield from self._read_to_its_end(session_id)
+
+    def _read_to_its_end(self, session_id: str) -> Iterator[Lines]:
+        follower = self._followers.get(session_id)
+        if follower is None:
+            stream = self._backend.stream(session_id, create=False)
+            follower = stream.follow(self.positions[session_id], self._on_damage, keep_open=False)
+            self._followers[session_id] = follower
+        yield from follower.more()
+        self._behind.discard(session_id)
+
+    def _read_next_sessions(self, done: str) -> Iterator[Lines]:
+        count = 0
+        for session_id in islice(self._backend.session_ids(done or None), _SESSIONS_AT_ONCE):
+            self.positions.setdefault(session_id, 0)
+            yield from self._read_to_its_end(session_id)
+            self._done = session_id
+            count += 1
+        if count < _SESSIONS_AT_ONCE:
+            self._done = None
+
+
+# --- the text of a place ---------------------------------------------------------------------------------------------------------
+
+
+class _Place(msgspec.Struct, frozen=True, array_like=True):
+    feed: str | None
+    positions: dict[str, int] = {}
+    done: str | None = None
+
+
+def _encode(place: _Place) -> str:
+    return _PREFIX + base64.urlsafe_b64encode(zlib.compress(msgspec.json.encode(place))).decode().rstrip("=")
+
+
+def _decode(text: After) -> _Place:
+    if isinstance(text, str) and text.startswith(_PREFIX):
+        try:
+            packed = text[len(_PREFIX) :].encode("ascii")
+            data = base64.b64decode(packed + b"=" * (-len(packed) % 4), altchars=b"-_", validate=True)
+            place = msgspec.json.decode(zlib.decompressobj().decompress(data, _MOST_CURSOR_BYTES), type=_Place)
+            if place.feed is not None:
+                return place
+        except (ValueError, binascii.Error, zlib.error, msgspec.DecodeError):
+            pass  # said below
+    raise InvalidCursor(f"{str(text)[:80]!r} is not a cursor of all sessions; give one that a tail of all gave out, 'start' or 'end'")

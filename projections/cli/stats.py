@@ -1,0 +1,99 @@
+"""``eventlog stats``: what happened, in numbers, in the store or in one session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from eventlog.cli.context import Context, command
+
+from ..statistics import Amounts, Statistics
+from .filters import open_catalog
+
+_DAYS_SHOWN = 14
+_SHARES_SHOWN = 20
+
+
+@command("stats")
+@click.argument("session", required=False)
+def stats(context: Context, session: str | None) -> None:
+    """Show statistics of the store, or of one session.
+
+    Events that a fork or merge copied count once. Deleted sessions do not count. Days are local."""
+    with open_catalog(context) as catalog:
+        session_id = None if session is None else context.find_session(catalog.log, session)
+        found = catalog.statistics(session_id=session_id)
+    if context.json:
+        context.emit(found)
+        return
+    _totals(context, found)
+    days = found.by_day[-_DAYS_SHOWN:]
+    _shares(context, "day", [(day.day, day) for day in days])
+    _shares(context, "model", [(share.model, share) for share in found.by_model])
+    _shares(context, "user", [(share.user_id, share) for share in found.by_user if share.user_id is not None])
+    _shares(context, "project", [(share.project, share) for share in found.by_project if share.project is not None])
+    _tools(context, found)
+
+
+def _totals(context: Context, found: Statistics) -> None:
+    usage = found.usage
+    costs = [money for money in (usage.cost, *found.other_costs) if money is not None]
+    tokens = f"{usage.input_tokens:,} in, {usage.output_tokens:,} out"
+    cached = f", cache {usage.cache_read_tokens:,} read, {usage.cache_write_tokens:,} written"
+    context.fields(
+        [
+            ("sessions", f"{found.sessions.total:,}; active today {found.sessions.today:,}, this week {found.sessions.this_week:,}"),
+            ("events", f"{found.events:,}"),
+            ("messages", ", ".join(f"{count:,} {role}" for role, count in found.messages.items())),
+            ("tool calls", f"{found.tool_calls:,} of {len(found.tools_used):,} tools, {found.total_duration_ms / 1000:,.1f} s"),
+            ("errors", f"{found.errors:,}"),
+            ("tokens", tokens + (cached if usage.cache_read_tokens or usage.cache_write_tokens else "")),
+            ("cost", ", ".join(f"{money.amount:,.4f} {money.currency}" for money in costs)),
+            ("no price for", ", ".join(found.unknown_models)),
+        ]
+    )
+
+
+def _shares(context: Context, name: str, shares: Sequence[tuple[object, Amounts]]) -> None:
+    if not shares:
+        return
+    context.say()
+    context.table(
+        [name, "sessions", "messages", "tools", "errors", "tokens", "cost"],
+        [
+            (
+                value,
+                f"{share.sessions:,}",
+                f"{share.messages:,}",
+                f"{share.tool_calls:,}",
+                f"{share.errors:,}",
+                f"{share.input_tokens + share.output_tokens + share.cache_read_tokens + share.cache_write_tokens:,}",
+                "" if share.cost is None else f"{share.cost.amount:,.2f} {share.cost.currency}",
+            )
+            for value, share in shares[:_SHARES_SHOWN]
+        ],
+        right=["sessions", "messages", "tools", "errors", "tokens", "cost"],
+    )
+
+
+def _tools(context: Context, found: Statistics) -> None:
+    if not found.by_tool:
+        return
+    context.say()
+    context.table(
+        ["tool", "calls", "open", "failed", "seconds", "median", "p95"],
+        [
+            (
+                tool.name or "unknown",
+                f"{tool.calls:,}",
+                f"{tool.open:,}",
+                f"{tool.failures:,} ({tool.failure_rate:.0%})" if tool.failures else "0",
+                f"{tool.total_duration_ms / 1000:,.1f}",
+                "" if tool.median_duration_ms is None else f"{tool.median_duration_ms / 1000:,.2f}",
+                "" if tool.p95_duration_ms is None else f"{tool.p95_duration_ms / 1000:,.2f}",
+            )
+            for tool in sorted(found.by_tool, key=lambda tool: -tool.calls)[:_SHARES_SHOWN]
+        ],
+        right=["calls", "open", "failed", "seconds", "median", "p95"],
+    )

@@ -1,0 +1,197 @@
+"""Row 17: mistakes that the suite must notice. `python -m tests.mutations [WORD...]` makes each in a copy and runs the tests that must go red.
+
+Each mutation is a text that occurs once in a file and what is put in its place; WORDs choose by name."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+FAULTS = "tests/crash/test_faults.py"
+DAMAGE = "tests/crash/test_damage.py"
+SYNC = "tests/crash/test_failed_sync.py"
+KERNEL = "tests/crash/test_kernel.py"
+SEGMENT = "tests/unit/test_segment.py"
+LIFE = "tests/crash/test_life.py"
+TAIL = "tests/unit/test_tail.py"
+TAILS = f"{TAIL} tests/properties/test_tail.py"
+SUBSCRIPTION = "tests/unit/test_subscription.py"
+AIO = "tests/unit/test_aio.py"
+NOTIFY = "tests/unit/test_notify.py"
+COMMAND = "tests/unit/test_cli_tail.py"
+CONFORMANCE = "tests/conformance/test_backends.py"
+
+
+class Mutation(NamedTuple):
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str  # as pytest takes them, separated by blanks
+
+
+MUTATIONS = [
+    # what durable means
+    Mutation("skip the sync", "eventlog/writer.py", "            self._disk.sync(fd)\n            if not self", "            if not self", FAULTS),
+    Mutation("acknowledge early", "eventlog/writer.py", 'if sync == "always":\n                self._sync_to', 'if sync == "later":\n                self._sync_to', FAULTS),
+    Mutation(
+        "skip the folder's sync",
+        "eventlog/writer.py",
+        "self._disk.sync_directory(self._host.layout.folder(self.session_id))",
+        "pass",
+        FAULTS,
+    ),
+    Mutation("replace without a sync", "eventlog/disk.py", "        disk.sync(fd)\n    finally", "    finally", FAULTS),
+    Mutation("replace without the folder's sync", "eventlog/disk.py", "    disk.sync_directory(folder)\n", "", FAULTS),
+    Mutation("seal without a sync", "eventlog/writer.py", "        with self._sync_mutex:\n            self._sync_now(self._written)\n        state", "        state", FAULTS),
+    # what failed writes and syncs mean
+    Mutation(
+        "ignore a short write",
+        "eventlog/writer.py",
+        "if size != len(data):",
+        "if size > len(data):",
+        f"{FAULTS} {KERNEL}",
+    ),
+    Mutation("ignore a short footer", "eventlog/disk.py", "if disk.write(fd, data) != len(data):", "if disk.write(fd, data) < 0:", FAULTS),
+    Mutation("leave what a short write left", "eventlog/writer.py", "            self._disk.truncate(self._fd, self._size)\n", "", FAULTS),
+    Mutation(
+        "sync once more after it failed",
+        "eventlog/writer.py",
+        "            failure = OutcomeUnknown(self.session_id, error)\n            self._fail(failure)",
+        "            self._disk.sync(fd)\n            failure = OutcomeUnknown(self.session_id, error)\n            return",
+        SYNC,
+    ),
+    Mutation("go on after a failed sync", "eventlog/writer.py", "self._failure = self._failure or failure", "pass", SYNC),
+    Mutation("forget what could not be synced", "eventlog/writer.py", "        self._ready = None\n        self._host.suspects.add(self._name)\n", "        self._ready = None\n", SYNC),
+    Mutation("build on what was not confirmed", "eventlog/writer.py", "if ended.suspect and not os.path.exists(path):", "if False:", SYNC),
+    Mutation("tell nobody of a failed sync", "eventlog/writer.py", "if self._failure is not failure or self._fd < 0", "if True or self._fd < 0", SYNC),
+    Mutation("waiters believe in the next sync", "eventlog/writer.py", "            if self._failure is not None:\n                raise OutcomeUnknown", "            if self._failure is None and False:\n                raise OutcomeUnknown", SYNC),
+    Mutation(
+        "go on behind damage that could not be closed",
+        "eventlog/writer.py",
+        "            self._tail, self._size, self._ready = None, -1, None  # nobody",
+        "            pass  # nobody",
+        FAULTS,
+    ),
+    # torn or damaged
+    Mutation("cut on a bad checksum", "eventlog/segment.py", '        return "torn_tail"\n    return "damaged"\n', '        return "torn_tail"\n    return "torn_tail"\n', f"{SEGMENT} {DAMAGE}"),
+    Mutation("cut without keeping", "eventlog/recovery.py", "    replace_file(disk, path, bytes(kept))\n", "", f"{FAULTS} {DAMAGE}"),
+    Mutation("append behind a torn tail", "eventlog/writer.py", "            self._set_aside(state.torn, size)\n            size, state.torn = state.torn, None", "            state.torn = None", FAULTS),
+    Mutation("give a lost seq again", "eventlog/recovery.py", "tail.damage_next_seq = tail.seq + 1 + segment.most_lines_in(damage)", "tail.damage_next_seq = tail.seq + 1", DAMAGE),
+    Mutation("believe a copy of older lines", "eventlog/recovery.py", "if position is not None and position.seq > tail.seq:", "if position is not None:", DAMAGE),
+    Mutation("a closing line proves the damage", "eventlog/segment.py", 'running if kind == "sealed" else 0', "running", SEGMENT),
+    Mutation("compare checksums as numbers", "eventlog/line.py", "if chunk.endswith(tail) and", "if chunk[-TAIL_SIZE:].lower() == tail and", SEGMENT),
+    Mutation("an opening line anywhere", "eventlog/segment.py", "(self._begins and line.startswith(OPENED))", "line.startswith(OPENED)", DAMAGE),
+    Mutation("a batch in part", "eventlog/pieces.py", "    while chunk and lines.ends_within_batch(chunk):", "    while False:", f"{FAULTS} {DAMAGE}"),
+    Mutation("a later append is no witness", "eventlog/segment.py", "_has_zero_sector(rest, offset) and not _a_later_append_follows(rest, offset)", "_has_zero_sector(rest, offset)", SEGMENT),
+    Mutation("judge before what is proven is given out", "eventlog/scan.py", "    if proven:\n        yield from split_own(proven, offset)", "    if False:\n        yield from split_own(proven, offset)", f"{DAMAGE} {FAULTS}"),
+    Mutation("read another session's segment", "eventlog/reader.py", "piece.offset == 0 and foreign_to(name, piece.record)", "False", DAMAGE),
+    Mutation("a new header forgets the segment before", "eventlog/recovery.py", "if found.torn == 0:", "if False:", FAULTS),
+    # several writers
+    Mutation("skip the lock", "eventlog/writer.py", "fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)", "fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)", f"{KERNEL} {CONFORMANCE}"),
+    Mutation("trust the position of before", "eventlog/writer.py", "if (size != self._size or self._tail is None) and", "if self._tail is None and", CONFORMANCE),
+    Mutation("ignore expected", "eventlog/writer.py", "if expected is not None and expected != state.seq:", "if False:", CONFORMANCE),
+    Mutation("forget the ids of before", "eventlog/recovery.py", "ids.update(ids_in(piece))", "pass", f"{CONFORMANCE} {FAULTS}"),
+    Mutation("keep the lock for ever", "eventlog/writer.py", "                    if not self._held and self._fd >= 0:\n                        fcntl.flock(self._fd, fcntl.LOCK_UN)\n", "                    if not self._held and self._fd >= 0:\n", CONFORMANCE),
+    # compressing
+    Mutation("remove the raw segment first", "eventlog/replacing.py", "        self._disk.rename(self._temporary, target)\n        self._written = False\n        self._disk.sync_directory(folder)\n", "        for name in self.names:\n            self._disk.unlink(self._layout.path(name))\n        self._disk.rename(self._temporary, target)\n        self._written = False\n        return True\n", FAULTS),
+    Mutation("do not sync the compressed file", "eventlog/replacing.py", "            self._disk.sync(fd)\n", "", FAULTS),
+    Mutation("do not sync its name", "eventlog/replacing.py", "        self._written = False\n        self._disk.sync_directory(folder)\n", "        self._written = False\n", FAULTS),
+    # joining, rewriting, purging
+    Mutation("put a file in place without looking", "eventlog/replacing.py", "        if not self.is_current():\n            return False\n        target", "        target", LIFE),
+    Mutation("purge the oldest first", "eventlog/replacing.py", "for name in reversed(self.names):", "for name in self.names:", LIFE),
+    Mutation("always remove an empty segment", "eventlog/writer.py", "before and recovery.end_of(layout, before[-1]).next_seq == self._name.first_seq", "before", LIFE),
+    Mutation("rewrite before the event says so", "eventlog/erasing.py", "        if not stream.seal():\n            raise NotStored(session_id", "        if False:\n            raise NotStored(session_id", LIFE),
+    # what a tail means
+    Mutation("tail: forget who was not read to its end", "eventlog/following.py", " - changes.sessions.keys() - self._behind:", " - changes.sessions.keys():", TAILS),
+    Mutation("tail: forget who is noted as open", "eventlog/following.py", " - changes.sessions.keys() - self._behind:", " - self._behind:", TAILS),
+    Mutation("tail: begin a noted session at its start", "eventlog/following.py", "            if self._is_ahead(session_id):\n                position = 0", "            if True:\n                position = 0", TAILS),
+    Mutation("tail: forget who is open at the end", "eventlog/following.py", "                self._begin_at_the_end()\n", "                pass\n", TAILS),
+    Mutation("tail: leave out who is still ahead", "eventlog/following.py", "                position = 0\n", "                pass\n", TAILS),
+    Mutation("tail: no look without a notification", "eventlog/tail.py", "if now >= self._look_at or (changed is None and now < due):", "if changed is None and now < due:", TAILS),
+    Mutation("tail: the cursor runs ahead", "eventlog/tail.py", "        self._events, self._index = events, 0\n", "        self._events, self._index = events, 0\n        self._place.positions[lines.session_id] = self._reached\n", TAILS),
+    Mutation("tail: the cursor stays behind", "eventlog/tail.py", "event.seq if self._index < len(self._events) else self._reached", "self._place.positions[self._session_id]", TAILS),
+    Mutation("tail: give out what was given out", "eventlog/tail.py", "        if events[0].seq <= position:\n", "        if events[0].seq < 0:\n", TAILS),
+    Mutation("tail: caught up at every look", "eventlog/tail.py", "            self._caught_up = True\n", "", TAILS),
+    Mutation("tail: a gap instead of an error", "eventlog/following.py", "            elif position < 0:\n", "            elif position < -1:\n", TAILS),
+    Mutation("tail: a lost journal is no reason", "eventlog/following.py", "        if changes.full:\n            raise", "        if False:\n            raise", TAILS),
+    Mutation("tail: list the session at every look", "eventlog/follower.py", "            if self._name is not None:\n                return\n", "", TAILS),
+    Mutation("tail: a cut segment is not noticed", "eventlog/follower.py", "        self._leave()\n        return False\n", "        return False\n", TAILS),
+    Mutation("tail: growth is believed", "eventlog/follower.py", "            if proven is None:  #", "            proven = proven or 1\n            if proven is None:  #", TAILS),
+    Mutation("tail: leave a descriptor open", "eventlog/follower.py", "    def close(self) -> None:\n        self._leave()", "    def close(self) -> None:\n        self._name = None", TAILS),
+    Mutation("journal: do not end a deleted file", "eventlog/changes.py", "            if self._fd < 0 and not self._open(number):", "            if not self._open(number):", TAILS),
+    Mutation("journal: do not note again", "eventlog/changes.py", "            deleted |= not state.st_nlink\n", "", TAILS),
+    Mutation("journal: a deleted lock is a dead writer", "eventlog/changes.py", "        except OSError:\n            return False\n        try:\n            fcntl", "        except OSError:\n            return True\n        try:\n            fcntl", TAILS),
+    Mutation("journal: one writer of two closes for both", "eventlog/changes.py", "            if self._open[session_id] <= 0:", "            if True:", TAILS),
+    Mutation("journal: a lost note hides", "eventlog/changes.py", "            if found.name != name or found.size < offset:\n                return self._everything()\n", "", TAILS),
+    Mutation("let go: keep a descriptor that nobody will close", "eventlog/writer.py", "                        if self.is_gone:", "                        if False:", TAILS),
+    Mutation("subscription: tell before it is acknowledged", "eventlog/subscription.py", "                    self._settle(event.session_id)\n", "", SUBSCRIPTION),
+    Mutation("subscription: an error ends it", "eventlog/subscription.py", "            self._callback(event)\n        except Exception as error:", "            self._callback(event)\n        except ArithmeticError as error:", SUBSCRIPTION),
+    Mutation("subscription: leave what is not delivered", "eventlog/subscription.py", "self._tail.finish()", "self._tail.stop()", SUBSCRIPTION),
+    Mutation("aio: a sync for each append", "eventlog/aio.py", "            loop.call_soon(self._store_waiting, loop)", "            self._store_waiting(loop)", AIO),
+    Mutation("aio: forget to sync", "eventlog/aio.py", "if any(append.is_durable for append in appends):", "if False:", AIO),
+    Mutation("aio: one failure for all", "eventlog/aio.py", "                outcomes.append(error)", "                return [error] * len(appends)", AIO),
+    Mutation("notify: the kernel did not lose count", "eventlog/notify.py", "                if mask & _IN_Q_OVERFLOW:\n                    return None\n", "", NOTIFY),
+    Mutation("notify: names another session", "eventlog/notify.py", "session_id is not None and self._session_id in (None, session_id):\n                    changed", "session_id is not None:\n                    changed", NOTIFY),
+    Mutation("command: interrupted anywhere", "eventlog/cli/tail.py", "        tail.stop()\n", "        raise KeyboardInterrupt\n", COMMAND),
+    Mutation("command: nobody reads, and it goes on", "eventlog/cli/tail.py", "                _check_that_somebody_reads()\n", "", COMMAND),
+]  # fmt: skip
+
+
+def red(mutation: Mutation, folder: Path) -> str | None:
+    """The first test that notices, None where none does."""
+    path = folder / mutation.file
+    original = path.read_text()
+    if original.count(mutation.old) != 1:
+        raise ValueError(f"{mutation.name}: the text occurs {original.count(mutation.old)} times in {mutation.file}; mend the table")
+    path.write_text(original.replace(mutation.old, mutation.new))
+    try:
+        return first_failure(folder, mutation.tests.split())
+    finally:
+        path.write_text(original)
+
+
+def first_failure(folder: Path, tests: list[str]) -> str | None:
+    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no", *tests]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    except subprocess.TimeoutExpired:
+        return "it never ends"
+    if done.returncode == 0:
+        return None
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0].split(" - ")[0] if failed else done.stdout[-200:]
+
+
+def main(words: list[str]) -> int:
+    chosen = [mutation for mutation in MUTATIONS if not words or any(word in mutation.name for word in words)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for part in ("eventlog", "projections", "tests"):
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        broken = first_failure(folder, sorted({test for mutation in chosen for test in mutation.tests.split()}))
+        if broken is not None:
+            print(f"without any mutation: {broken}")
+            return 1
+        unnoticed = 0
+        for mutation in chosen:
+            begin = time.monotonic()
+            failed = red(mutation, folder)
+            unnoticed += failed is None
+            print(
+                f"{'red' if failed else 'GREEN':6}{mutation.name:46}{time.monotonic() - begin:5.0f} s  {failed or mutation.tests}",
+                flush=True,
+            )
+    print(f"{len(chosen)} mutations, {unnoticed} not noticed")
+    return 1 if unnoticed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
