@@ -430,6 +430,16 @@ def test_a_single_file_may_be_followed_whatever_its_name(followed: Followed) -> 
     assert list(follower.look([str(path)])) == [Imported(str(path), "s", 1)]
 
 
+def test_files_of_a_format_that_does_not_grow_are_taken_when_they_are_left_alone(followed: Followed) -> None:
+    follower = Follower(followed.log, "openai", [followed.folder], now=lambda: followed.time)
+    followed.append("chats.jsonl", b'{"messages":[{"role":"user","content":"Hi"}]}\n{"messages":')
+    assert list(follower.look()) == []
+    followed.append("chats.jsonl", b'[{"role":"user","content":"Ho"}]}\n')
+    followed.time += 60
+    assert [change.events for change in follower.look() if isinstance(change, Imported)] == [2, 2]
+    assert list(follower.look()) == []
+
+
 # --- from the start to the end --------------------------------------------------------------------------------------------------------
 
 
