@@ -586,8 +586,8 @@ class SessionWriter:
             self._host.changed(self.session_id)
 
     def _remove_empty(self) -> None:
-        """Remove a segment that was made only to be locked. It stays where a joined segment covers the one before it in the folder: that one
-        must never seem to be the last."""
+        """Remove a segment that was made only to be locked. It stays where a joined segment covers the one before it in the
+        folder: that one must never seem to be the last."""
         layout = self._host.layout
         try:
             before = [name for name in layout.segments(self.session_id) if name.first_seq < self._name.first_seq]

@@ -23,6 +23,7 @@ THIRD_PARTY = {
     "eventlog/testing": {"msgspec", "pytest"},
     "projections": {"genai_prices", "msgspec"},
     "projections/cli": {"click", "msgspec", "rich"},
+    "projections/exporters": {"msgspec", "pyarrow"},
 }
 # Too slow to be paid for by `import eventlog`: only ever imported inside the function that needs them.
 LAZY = {"sqlite3", "tomllib", "watchfiles", "zstandard"}
@@ -30,7 +31,8 @@ LAZY = {"sqlite3", "tomllib", "watchfiles", "zstandard"}
 EDGES = {
     "eventlog/__main__.py": {"eventlog.cli"},
     "eventlog/cli": {"eventlog.cli", "eventlog.importers"},
-    "projections/cli": {"eventlog.cli", "projections.cli"},
+    "projections/cli": {"eventlog.cli", "projections.cli", "projections.exporters"},
+    "projections/exporters": {"eventlog.importers", "projections.exporters"},  # what an import kept is given back
 }
 DURABLE = {
     "write",
