@@ -45,14 +45,22 @@ def encode(envelope: Envelope | msgspec.Struct, running: int) -> tuple[bytes, in
         payload = _encode(envelope)[:-1]
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise InvalidEvent(f"the event cannot be written as JSON: {error}; give text, numbers, lists and mappings") from error
+    if b"\n" in payload:
+        raise InvalidEvent("the event holds raw JSON with a line break in it; an event is one line, give it without")
     crc = crc32(payload, running)
     tail = _TAIL % crc
     return payload + tail, crc32(tail, crc)
 
 
 def single_line(raw: bytes | bytearray | memoryview | msgspec.Raw) -> msgspec.Raw:
-    """JSON text as it may stand inside a line: unchanged but for line breaks between its tokens."""
+    """JSON text as it may stand inside a line: unchanged but for line breaks between its tokens. Raises `InvalidEvent` for what is
+    not JSON: it would make the line, and so its session, unreadable."""
     data = bytes(raw)
+    try:
+        data.decode()  # the decoder below passes over text that is not UTF-8
+        msgspec.json.decode(data, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEvent(f"the raw data is not JSON ({error}); give JSON text in UTF-8, or a mapping") from None
     if b"\n" in data or b"\r" in data:
         data = msgspec.json.format(data, indent=-1)
     return msgspec.Raw(data)

@@ -18,10 +18,12 @@ from .session import Session, check_on_damage
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from .backend import Progress
     from .compaction import CompactionReport
     from .erasing import PurgeReport, RedactionReport
     from .files import FilesBackend
     from .following import After
+    from .repair import RepairReport
     from .retention import CleanupReport, Deleted
     from .subscription import Callback, OnError, Subscription
     from .tail import Tail
@@ -107,6 +109,12 @@ class EventLog:
         self._check_open()
         return self._backend.session_ids()
 
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        """Every session's id with a text that changes whenever what is stored of it does: for whoever has to look at everything and
+        wants to pass over what is as it was. Costs one look at each file's size and time, and none into a session."""
+        self._check_open()
+        return self._backend.stamps()
+
     def changed_since(self, cursor: str | None = None) -> Changes:
         """Which sessions may have changed since a cursor that an earlier call gave (None: since ever).
 
@@ -171,10 +179,12 @@ class EventLog:
         made.begin()
         return made
 
-    def verify(self, session_ids: Iterable[str] | None = None) -> Report:
-        """Read every byte of the store (or of some sessions) and say what is not as it should be. Writes nothing."""
+    def verify(self, session_ids: Iterable[str] | None = None, *, progress: Progress | None = None) -> Report:
+        """Read every byte of the store (or of some sessions) and say what is not as it should be. Writes nothing.
+
+        ``progress`` is called after each session with the report so far. Raises `SessionNotFound`."""
         self._check_open()
-        return self._backend.verify(session_ids)
+        return self._backend.verify(session_ids, progress)
 
     def compact(
         self, session_ids: Iterable[str] | None = None, *, drop_deltas: bool = False, idle_s: float = 3600.0, dry_run: bool = False
@@ -192,6 +202,17 @@ class EventLog:
         if backend is None:
             return CompactionReport()  # nothing is in files
         return compact(backend, session_ids, drop_deltas=drop_deltas, idle_s=idle_s, dry_run=dry_run)
+
+    def repair(self, session_ids: Iterable[str] | None = None, *, apply: bool = False, progress: Progress | None = None) -> RepairReport:
+        """Make whole what `verify` finds damaged, in the given sessions or in all. Without ``apply`` it only says what it would do.
+
+        Touches only what verify reported. Every byte that is taken out of its place is copied to ``quarantine/`` before; every event
+        that can be proven stays where it is. Afterwards verify is clean and lists what was written again; the seqs that are lost for
+        ever stand in the footers and headers. ``progress`` is called with the report so far. Raises `SessionNotFound`, `SessionLocked`,
+        `OSError`; after an error call it again."""
+        from .repair import repair
+
+        return repair(self._need_files("repair"), session_ids, apply=apply, progress=progress)
 
     def delete(self, session_id: str, reason: str | None = None) -> int:
         """Hide the session from lists and refuse to append to it; returns the seq of its tombstone. Its id stays burned, its bytes stay

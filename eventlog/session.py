@@ -75,6 +75,7 @@ class Session:
         if id is not None:
             envelopes[-1].id = id
         if origin is not None:
+            origin = _on_one_line(origin)
             for envelope in envelopes:
                 envelope.origin = origin
         return self.append_envelopes(envelopes, expected=expected, id=id, sync=sync)
@@ -186,10 +187,14 @@ def draft(
 ) -> Envelope:
     """An event with its own time, origin and id, for `Session.append_envelopes`."""
     envelope = _envelope(event, timestamps.normalise(time))
-    envelope.origin = origin
+    envelope.origin = None if origin is None else _on_one_line(origin)
     envelope.id = id
     envelope.more = more
     return envelope
+
+
+def _on_one_line(origin: Origin) -> Origin:
+    return single_line(origin) if isinstance(origin, msgspec.Raw) else origin
 
 
 def _envelope(event: Event | UnknownEvent, when: datetime | str) -> Envelope:

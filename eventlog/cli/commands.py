@@ -35,6 +35,7 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
     },
     "Keep": {
         "rebuild": Command("projections.cli.rebuild:rebuild", "Make the projections anew from the log, or check them."),
+        "repair": Command("eventlog.cli.repair:repair", "Make whole what verify finds damaged; only say so unless --apply."),
         "verify": Command("eventlog.cli.verify:verify", "Check every byte of the store, or of some sessions."),
         "compact": Command("eventlog.cli.compact:compact", "Make fewer and smaller files with the same events in them."),
         "delete": Command("eventlog.cli.retention:delete", "Hide sessions and refuse to append to them."),
