@@ -76,7 +76,9 @@ class Session:
         when = now() if time is None else normalise(time)
         envelopes = []
         for event in events:  # a comprehension would cost another call
-            envelopes.append(Envelope(0, when, event.type, event, event.version) if isinstance(event, Event) else _unknown(event, when))
+            envelopes.append(  # noqa: PERF401
+                Envelope(0, when, event.type, event, event.version) if isinstance(event, Event) else _unknown(event, when)
+            )
         last = envelopes[-1]
         if len(envelopes) > 1:
             for envelope in envelopes:
