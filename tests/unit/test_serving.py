@@ -159,7 +159,7 @@ def test_the_old_state_serves_while_another_builds_the_new_one(tmp_path: Path) -
 def test_what_a_killed_build_left_is_cleared_away(tmp_path: Path) -> None:
     fill(tmp_path)
     (tmp_path / "projections").mkdir()
-    for name in ("catalog.building", "catalog.building-journal", "catalog-1.building", "search.building"):
+    for name in ("catalog.0a.building", "catalog.0a.building-journal", "catalog.0a-1.building", "search.0a.building"):
         (tmp_path / "projections" / name).write_bytes(b"half of it")
     assert ask(tmp_path) == (RIGHT, [])
     assert files(tmp_path, "*building*") == []
