@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from . import leftovers, recovery, replacing, scan, stored, timestamps
+from . import leftovers, reader, recovery, replacing, scan, stored, timestamps
 from . import line as lines
 from .disk import Disk
 from .errors import InvalidInput, NotStored, SessionLocked
@@ -25,6 +25,7 @@ from .events import EventRedacted, SessionDeleted, SessionRestored
 from .layout import Layout, SegmentName
 from .line import Envelope
 from .pieces import Bad
+from .reader import LastLine
 from .redaction import Pattern, Redaction
 from .replacing import Finished, Replacing, finished
 from .rewriting import Rewriting, seq_of
@@ -196,7 +197,7 @@ def _has_damage(backend: FilesBackend, name: SegmentName) -> bool:
 
 def around_tombstone(backend: FilesBackend, stream: FileStream, envelopes: list[Envelope]) -> list[Envelope]:
     """An append to a deleted session that stays deleted: brought back, told, deleted as it was, all or none."""
-    tombstone = last_line(backend, stream.session_id)
+    tombstone = reader.last_line(backend.layout, stream.session_id, backend.settings.max_event_bytes)
     assert tombstone is not None
     restored = SessionRestored()
     again = Envelope(0, tombstone.time, tombstone.type, tombstone.data)
@@ -204,31 +205,6 @@ def around_tombstone(backend: FilesBackend, stream: FileStream, envelopes: list[
     for envelope in whole[:-1]:
         envelope.more = True
     return whole
-
-
-class LastLine(msgspec.Struct):
-    """The last event of a session, as it stands there."""
-
-    seq: int
-    time: str
-    type: str
-    data: msgspec.Raw
-    session_id: str = ""
-
-
-def last_line(backend: FilesBackend, session_id: str) -> LastLine | None:
-    """The session's last event that can be proven, None where there is none."""
-    stream = backend.stream(session_id, create=False)
-    last = b""
-    for after in (stream.last_seq() - 1, 0):  # the last position may be one that damage took
-        for chunk in stream.read(after, None, "skip"):
-            last = chunk.data[chunk.data.rfind(b"\n", 0, -1) + 1 :]
-        if last:
-            found = msgspec.json.decode(last, type=LastLine)
-            found.data = msgspec.Raw(bytes(found.data))
-            found.session_id = session_id
-            return found
-    return None
 
 
 # --- purging -------------------------------------------------------------------------------------------------------------------
@@ -246,11 +222,11 @@ def purge(backend: FilesBackend, session_id: str, *, reason: str | None) -> Purg
         if time.monotonic() > deadline:
             raise SessionLocked(session_id, backend.settings.lock_timeout_s)
         with backend.holding(session_id) as stream:
-            last = last_line(backend, session_id)
+            last = reader.last_line(backend.layout, session_id, backend.settings.max_event_bytes)
             if tombstone is None or last is None or last.seq != tombstone.seq:
                 if not is_purged(backend, session_id):
                     _entomb(backend, stream, reason)
-                tombstone = last_line(backend, session_id)
+                tombstone = reader.last_line(backend.layout, session_id, backend.settings.max_event_bytes)
                 assert tombstone is not None
             report = _replace_all(backend, tombstone)
     leftovers.clear_up(backend, session_id, everything=True)
@@ -264,7 +240,7 @@ def is_purged(backend: FilesBackend, session_id: str) -> bool:
     names = [name for name in backend.layout.segments(session_id) if name.compressed]
     if not names or not leftovers.says_purged(backend.layout, names[-1]):
         return False
-    last = last_line(backend, session_id)
+    last = reader.last_line(backend.layout, session_id, backend.settings.max_event_bytes)
     return last is not None and last.seq == names[-1].first_seq
 
 
@@ -272,7 +248,7 @@ def _entomb(backend: FilesBackend, stream: FileStream, reason: str | None) -> No
     """Append a tombstone and seal: it is the last event then."""
     event = SessionDeleted(reason=reason)
     envelopes = [Envelope(0, timestamps.now(), event.type, event)]
-    last = last_line(backend, stream.session_id)
+    last = reader.last_line(backend.layout, stream.session_id, backend.settings.max_event_bytes)
     if last is not None and last.type == event.type:
         envelopes = around_tombstone(backend, stream, [])
     stream.append(envelopes, expected=None, key=None, sync="always")

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from . import reader
-from .backend import Changes, Feed, Follower, Lines, OnDamage, Report, Watch
+from .backend import Changes, Feed, Follower, Lines, OnDamage, Progress, Report, Watch
 from .changes import Journal, JournalFeed
 from .disk import Disk
 from .errors import EventLogError
@@ -146,10 +146,10 @@ class FilesBackend:
             if stream is not None:
                 stream.settle()
 
-    def verify(self, session_ids: Iterable[str] | None = None) -> Report:
+    def verify(self, session_ids: Iterable[str] | None = None, progress: Progress | None = None) -> Report:
         from . import verify
 
-        return verify.verify(self.layout, session_ids, self.settings.max_event_bytes)
+        return verify.verify(self.layout, session_ids, self.settings.max_event_bytes, progress)
 
     def close(self) -> None:
         """Wait for the background work, sync what waits for its interval, give up all descriptors."""

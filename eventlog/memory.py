@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 from . import line as codec
-from .backend import Changes, Feed, Follower, Lines, OnDamage, Report, Sync, Watch
+from .backend import Changes, Feed, Follower, Lines, OnDamage, Progress, Report, Sync, Watch
 from .errors import Conflict, InvalidCursor, InvalidSessionId, SessionDeleted, SessionLocked, SessionNotFound
 from .events import SessionDeleted as DeletedEvent
 from .events import SessionRestored as RestoredEvent
@@ -196,7 +196,7 @@ class MemoryBackend:
     def settle(self, session_id: str) -> None:
         """An append is over when it can be read."""
 
-    def verify(self, session_ids: Iterable[str] | None = None) -> Report:
+    def verify(self, session_ids: Iterable[str] | None = None, progress: Progress | None = None) -> Report:
         report = Report()
         for session_id in self.session_ids() if session_ids is None else session_ids:
             held = self._sessions.get(session_id.lower())

@@ -158,3 +158,27 @@ def last_seq(layout: Layout, session_id: str) -> int:
             return recovery.look(fd, size, names[-1], None, 0, layout).seq
         finally:
             os.close(fd)
+
+
+class LastLine(msgspec.Struct):
+    """The last event of a session, as it stands there."""
+
+    seq: int
+    time: str
+    type: str
+    data: msgspec.Raw
+    session_id: str = ""
+
+
+def last_line(layout: Layout, session_id: str, max_append_bytes: int) -> LastLine | None:
+    """The session's last event that can be proven, None where there is none."""
+    last = b""
+    for after in (last_seq(layout, session_id) - 1, 0):  # the last position may be one that damage took
+        for chunk in read(layout, session_id, after, None, "skip", max_append_bytes):
+            last = chunk.data[chunk.data.rfind(b"\n", 0, -1) + 1 :]
+        if last:
+            found = msgspec.json.decode(last, type=LastLine)
+            found.data = msgspec.Raw(bytes(found.data))
+            found.session_id = session_id
+            return found
+    return None

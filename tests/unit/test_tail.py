@@ -347,6 +347,28 @@ def test_a_rolled_journal_is_followed(store: EventLog, settings: Settings) -> No
     journal.close()
 
 
+def test_a_session_that_two_writers_of_a_process_have_open_is_noted_until_both_let_go(store: EventLog) -> None:
+    shared = store.session("a", create=True)
+    shared.append(note())
+    with store.session("a", exclusive=True) as exclusive:
+        exclusive.append(note())
+    with store.tail(after="end") as tail:
+        shared.append(note())
+        assert places(take(tail, 1)) == [("a", 3)]
+
+
+def test_a_writer_that_is_taken_up_while_it_is_being_let_go_keeps_no_descriptor(store: EventLog) -> None:
+    session = store.session("a", create=True)
+    session.append(note())
+    backend = store._backend
+    assert isinstance(backend, FilesBackend)
+    stream = backend.stream("a", create=False)
+    stream.__del__()  # as another thread that drops the last handle at this moment does
+    session.append(note())
+    assert not stream.has_descriptor
+    assert backend.stream("a", create=False) is not stream
+
+
 # --- damage --------------------------------------------------------------------------------------------------------------------
 
 
