@@ -104,6 +104,49 @@ class EventLog:
             raise SessionNotFound(session_id)
         return Session(stream, self.settings, self._tails, create=create)
 
+    def fork(
+        self,
+        session_id: str,
+        at: int | None = None,
+        *,
+        message: str | None = None,
+        turn: int | str | None = None,
+        call: str | None = None,
+        id: str | None = None,
+        on_damage: OnDamage = "raise",
+    ) -> Session:
+        """A new session that begins as this one was at a seq (default: as it is now); returns its handle.
+
+        The seq may also be told by what was there: ``message`` (its id: up to the last of it), ``turn`` (a number from 1, or the id of the
+        user's message that began it: up to the next one), ``call`` (its id: up to its result). Everything is on stable storage
+        when it returns; memory is bounded by the largest append. ``id`` is the fork's; one that was interrupted is finished by forking
+        again with its id, and one that is finished is returned as it is. "skip" leaves out what damage has made unreadable.
+
+        Raises `SessionNotFound`, `SessionExists`, `SessionDeleted` (a deleted session without a seq), `InvalidInput` (no such seq,
+        message, turn or call), `Damaged`, and what `Session.append` raises. FORMAT.md, "Copies"."""
+        from . import fork
+
+        if sum(way is not None for way in (at, message, turn, call)) > 1:
+            raise TypeError("fork takes one of at, message, turn and call")
+        if message is not None or turn is not None or call is not None:
+            with self.session(session_id) as source:
+                at = fork.position_of(source, message=message, turn=turn, call=call)
+        return self.session(fork.fork(self, session_id, at, id=id, on_damage=on_damage))
+
+    def merge(self, session_ids: Iterable[str], into: str | None = None, *, on_damage: OnDamage = "raise") -> Session:
+        """Bring all events of several sessions into one, each event once and each session in its own order; returns its handle.
+
+        Without ``into`` that is a session whose id follows from theirs; merging the same sessions again adds what is new in them.
+        ``into`` an existing session adds what that one does not have yet: of its own fork, what the fork added. Nothing that is
+        there changes. A `SessionMerged` at the end says what was taken over and where the sources disagree. An interrupted merge is
+        finished by merging again. Memory is bounded by the largest append and by how often copies of different sessions alternate.
+
+        Raises `InvalidInput` for fewer than two sessions, `SessionNotFound`, `SessionDeleted`, `Damaged`, and what `Session.append`
+        raises."""
+        from . import merge
+
+        return self.session(merge.merge(self, session_ids, into, on_damage=on_damage))
+
     def session_ids(self) -> Iterator[str]:
         """Every session's id, deleted ones too, in no particular order. Costs one directory listing per shard."""
         self._check_open()

@@ -104,9 +104,6 @@ class _ClosedLine(msgspec.Struct, tag_field="type", tag="segment.closed"):
     data: Closed
 
 
-_decoder: msgspec.json.Decoder[_OpenedLine | _SealedLine | _ClosedLine] = msgspec.json.Decoder(_OpenedLine | _SealedLine | _ClosedLine)
-
-
 def encode_own(record: Opened | Sealed | Closed, running: int) -> tuple[bytes, int]:
     """A segment's own line and the running checksum after it. ``running`` counts for `Sealed` only."""
     kind = type(record).__name__.lower()
@@ -120,7 +117,7 @@ def is_own(line: bytes) -> bool:
 def decode_own(line: bytes) -> Opened | Sealed | Closed | None:
     """The record of a proven own line; None where it cannot be understood."""
     try:
-        record: Opened | Sealed | Closed = _decoder.decode(line).data
+        record: Opened | Sealed | Closed = msgspec.json.decode(line, type=_OpenedLine | _SealedLine | _ClosedLine).data
         return record
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

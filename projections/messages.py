@@ -23,9 +23,9 @@ import msgspec
 from msgspec import UNSET
 
 from eventlog.events import MessageAdded, MessageAmended, MessageDelta, MessageRetracted, Part
+from eventlog.merge_patch import merge_patch
 from eventlog.stored import StoredEvent
 
-from .merge_patch import merge_patch
 from .tool_calls import BY_PART, ToolCall, ToolCalls
 
 Shown = dict[str, Any]

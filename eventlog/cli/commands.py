@@ -33,6 +33,11 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
         "tail": Command("eventlog.cli.tail:tail", "Show what is in a session, or in all, then what happens, live."),
         "cat": Command("eventlog.cli.cat:cat", "Print a session's stored event lines, as they are."),
     },
+    "Replay": {
+        "fork": Command("eventlog.cli.fork:fork", "Begin a new session as another one was at some point."),
+        "merge": Command("eventlog.cli.merge:merge", "Bring several sessions into one, each event once."),
+        "export": Command("projections.cli.export:export_sessions", "Write sessions as documents, pages, data or training samples."),
+    },
     "Keep": {
         "rebuild": Command("projections.cli.rebuild:rebuild", "Make the projections anew from the log, or check them."),
         "repair": Command("eventlog.cli.repair:repair", "Make whole what verify finds damaged; only say so unless --apply."),

@@ -20,7 +20,11 @@ from .report import ImportReport, Skipped
 
 __all__ = ["FORMATS", "ImportReport", "Importer", "Skipped", "SourceFile", "import_paths", "open_importer"]
 
-FORMATS = {"claude-code": "eventlog.importers.claude_code"}
+FORMATS = {
+    "claude-code": "eventlog.importers.claude_code",
+    "jsonl": "eventlog.importers.jsonl",
+    "openai": "eventlog.importers.openai",
+}
 
 
 class SourceFile(Protocol):

@@ -52,7 +52,11 @@ class Provenance:
 
     def record(self, stored: StoredEvent) -> bytes | None:
         """The source record that the event carries, verbatim; None where it carries none of this format (any more)."""
-        origin = self._read(stored)
+        return self.record_in(stored.origin_raw)
+
+    def record_in(self, raw: msgspec.Raw | None) -> bytes | None:
+        """The source record in an origin; `copies.innermost` finds that of a copied event."""
+        origin = self._read(raw)
         if origin is None or bytes(origin.record) in (b"", _GONE):
             return None
         if origin.bytes is not None:
@@ -62,7 +66,7 @@ class Provenance:
 
     def identity(self, stored: StoredEvent) -> bytes | None:
         """The fingerprint of the record as it came, also where it has been redacted; None where the event carries none of this format."""
-        origin = self._read(stored)
+        origin = self._read(stored.origin_raw)
         if origin is not None and origin.redacted is not None:
             try:
                 return bytes.fromhex(origin.redacted)
@@ -73,10 +77,9 @@ class Provenance:
 
     def is_ours(self, stored: StoredEvent) -> bool:
         """Whether the event was made by an import of this format."""
-        return self._read(stored) is not None
+        return self._read(stored.origin_raw) is not None
 
-    def _read(self, stored: StoredEvent) -> _Origin | None:
-        raw = stored.origin_raw
+    def _read(self, raw: msgspec.Raw | None) -> _Origin | None:
         if raw is None:
             return None
         try:
