@@ -105,6 +105,15 @@ class Journal:
                 self._disk.close(self._fd)
                 self._fd = -1
 
+    def begin(self) -> None:
+        """Make the journal if it is not there and can be made."""
+        with self._mutex:
+            try:
+                self._enter()
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+            except OSError:
+                pass  # a store that cannot be written: whoever asks looks at everything
+
     def _note(self, note: _Note) -> None:
         try:
             if self._alive >= 0 and not os.fstat(self._alive).st_nlink:  # somebody deleted changes/, which anybody may
@@ -294,6 +303,8 @@ class JournalFeed:
             self._fd = -1
 
     def _everything(self) -> Changes:
+        if not self._journal.numbers():
+            self._journal.begin()  # "nothing since then" can only be said of a journal that is there
         while numbers := self._journal.numbers():
             if self._open(numbers[-1]):
                 found = _read(self._fd, 0)

@@ -1,24 +1,19 @@
-"""Compressed segment files: read frame by frame, made beside the raw one and never before it is proven and durable.
+"""Compressed segment files, read frame by frame (`replacing` makes them).
 
 A frame that does not hold takes only its own events with it. Without the table the frames are walked one after the other.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
-from hashlib import sha256
 
 from . import frames, segment
 from . import line as lines
-from .disk import Disk, write_all
-from .layout import TEMPORARY, Layout, SegmentName
 from .pieces import Bad, Own, Piece, split_all_own, split_own
-from .settings import Settings
 
 _READ_SIZE = 1024 * 1024
-_MOST_FRAME_BYTES = 1024 * 1024 * 1024  # an append of one line may be as large as the limit for events, a batch as well
+MOST_FRAME_BYTES = 1024 * 1024 * 1024  # an append of one line may be as large as the limit for events, a batch as well
 
 
 def scan(fd: int, *, after: int, max_append_bytes: int) -> Iterator[Piece]:
@@ -86,7 +81,7 @@ def last_record(path: str) -> Own | None:
     record: Own | None = None
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        for piece in scan(fd, after=1 << 62, max_append_bytes=_MOST_FRAME_BYTES):
+        for piece in scan(fd, after=1 << 62, max_append_bytes=MOST_FRAME_BYTES):
             if not isinstance(piece, Bad) or not piece.harmless:
                 record = piece if isinstance(piece, Own) else None
     finally:
@@ -98,98 +93,49 @@ def last_seq(path: str) -> int | None:
     """The last seq in the segment by its table, which holds also where the last frame does not; None where the table does not either."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        size = os.fstat(fd).st_size
-        table = frames.read_table(lambda offset, count: os.pread(fd, count, offset), size, max_frame_bytes=_MOST_FRAME_BYTES)
+        table = _table(fd, MOST_FRAME_BYTES)
     finally:
         os.close(fd)
     return table.frames[-1].last_seq if table is not None and table.frames else None
 
 
-def compress(disk: Disk, layout: Layout, name: SegmentName, settings: Settings) -> bool:
-    """Replace a sealed raw segment by its compressed form. Returns whether it was done: not where the segment is not sealed whole, or where
-    somebody else replaced it meanwhile.
-
-    Takes no lock while it works. The events exist in a file that is synced and has its name at every moment: the compressed one is
-    written under another name, synced, read back and compared, renamed, its folder synced; only then does the raw one go."""
-    path = layout.path(name)
-    target = layout.path(SegmentName(name.first_seq, True, name.session_id))
-    temporary = f"{target}.{os.getpid()}{TEMPORARY}"
-    try:
-        raw = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        size = os.fstat(raw).st_size
-        digest = _write_compressed(disk, raw, size, temporary, settings)
-        if digest is None or not _holds(temporary, digest, settings.max_event_bytes):
-            _remove(disk, temporary)
-            return False
-        fcntl.flock(raw, fcntl.LOCK_EX)  # whoever rewrites the segment holds this
-        if os.fstat(raw).st_nlink == 0 or os.fstat(raw).st_size != size:
-            _remove(disk, temporary)
-            return False
-        disk.rename(temporary, target)
-        disk.sync_directory(os.path.dirname(target))
-        disk.unlink(path)
-        disk.sync_directory(os.path.dirname(target))
-        return True
-    except OSError:
-        _remove(disk, temporary)
-        raise
-    finally:
-        os.close(raw)
-
-
-def _write_compressed(disk: Disk, raw: int, size: int, path: str, settings: Settings) -> bytes | None:
-    """The digest of the lines that were written, None where they are not a whole sealed segment."""
-    last = b""
-    digest = sha256()
-
-    def chunks() -> Iterator[bytes]:
-        nonlocal last
-        offset = 0
-        while offset < size and (data := os.pread(raw, min(_READ_SIZE, size - offset), offset)):
-            digest.update(data)
-            offset += len(data)
-            last = (last + data)[-4096:]
-            yield data
-
-    fd = disk.open(path, create=True)
-    try:
-        disk.truncate(fd, 0)
-        for data in frames.compress(chunks(), level=settings.compression_level, frame_size_bytes=settings.frame_size_bytes):
-            write_all(disk, fd, data)
-        disk.sync(fd)
-    except frames.Unproven:
-        return None
-    finally:
-        disk.close(fd)
-    end = last[last.rfind(b"\n", 0, -1) + 1 :]
-    return digest.digest() if end.startswith(segment.SEALED) else None
-
-
-def _holds(path: str, digest: bytes, max_append_bytes: int) -> bool:
-    """Whether the file gives back the lines: everything is read again and compared with what went in."""
-    found = sha256()
+def lines_size(path: str) -> int:
+    """The size of the lines in the file, that of the file itself where there is no table."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        table = frames.read_table(
-            lambda offset, count: os.pread(fd, count, offset), os.fstat(fd).st_size, max_frame_bytes=_limit(max_append_bytes)
-        )
-        if table is None:
-            return False
-        for frame in table.frames:
-            text = frames.decompress(os.pread(fd, frame.size, frame.offset), frame)
-            if text is None:
-                return False
-            found.update(text)
+        table = _table(fd, MOST_FRAME_BYTES)
+        return os.fstat(fd).st_size if table is None else table.lines_size
     finally:
         os.close(fd)
-    return found.digest() == digest
 
 
-def _remove(disk: Disk, path: str) -> None:
+def texts(fd: int, max_append_bytes: int) -> Iterator[bytes]:
+    """The lines, frame by frame, as they went in. Raises `frames.Unproven` where the table or a frame does not hold."""
+    table = _table(fd, max_append_bytes)
+    if table is None:
+        raise frames.Unproven(0, 0)
+    offset = 0
+    for frame in table.frames:
+        text = frames.decompress(os.pread(fd, frame.size, frame.offset), frame)
+        if text is None:
+            raise frames.Unproven(offset, frame.lines_size)
+        yield text
+        offset += frame.lines_size
+
+
+def whatever_holds(path: str) -> Iterator[bytes]:
+    """The text of every frame whose own checksum holds, of a file that may be damaged anywhere. None of it is proven."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        disk.unlink(path)
-    except OSError:
-        pass  # a name that ends in .tmp means nothing; compaction removes what a crash leaves
+        size = os.fstat(fd).st_size
+        for found in frames.walk_frames(lambda offset, count: os.pread(fd, count, offset), size, max_frame_bytes=MOST_FRAME_BYTES):
+            if found.text is not None:
+                yield found.text
+    finally:
+        os.close(fd)
+
+
+def _table(fd: int, max_append_bytes: int) -> frames.Table | None:
+    return frames.read_table(
+        lambda offset, count: os.pread(fd, count, offset), os.fstat(fd).st_size, max_frame_bytes=_limit(max_append_bytes)
+    )

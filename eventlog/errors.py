@@ -14,6 +14,9 @@ EventLogError
 │   ├── SessionNotFound
 │   ├── SessionExists
 │   ├── SessionDeleted
+│   ├── NotDeleted
+│   ├── SessionPurged
+│   ├── StillRestorable
 │   ├── SessionLocked
 │   └── Conflict
 ├── StoreError              the folder cannot be used as a store
@@ -91,7 +94,8 @@ class SessionError(EventLogError):
 class SessionNotFound(SessionError, KeyError):
     def __init__(self, session_id: str) -> None:
         super().__init__(
-            session_id, f"no session {session_id!r} in this store; `eventlog list` shows what there is, create=True makes a new one"
+            session_id,
+            f"no session {session_id!r} in this store; `eventlog list` shows what there is (in a program, create=True begins a new one)",
         )
 
     __str__ = Exception.__str__  # KeyError would show the repr of the message
@@ -106,6 +110,27 @@ class SessionDeleted(SessionError):
     def __init__(self, session_id: str) -> None:
         super().__init__(
             session_id, f"session {session_id!r} is deleted and takes no events; `eventlog restore {session_id}` brings it back"
+        )
+
+
+class NotDeleted(SessionError):
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id, f"session {session_id!r} is not deleted; `eventlog delete {session_id}` comes first")
+
+
+class SessionPurged(SessionError):
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id, f"session {session_id!r} is purged: nothing but its tombstone is left; a backup may still have it")
+
+
+class StillRestorable(SessionError):
+    """The session was deleted not long ago. ``until``: when the grace period ends, ISO 8601 UTC."""
+
+    def __init__(self, session_id: str, until: str) -> None:
+        self.until = until
+        super().__init__(
+            session_id,
+            f"session {session_id!r} is deleted and can be restored until {until}; purge it after that, or at once with --now (now=True)",
         )
 
 

@@ -11,9 +11,10 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from . import reader
-from .backend import Changes, Feed, Follower, Lines, OnDamage, Report, Watch
+from .backend import Changes, Feed, Follower, Lines, OnDamage, Progress, Report, Watch
 from .changes import Journal, JournalFeed
 from .disk import Disk
 from .errors import EventLogError
@@ -104,8 +105,20 @@ class FilesBackend:
             stream.hold()
         return stream
 
+    @contextmanager
+    def holding(self, session_id: str) -> Iterator[FileStream]:
+        """The session's lock, for the moments in which its files change places. Raises `SessionLocked`."""
+        stream = self.stream(session_id, create=False, exclusive=True)
+        try:
+            yield stream
+        finally:
+            stream.close()
+
     def session_ids(self, after: str | None = None) -> Iterator[str]:
         return self.layout.session_ids(after)
+
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        return self.layout.stamps()
 
     def changed_since(self, cursor: str | None) -> Changes:
         return self.journal.since(cursor)
@@ -133,10 +146,10 @@ class FilesBackend:
             if stream is not None:
                 stream.settle()
 
-    def verify(self, session_ids: Iterable[str] | None = None) -> Report:
+    def verify(self, session_ids: Iterable[str] | None = None, progress: Progress | None = None) -> Report:
         from . import verify
 
-        return verify.verify(self.layout, session_ids, self.settings.max_event_bytes)
+        return verify.verify(self.layout, session_ids, self.settings.max_event_bytes, progress)
 
     def close(self) -> None:
         """Wait for the background work, sync what waits for its interval, give up all descriptors."""
@@ -219,9 +232,9 @@ class FilesBackend:
                     return
                 name = self._to_compress.popleft()
             try:
-                from . import compressed
+                from . import replacing
 
-                compressed.compress(self.disk, self.layout, name, self.settings)
+                replacing.compress(self.disk, self.layout, name, self.settings)
             except OSError:
                 pass  # a raw sealed segment is as good; `eventlog compact` tries again and says why not
 

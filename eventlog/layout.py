@@ -70,6 +70,10 @@ class Layout:
         """Everything in the session's folder: one directory listing."""
         return _names(self.folder(session_id))
 
+    def entries(self, shard_name: str) -> list[str]:
+        """The names of all files in a shard, sorted."""
+        return sorted(_names(os.path.join(self.sessions, shard_name)))
+
     def segments(self, session_id: str, names: list[str] | None = None) -> list[SegmentName]:
         """The session's segments in order, each position once: where the raw and the compressed file both exist (a crash between
         making one and removing the other), the compressed one, as it was proven before it got its name."""
@@ -97,18 +101,44 @@ class Layout:
         that was refused or interrupted."""
         first = "" if after is None else shard(after)
         for shard_name in SHARDS:
-            if shard_name < first:
-                continue
-            found = set()
+            if shard_name >= first:
+                found = sorted(self._session_ids_in(shard_name))
+                yield from found if shard_name != first else (session_id for session_id in found if after is None or session_id > after)
+
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        """Every session that has an event, with a text that is another one whenever its files are: names, sizes, times of writing."""
+        for shard_name in SHARDS:
+            found: dict[str, list[str]] = {}
+            with_events: set[str] = set()
             try:
                 with os.scandir(os.path.join(self.sessions, shard_name)) as entries:
                     for entry in entries:
                         name = parse_segment_name(entry.name)
-                        if name is not None and (name.first_seq > 1 or name.compressed or not _is_empty(entry)):
-                            found.add(name.session_id)
+                        if name is None:
+                            continue
+                        try:
+                            state = entry.stat()
+                        except FileNotFoundError:
+                            continue  # replaced since it was listed: another stamp, another look
+                        found.setdefault(name.session_id, []).append(f"{entry.name}/{state.st_size}/{state.st_mtime_ns}/{state.st_ino}")
+                        if state.st_size or name.first_seq > 1:
+                            with_events.add(name.session_id)
             except FileNotFoundError:
-                pass
-            yield from sorted(session_id for session_id in found if after is None or shard_name > first or session_id > after)
+                continue
+            for session_id in sorted(with_events):
+                yield session_id, sha256("\n".join(sorted(found[session_id])).encode()).hexdigest()[:16]
+
+    def _session_ids_in(self, shard_name: str) -> set[str]:
+        found = set()
+        try:
+            with os.scandir(os.path.join(self.sessions, shard_name)) as entries:
+                for entry in entries:
+                    name = parse_segment_name(entry.name)
+                    if name is not None and (name.first_seq > 1 or name.compressed or not _is_empty(entry)):
+                        found.add(name.session_id)
+        except FileNotFoundError:
+            pass  # somebody removed a shard with everything in it
+        return found
 
 
 def _is_empty(entry: os.DirEntry[str]) -> bool:

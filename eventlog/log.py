@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,13 @@ from .session import Session, check_on_damage
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from .backend import Progress
+    from .compaction import CompactionReport
+    from .erasing import PurgeReport, RedactionReport
+    from .files import FilesBackend
     from .following import After
+    from .repair import RepairReport
+    from .retention import CleanupReport, Deleted
     from .subscription import Callback, OnError, Subscription
     from .tail import Tail
 
@@ -97,10 +104,59 @@ class EventLog:
             raise SessionNotFound(session_id)
         return Session(stream, self.settings, self._tails, create=create)
 
+    def fork(
+        self,
+        session_id: str,
+        at: int | None = None,
+        *,
+        message: str | None = None,
+        turn: int | str | None = None,
+        call: str | None = None,
+        id: str | None = None,
+        on_damage: OnDamage = "raise",
+    ) -> Session:
+        """A new session that begins as this one was at a seq (default: as it is now); returns its handle.
+
+        The seq may also be told by what was there: ``message`` (its id: up to the last of it), ``turn`` (a number from 1, or the id of the
+        user's message that began it: up to the next one), ``call`` (its id: up to its result). Everything is on stable storage
+        when it returns; memory is bounded by the largest append. ``id`` is the fork's; one that was interrupted is finished by forking
+        again with its id, and one that is finished is returned as it is. "skip" leaves out what damage has made unreadable.
+
+        Raises `SessionNotFound`, `SessionExists`, `SessionDeleted` (a deleted session without a seq), `InvalidInput` (no such seq,
+        message, turn or call), `Damaged`, and what `Session.append` raises. FORMAT.md, "Copies"."""
+        from . import fork
+
+        if sum(way is not None for way in (at, message, turn, call)) > 1:
+            raise TypeError("fork takes one of at, message, turn and call")
+        if message is not None or turn is not None or call is not None:
+            with self.session(session_id) as source:
+                at = fork.position_of(source, message=message, turn=turn, call=call)
+        return self.session(fork.fork(self, session_id, at, id=id, on_damage=on_damage))
+
+    def merge(self, session_ids: Iterable[str], into: str | None = None, *, on_damage: OnDamage = "raise") -> Session:
+        """Bring all events of several sessions into one, each event once and each session in its own order; returns its handle.
+
+        Without ``into`` that is a session whose id follows from theirs; merging the same sessions again adds what is new in them.
+        ``into`` an existing session adds what that one does not have yet: of its own fork, what the fork added. Nothing that is
+        there changes. A `SessionMerged` at the end says what was taken over and where the sources disagree. An interrupted merge is
+        finished by merging again. Memory is bounded by the largest append and by how often copies of different sessions alternate.
+
+        Raises `InvalidInput` for fewer than two sessions, `SessionNotFound`, `SessionDeleted`, `Damaged`, and what `Session.append`
+        raises."""
+        from . import merge
+
+        return self.session(merge.merge(self, session_ids, into, on_damage=on_damage))
+
     def session_ids(self) -> Iterator[str]:
         """Every session's id, deleted ones too, in no particular order. Costs one directory listing per shard."""
         self._check_open()
         return self._backend.session_ids()
+
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        """Every session's id with a text that changes whenever what is stored of it does: for whoever has to look at everything and
+        wants to pass over what is as it was. Costs one look at each file's size and time, and none into a session."""
+        self._check_open()
+        return self._backend.stamps()
 
     def changed_since(self, cursor: str | None = None) -> Changes:
         """Which sessions may have changed since a cursor that an earlier call gave (None: since ever).
@@ -166,10 +222,124 @@ class EventLog:
         made.begin()
         return made
 
-    def verify(self, session_ids: Iterable[str] | None = None) -> Report:
-        """Read every byte of the store (or of some sessions) and say what is not as it should be. Writes nothing."""
+    def verify(self, session_ids: Iterable[str] | None = None, *, progress: Progress | None = None) -> Report:
+        """Read every byte of the store (or of some sessions) and say what is not as it should be. Writes nothing.
+
+        ``progress`` is called after each session with the report so far. Raises `SessionNotFound`."""
         self._check_open()
-        return self._backend.verify(session_ids)
+        return self._backend.verify(session_ids, progress)
+
+    def compact(
+        self, session_ids: Iterable[str] | None = None, *, drop_deltas: bool = False, idle_s: float = 3600.0, dry_run: bool = False
+    ) -> CompactionReport:
+        """Make fewer and smaller files of the given sessions, or of all, with the same events in them.
+
+        Seals active segments to which nothing was appended for ``idle_s``, compresses what is not yet, joins small neighbours, removes what
+        crashes have left. ``drop_deltas`` also leaves out every `MessageDelta` whose message was added whole after it, and says so
+        with a `SessionCompacted`. Writers, readers and tails may run meanwhile; a crash leaves the old files or the new. What cannot be
+        done for a session (it is damaged, locked, the disk is full) is in the report and stops no other. ``dry_run`` only counts what
+        would be done. Raises `SessionNotFound`."""
+        from .compaction import CompactionReport, compact
+
+        backend = self._files()
+        if backend is None:
+            return CompactionReport()  # nothing is in files
+        return compact(backend, session_ids, drop_deltas=drop_deltas, idle_s=idle_s, dry_run=dry_run)
+
+    def repair(self, session_ids: Iterable[str] | None = None, *, apply: bool = False, progress: Progress | None = None) -> RepairReport:
+        """Make whole what `verify` finds damaged, in the given sessions or in all. Without ``apply`` it only says what it would do.
+
+        Touches only what verify reported. Every byte that is taken out of its place is copied to ``quarantine/`` before; every event
+        that can be proven stays where it is. Afterwards verify is clean and lists what was written again; the seqs that are lost for
+        ever stand in the footers and headers. ``progress`` is called with the report so far. Raises `SessionNotFound`, `SessionLocked`,
+        `OSError`; after an error call it again."""
+        from .repair import repair
+
+        return repair(self._need_files("repair"), session_ids, apply=apply, progress=progress)
+
+    def delete(self, session_id: str, reason: str | None = None) -> int:
+        """Hide the session from lists and refuse to append to it; returns the seq of its tombstone. Its id stays burned, its bytes stay
+        until `purge`, and until then `restore` brings it back. Deleting again changes nothing. Raises `SessionNotFound`."""
+        from .retention import delete
+
+        with self.session(session_id) as session:
+            return delete(session, reason)
+
+    def restore(self, session_id: str, reason: str | None = None) -> int:
+        """Bring a deleted session back; returns the seq of its `SessionRestored`.
+
+        Raises `NotDeleted`, `SessionPurged`, `SessionNotFound`."""
+        from .retention import restore
+
+        return restore(self, session_id, reason)
+
+    def cleanup(self, older_than_s: float, *, keep: int = 0, status: str | None = None, dry_run: bool = False) -> CleanupReport:
+        """Delete the sessions that were last written to (an event's time, or its import) longer than ``older_than_s`` ago.
+
+        The ``keep`` newest sessions of the log stay whatever their age, and pinned ones always. ``status`` limits it to active, completed,
+        failed or abandoned ones. ``dry_run`` only says what would go. Deleted is not purged: see `restore` and `purge`.
+        Raises `InvalidInput`."""
+        from .retention import cleanup
+
+        return cleanup(self, self._files(), older_than_s=older_than_s, keep=keep, status=status, dry_run=dry_run)
+
+    def deleted(self) -> Iterator[Deleted]:
+        """The sessions that are deleted, with the time until which they can be restored. Costs a look at the end of every session."""
+        from .retention import deleted
+
+        return deleted(self, self._files())
+
+    def purge(self, session_id: str, *, now: bool = False, reason: str | None = None, dry_run: bool = False) -> PurgeReport:
+        """Remove everything of a deleted session but its tombstone: segments, quarantine and (of all sessions: they are made anew)
+        projections. There is no way back.
+
+        It is done when ``grace_period_s`` has passed since the tombstone, or with ``now``, which also deletes (for ``reason``) what is not
+        deleted yet. Raises `NotDeleted`, `StillRestorable`, `SessionNotFound`, `SessionLocked`; after an `OSError` call it again."""
+        from .retention import purge
+
+        return purge(self, self._need_files("purge"), session_id, now=now, reason=reason, dry_run=dry_run)
+
+    def redact(
+        self,
+        session_id: str,
+        seqs: Collection[int] | None = None,
+        pattern: str | re.Pattern[str] | None = None,
+        reason: str | None = None,
+        *,
+        dry_run: bool = False,
+    ) -> RedactionReport:
+        """Take content out of the session for good: the whole of some events, by seq, or every match of a pattern.
+
+        When it returns, an `EventRedacted` says what was done and why, and no file of the store holds the content any more; the events keep
+        their seq, time and type, and `verify` lists the segments that were rewritten. A pattern is searched in every string of an
+        event (after JSON's escapes), and never kept itself. Quarantined bytes of the session go as well, damaged ones where they hold it,
+        and projections, which are made anew. Appending goes on meanwhile.
+
+        Raises `InvalidInput` (no such event, a bad pattern, a reason that holds it), `SessionNotFound`, `SessionLocked`; after an
+        `OSError` or a crash call it again."""
+        from .erasing import redact
+        from .redaction import Pattern, Seqs
+
+        if (seqs is None) == (pattern is None):
+            raise ValueError("redact takes seqs or a pattern")
+        backend = self._need_files("redact")
+        self.session(session_id).close()
+        if pattern is not None:
+            return redact(backend, session_id, Pattern(pattern), what="matches of a pattern", reason=reason, dry_run=dry_run)
+        return redact(backend, session_id, Seqs(seqs or ()), what="whole events", reason=reason, dry_run=dry_run)
+
+    def _files(self) -> FilesBackend | None:
+        """The backend where it keeps files, else None: in memory, or where recording is off."""
+        self._check_open()
+        from .files import FilesBackend
+
+        return self._backend if isinstance(self._backend, FilesBackend) else None
+
+    def _need_files(self, what: str) -> FilesBackend:
+        backend = self._files()
+        if backend is None:
+            raise ValueError(f"{what} needs a log on disk with recording on; open one with EventLog.open()")
+        return backend
 
     def close(self) -> None:
         """Finish what runs in the background, end subscriptions and tails, let go of all files. Closing twice is fine."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+import msgspec
+
 from . import recovery, scan
 from .backend import Lines, OnDamage
 from .errors import Damaged
@@ -23,13 +25,15 @@ def read(layout: Layout, session_id: str, after: int, before: int | None, on_dam
     next_seq: int | None = None  # where the next segment begins, once one has been read to its end
     looked_again: SegmentName | None = None
     given_up: set[SegmentName] = set()  # they have no end, though others follow
+    seen: _Seen | None = None
     while True:
         names = layout.segments(session_id)
-        name = _choose([name for name in names if name not in given_up] if given_up else names, position, next_seq)
+        name = _choose(layout, [name for name in names if name not in given_up] if given_up else names, position, next_seq, seen)
         if name is None or (before is not None and name.first_seq >= before):
             return
         end: int | None = None
         try:
+            seen = _see(layout, name)
             for piece in scan.scan_file(layout.path(name), name, after=position, max_append_bytes=max_append_bytes):
                 if isinstance(piece, bytes):
                     last = last_seq_in(piece)
@@ -58,12 +62,41 @@ def read(layout: Layout, session_id: str, after: int, before: int | None, on_dam
             looked_again, next_seq = name, None
 
 
-def _choose(names: list[SegmentName], position: int, next_seq: int | None) -> SegmentName | None:
-    """The segment to read from. One that begins below ``next_seq`` is covered by what has been read already."""
-    if next_seq is not None:
-        return next((name for name in names if name.first_seq >= next_seq), None)
-    before = [name for name in names if name.first_seq <= position + 1]
-    return before[-1] if before else next(iter(names), None)
+class _Seen(msgspec.Struct, frozen=True):
+    """Which file was read, under which name: another one may have it by now."""
+
+    name: SegmentName
+    inode: int
+    size: int
+
+
+def _see(layout: Layout, name: SegmentName) -> _Seen:
+    state = os.stat(layout.path(name))
+    return _Seen(name, state.st_ino, state.st_size)
+
+
+def _choose(layout: Layout, names: list[SegmentName], position: int, next_seq: int | None, seen: _Seen | None) -> SegmentName | None:
+    """The segment to read from. One that begins below ``next_seq`` has been read already, unless segments have been joined to it."""
+    if next_seq is None:
+        before = [name for name in names if name.first_seq <= position + 1]
+        return before[-1] if before else next(iter(names), None)
+    following = next((name for name in names if name.first_seq >= next_seq), None)
+    if following is not None and following.first_seq == next_seq:
+        return following
+    before = [name for name in names if name.first_seq < next_seq]
+    try:
+        if following is None and before and seen == _see(layout, before[-1]):
+            return None
+        return next((name for name in reversed(before) if _reaches_beyond(layout, name, next_seq)), following)
+    except FileNotFoundError:
+        return _choose(layout, layout.segments(names[0].session_id), position, next_seq, seen)
+
+
+def _reaches_beyond(layout: Layout, name: SegmentName, next_seq: int) -> bool:
+    try:
+        return recovery.end_of(layout, name).next_seq > next_seq
+    except Damaged:
+        return False  # it has no end
 
 
 def _raise_if_bad(session_id: str, name: SegmentName, piece: Own | Bad, wanted: int) -> None:
@@ -125,3 +158,27 @@ def last_seq(layout: Layout, session_id: str) -> int:
             return recovery.look(fd, size, names[-1], None, 0, layout).seq
         finally:
             os.close(fd)
+
+
+class LastLine(msgspec.Struct):
+    """The last event of a session, as it stands there."""
+
+    seq: int
+    time: str
+    type: str
+    data: msgspec.Raw
+    session_id: str = ""
+
+
+def last_line(layout: Layout, session_id: str, max_append_bytes: int) -> LastLine | None:
+    """The session's last event that can be proven, None where there is none."""
+    last = b""
+    for after in (last_seq(layout, session_id) - 1, 0):  # the last position may be one that damage took
+        for chunk in read(layout, session_id, after, None, "skip", max_append_bytes):
+            last = chunk.data[chunk.data.rfind(b"\n", 0, -1) + 1 :]
+        if last:
+            found = msgspec.json.decode(last, type=LastLine)
+            found.data = msgspec.Raw(bytes(found.data))
+            found.session_id = session_id
+            return found
+    return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import chain
 from typing import Literal
 
 import msgspec
@@ -21,7 +22,7 @@ from .disk import Disk, replace_file
 from .errors import Damaged
 from .layout import Layout, SegmentName
 from .pieces import whole_appends
-from .segment import FORMAT, Closed, Opened, Sealed, Span, Walker
+from .segment import FORMAT, Closed, Opened, Sealed, Walker
 
 _WINDOW = 64 * 1024
 _READ_SIZE = 1024 * 1024
@@ -34,6 +35,7 @@ class Ended(msgspec.Struct, frozen=True):
     digest: str | None  # None where it cannot be known any more
     lost: tuple[int, int] | None = None
     suspect: bool = False
+    last_type: str = ""  # of the last event in it, where that was asked for
 
 
 class Tail(msgspec.Struct):
@@ -63,15 +65,21 @@ class Tail(msgspec.Struct):
 def look(fd: int, size: int, name: SegmentName, known: Tail | None, known_size: int, layout: Layout) -> Tail:
     """The end of the segment, which has ``size`` bytes. ``known`` is what was true when it had ``known_size``."""
     if size == 0:
-        return Tail(name.first_seq - 1, 0, after=_end_before(layout, name))
+        return _empty(layout, name)
     if known is not None:
         data = os.pread(fd, size - known_size, known_size)
         found = _judge(data, known_size, known.running, Tail(known.seq, known.running, known.last_type, ids=known.ids))
     else:
         found = _look_from_the_end(fd, size, name)
     if found.torn == 0:  # the opening line has to be written again
-        found.after = _end_before(layout, name)
+        return msgspec.structs.replace(_empty(layout, name), torn=0)
     return found
+
+
+def _empty(layout: Layout, name: SegmentName) -> Tail:
+    """The tail of a segment whose opening line is still to be written. That the session was deleted stands in the segment before."""
+    after = end_before(layout, name)
+    return Tail(name.first_seq - 1, 0, after.last_type if after else "", after=after)
 
 
 def _look_from_the_end(fd: int, size: int, name: SegmentName) -> Tail:
@@ -112,12 +120,8 @@ def _judge(data: bytes, offset: int, running: int, tail: Tail) -> Tail:
         return tail
     chunk = whole_appends(data)
     proven = lines.prove(chunk, running) if chunk else running
-    spans: list[Span] = []
     if proven is None:
-        walker = Walker(running, offset)
-        spans = [*walker.walk(data), *walker.finish()]
-        first_bad = next(span.offset for span in spans if not span.intact)
-        chunk = whole_appends(data[: first_bad - offset])
+        chunk = scan.proven_appends(data, offset, running)
         proven = (lines.after(chunk) or 0) if chunk else running
     _take_in(tail, chunk, proven)
     rest = data[len(chunk) :]
@@ -126,7 +130,7 @@ def _judge(data: bytes, offset: int, running: int, tail: Tail) -> Tail:
         if segment.judge_tail(rest, begin, proven, tail.seq + 1) == "torn_tail":
             tail.torn = begin
         else:
-            _count_the_lost(tail, [span for span in spans if span.offset >= begin], rest)
+            _count_the_lost(tail, rest, begin)
     return tail
 
 
@@ -148,33 +152,49 @@ def _take_in(tail: Tail, chunk: bytes, running: int) -> None:
         tail.ids.update(ids_in(chunk))
 
 
-def _count_the_lost(tail: Tail, spans: list[Span], rest: bytes) -> None:
+def _count_the_lost(tail: Tail, rest: bytes, offset: int) -> None:
     """Set the first seq that nothing in the damaged ``rest`` can have had."""
-    damage = b"" if spans else rest
-    for span in spans:
+    walker = Walker(tail.running, offset)
+    damage = segment.Bound()
+    for span in chain(walker.walk(rest), walker.finish()):
         if span.proven and segment.is_own(span.line):
             continue
         position = stored.position.decode(span.line) if span.proven else None
         if position is not None and position.seq > tail.seq:
-            tail.seq, tail.last_type, damage = position.seq, position.type, b""
+            tail.seq, tail.last_type, damage = position.seq, position.type, segment.Bound()
         else:  # lines from further up stand for what they were written over
-            damage += span.line
-    tail.damage_next_seq = tail.seq + 1 + segment.most_lines_in(damage)
+            damage.add(span.line)
+    tail.damage_next_seq = tail.seq + 1 + damage.lines
 
 
 # --- what was there before -----------------------------------------------------------------------------------------------------
 
 
-def _end_before(layout: Layout, name: SegmentName) -> Ended | None:
-    """How the segment before ``name`` ended; None where there is none, or where its end cannot be read."""
+def end_before(layout: Layout, name: SegmentName) -> Ended | None:
+    """How the segment before ``name`` ended; None where there is none, or where its end cannot be read. It reaches up to ``name``; where
+    none does, the one that reaches furthest counts (after a crash, segments that a joined one covers may still be there)."""
     while True:
         before = [other for other in layout.segments(name.session_id) if other.first_seq < name.first_seq]
         try:
-            return end_of(layout, before[-1]) if before else None
+            return _furthest_end(layout, before, name.first_seq)
         except FileNotFoundError:
-            continue  # compressed since it was listed
+            continue  # compressed or joined since it was listed
+
+
+def _furthest_end(layout: Layout, names: list[SegmentName], next_seq: int) -> Ended | None:
+    ends: list[tuple[int, Ended, SegmentName]] = []
+    for name in reversed(names):
+        try:
+            ended = end_of(layout, name)
         except Damaged:
-            return None
+            continue
+        ends.append((ended.next_seq, ended, name))
+        if ended.next_seq == next_seq:
+            break
+    if not ends:
+        return None
+    _, ended, name = max(ends, key=lambda end: end[0])
+    return msgspec.structs.replace(ended, last_type=_last_type(layout, name, ended.next_seq - 1))
 
 
 def end_of(layout: Layout, name: SegmentName) -> Ended:
@@ -192,6 +212,15 @@ def end_of(layout: Layout, name: SegmentName) -> Ended:
         size = os.stat(path).st_size
         raise Damaged(name.session_id, str(name), 0, size, "damaged", "its end cannot be read, so nobody knows which seq comes next")
     return Ended(last_seq + 1, None)
+
+
+def _last_type(layout: Layout, name: SegmentName, last_seq: int) -> str:
+    """The type of the last event of a finished segment."""
+    found = ""
+    for piece in scan.scan_file(layout.path(name), name, after=last_seq - 1, max_append_bytes=scan.ANY_SIZE):
+        if isinstance(piece, bytes):
+            found = stored.position.decode(piece[piece.rfind(b"\n", 0, -1) + 1 :]).type
+    return found
 
 
 def remembered_ids(layout: Layout, name: SegmentName, max_append_bytes: int) -> dict[str, int]:

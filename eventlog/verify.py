@@ -8,18 +8,16 @@ it. A finding at the end of an active segment is looked at again, as a writer ma
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 from . import layout as layouts
 from . import reader, scan
-from .backend import Problem, ProblemKind, Report, Rewrite
+from .backend import Problem, ProblemKind, Progress, Report, Rewrite
 from .errors import SessionNotFound
 from .layout import Layout, SegmentName
 from .pieces import Bad, Own, last_seq_in
-from .segment import Closed, Opened, Sealed
-
-Progress = Callable[[Report], None]
+from .segment import Closed, Opened, Sealed, is_purged
 
 
 def verify(layout: Layout, session_ids: Iterable[str] | None, max_append_bytes: int, progress: Progress | None = None) -> Report:
@@ -63,29 +61,34 @@ class _SessionCheck:
         self._session_id = session_id
         self._max_append_bytes = max_append_bytes
         self._report = report
-        self._next_seq = 1
-        self._digest: str | None = None
 
     def run(self) -> list[bytes]:
         """Check them all; returns the digest of each segment's content, in order."""
-        contents: list[bytes] = []
-        names = self._layout.segments(self._session_id)
-        for index, name in enumerate(names):
-            if name.first_seq < self._next_seq:
-                continue  # a joined segment before it covers it
+        found: list[_SegmentCheck] = []
+        while True:
+            names = self._layout.segments(self._session_id)
+            if found and not any(name.first_seq == found[-1].next_seq for name in names):
+                found.clear()  # joined since they were listed: what was read does not go with what is there now
             try:
-                segment = self._check(name, last=index == len(names) - 1)
-            except FileNotFoundError:  # compressed or joined since they were listed: go on with the present names
-                return contents + self.run()
-            self._take(segment)
-            contents += segment.contents
-        return contents
+                self._check_all(names, found)
+            except FileNotFoundError:
+                continue  # compressed, or joined
+            for segment in found:
+                self._take(segment)
+            return [content for segment in found for content in segment.contents]
 
-    def _check(self, name: SegmentName, *, last: bool) -> _SegmentCheck:
-        segment = _SegmentCheck(name, self._next_seq, self._digest, last=last)
+    def _check_all(self, names: list[SegmentName], found: list[_SegmentCheck]) -> None:
+        """Check them, except those that ``found`` or a joined segment before them covers."""
+        for index, name in enumerate(names):
+            next_seq, digest = (found[-1].next_seq, found[-1].digest) if found else (1, None)
+            if not found or name.first_seq >= next_seq:
+                found.append(self._check(name, next_seq, digest, last=index == len(names) - 1))
+
+    def _check(self, name: SegmentName, next_seq: int, digest: str | None, *, last: bool) -> _SegmentCheck:
+        segment = _SegmentCheck(name, next_seq, digest, last=last)
         segment.read(self._layout, self._max_append_bytes)
         if last and segment.problems:
-            segment = _SegmentCheck(name, self._next_seq, self._digest, last=last)
+            segment = _SegmentCheck(name, next_seq, digest, last=last)
             segment.read(self._layout, self._max_append_bytes)
         return segment
 
@@ -96,7 +99,6 @@ class _SessionCheck:
         report.bytes += segment.size
         report.rewrites += segment.rewrites
         report.problems += segment.problems
-        self._next_seq, self._digest = segment.next_seq, segment.digest
 
 
 class _SegmentCheck:
@@ -158,7 +160,7 @@ class _SegmentCheck:
         first, wanted = opened.first_seq, self.next_seq
         if first > wanted and not reader.covers(opened.lost, wanted, first - 1):
             self._problem("missing", piece.offset, 0, f"events {wanted} to {first - 1} should stand before this segment")
-        elif opened.previous != self.digest:
+        elif opened.previous != self.digest and not is_purged(opened):
             detail = f"its header names {opened.previous} as the digest of the segment before it, which has {self.digest}"
             self._problem("damaged", piece.offset, len(piece.line), detail)
         self._begin(first)
@@ -175,9 +177,9 @@ class _SegmentCheck:
                 self._problem("damaged", 0, piece.offset, f"the footer counts {sealed.count} events, there are {self._count}")
         if sealed.was is not None:
             name = self._name
-            self.rewrites.append(
-                Rewrite(session_id=name.session_id, segment=str(name), was=sealed.was, reason=sealed.reason or "not stated")
-            )
+            reason = sealed.reason or "not stated"
+            rewrite = Rewrite(session_id=name.session_id, segment=str(name), was=sealed.was, reason=reason, left_out=sealed.left_out)
+            self.rewrites.append(rewrite)
         self.contents.append(self._sha.digest())
         self._end(sealed.next_seq, sealed.digest)
 

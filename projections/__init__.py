@@ -1,7 +1,7 @@
 """What the facts of an `eventlog` mean: every view here is a fold over events, and can be deleted and made again.
 
 The views are loaded when they are first used: a program that wants one session pays neither for the catalog nor for its
-database. `replay` is not: its module has its name, and whichever was imported first would win.
+database. `replay` and `to_messages` are not: their modules have their names, and whichever was imported first would win.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .replay import replay
+from .to_messages import to_messages
 
 if TYPE_CHECKING:
     from .catalog import Catalog
     from .session_view import SessionView
 
-__all__ = ["Catalog", "SessionView", "replay"]
+__all__ = ["Catalog", "SessionView", "replay", "to_messages"]
 
 _HOMES = {
     "Catalog": "projections.catalog",

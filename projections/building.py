@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from eventlog import EventLog
 
@@ -31,12 +32,18 @@ def attach(connection: sqlite3.Connection, name: str, path: str) -> None:
     connection.execute(f"ATTACH ? AS {name}", (path,))
 
 
+def attach_existing(connection: sqlite3.Connection, name: str, path: str) -> None:
+    """Attach a database file that is there; one that has gone is not made again. Raises `sqlite3.OperationalError`."""
+    attach(connection, name, f"file:{quote(path)}?mode=rw")
+
+
 def begin_file(
     connection: sqlite3.Connection, projection: Projection[Any], path: str, *, schema: str | None = None, part: bool = False
 ) -> Index:
-    """Attach an empty file that nobody else sees yet, and make the projection's tables in it."""
+    """Attach an empty file that nobody else sees yet, and make the projection's tables in it. It is not made here: a process of a build
+    that was killed must not bring its file back after it has been cleared away."""
     index = Index(connection, projection, schema)
-    attach(connection, index.schema, path)
+    attach_existing(connection, index.schema, path)
     for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -32000", "locking_mode = EXCLUSIVE"):
         connection.execute(f"PRAGMA {index.schema}.{pragma}").fetchall()
     connection.execute("BEGIN")

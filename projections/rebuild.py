@@ -22,7 +22,7 @@ import msgspec
 from eventlog import EventLog
 from eventlog.errors import EventLogError
 
-from .building import attach, begin_file, build, connect, finish_file
+from .building import attach, attach_existing, begin_file, build, connect, finish_file
 from .catch_up import Progress, catch_up
 from .dump import Difference, compare
 from .folder import Folder, IndexFile
@@ -58,7 +58,7 @@ def check(
         connection = connect()
         try:
             connection.execute("PRAGMA temp_store = FILE")
-            attach(connection, "stored", f"file:{folder.where(file)}?mode=rw")
+            attach_existing(connection, "stored", folder.where(file))
             attach(connection, "rebuilt", folder.building(name))
             one, other = Index(connection, projection, "stored"), Index(connection, projection, "rebuilt")
             catch_up(log, [one, other])
@@ -113,8 +113,8 @@ class _Parallel:
         ]
         self.cursor = log.changed_since(None).cursor  # taken first: what is written from now on is caught up afterwards
         self.total = sum(1 for _ in log.session_ids()) if progress is not None else 0
-        self._ids = log.session_ids()
-        self._ids_mutex = threading.Lock()
+        self._sessions = log.stamps()
+        self._sessions_mutex = threading.Lock()
         self._failed = False
 
     def run(self) -> None:
@@ -182,9 +182,9 @@ class _Parallel:
             process.wait()
             done.put(None)
 
-    def _batch(self) -> list[str]:
-        with self._ids_mutex:
-            return [] if self._failed else list(islice(self._ids, _SESSIONS_PER_BATCH))
+    def _batch(self) -> list[tuple[str, str]]:
+        with self._sessions_mutex:
+            return [] if self._failed else list(islice(self._sessions, _SESSIONS_PER_BATCH))
 
     def _join(self) -> None:
         """Put the parts together. The first one is gone on with, where that saves copying it."""

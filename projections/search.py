@@ -11,6 +11,7 @@ indexed besides the whole. A query is prepared alike (`search_query`).
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 from zlib import crc32
@@ -170,8 +171,8 @@ def flatten(value: Any) -> str:
 
 
 def spaced(text: str) -> str:
-    """The text with what is a word of its own set apart."""
-    return text if text.isascii() else _NO_SPACES.sub(r" \g<0> ", text)
+    """The text with what is a word of its own set apart, and one way to write each character (full width, composed accents)."""
+    return text if text.isascii() else _NO_SPACES.sub(r" \g<0> ", unicodedata.normalize("NFKC", text))
 
 
 def humps(word: str) -> list[str]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 import sqlite3
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -27,8 +29,8 @@ from .tool_history import read_some
 MOST_TERMS: Final = 64
 SNIPPET_SIZE: Final = 160
 _ORDER = "search"
-_TERM = re.compile(r'(-?)(?:"([^"]*)(?:"|$)(\*?)|([^\s"]+))')
-_WORD = re.compile(r"\w+", re.UNICODE)
+_TERM = re.compile(r'(-(?!-))?(?:"([^"]*)(?:"|$)(\*?)|([^\s"]+))')
+_WORD = re.compile(r"[^\W_]+")
 
 
 class InvalidQuery(InvalidInput):
@@ -212,25 +214,40 @@ def snippet(text: str, query: Query, marks: tuple[str, str] = ("**", "**")) -> s
 
 def _hits(text: str, query: Query) -> list[tuple[int, int]]:
     """Where terms of the query stand, in order, not overlapping; compared without case and accents, like the index does."""
-    folded, places = _fold(text)
-    found: list[tuple[int, int]] = []
-    for group in query.groups:
-        for term in group:
-            words = [re.escape(word) for word in _WORD.findall(_fold(spaced(term.words))[0])] or [re.escape(_fold(term.words)[0].strip())]
-            pattern = r"[\W_]*".join(words)
-            for match in re.finditer(pattern, folded):
-                found.append((places[match.start()], places[match.end() - 1] + 1))
-                if len(found) > 200:
-                    break
-    found.sort()
+    places: Sequence[int] = range(len(text))
+    lower = text.lower()
+    found = _spans(lower, query, whole=True)
+    if found is None or len(lower) != len(text):  # written with other accents, or within a word
+        folded, places = _fold(text)
+        found = _spans(folded, query, whole=True) or _spans(folded, query, whole=False)
     kept: list[tuple[int, int]] = []
-    for begin, stop in found:
+    for begin, stop in sorted((places[begin], places[stop - 1] + 1) for begin, stop in found or []):
         if not kept or begin >= kept[-1][1]:
             kept.append((begin, stop))
     return kept
 
 
-def _fold(text: str) -> tuple[str, list[int] | range]:
+def _spans(folded: str, query: Query, *, whole: bool) -> list[tuple[int, int]] | None:
+    """The places of whole words, or of the same letters within words, as parts of identifiers are found, too. None where some
+    part of the query is not there: then it is written in another way."""
+    found: list[tuple[int, int]] = []
+    missing = False
+    for group in query.groups:
+        spans = [match.span() for term in group for match in islice(re.finditer(_pattern(term, whole=whole), folded), 100)]
+        missing |= not spans
+        found += spans
+    return None if whole and missing else found
+
+
+def _pattern(term: Term, *, whole: bool) -> str:
+    text = spaced(term.words)
+    pattern = r"[\W_]*".join(re.escape(_fold(word)[0]) for word in _WORD.findall(text) or [term.words])
+    if whole and text.isascii():
+        pattern = rf"(?<![^\W_]){pattern}" + ("" if term.prefix else r"(?![^\W_])")
+    return pattern
+
+
+def _fold(text: str) -> tuple[str, Sequence[int]]:
     """The text without case and accents, and for each of its characters the place that it had."""
     if text.isascii():
         return text.lower(), range(len(text))

@@ -17,7 +17,7 @@ import msgspec
 
 from eventlog import EventLog
 
-from .building import attach, build, connect
+from .building import attach, attach_existing, build, connect
 from .catch_up import Progress, catch_up
 from .dump import Difference
 from .folder import Folder, IndexFile, slug
@@ -147,9 +147,14 @@ class Serving:
             self._attach_memory(connection, projection)
             return
         try:
-            for _ in range(_ATTEMPTS):
-                file = self._newest(projection) or self._build(projection)
-                if file is not None and self._attach_file(connection, projection, file):
+            for attempt in range(_ATTEMPTS):
+                try:
+                    file = self._newest(projection) or self._build(projection)
+                except FileNotFoundError:  # somebody deleted the folder meanwhile, which anybody may
+                    if attempt == _ATTEMPTS - 1:
+                        raise
+                    continue
+                if self._attach_file(connection, projection, file):
                     return
             raise FileNotFoundError(self.folder.path)
         except (OSError, sqlite3.OperationalError) as error:
@@ -163,7 +168,7 @@ class Serving:
         version = slug(projection.version)
         return max((file for file in self.folder.files(projection.name) if file.version == version), default=None)
 
-    def _build(self, projection: Projection[Any]) -> IndexFile | None:
+    def _build(self, projection: Projection[Any]) -> IndexFile:
         """Build the projection's file. Where another process is at it, take an older file that can answer, or wait."""
         assert self.folder is not None
         self.folder.make()
@@ -195,7 +200,7 @@ class Serving:
         return found is not None and found[0] == schema_digest(projection)
 
     def _attach_file(self, connection: sqlite3.Connection, projection: Projection[Any], file: IndexFile) -> bool:
-        """Attach a complete file; False where it went away meanwhile. Raises `sqlite3.DatabaseError` for one that is damaged."""
+        """Attach a complete file; False where it went away meanwhile, or is damaged, which removes it."""
         assert self.folder is not None
         path, name = self.folder.where(file), projection.name
         try:
@@ -204,18 +209,21 @@ class Serving:
             return False
         if not os.access(path, os.W_OK):
             raise PermissionError(f"{path} is read-only")
-        attach(connection, name, f"file:{path}?mode=rw")
-        current = file.version == slug(projection.version)
-        self._attached[name] = _Attached(Index(connection, projection), path, state.st_ino, current)
-        connection.execute(f"PRAGMA {name}.synchronous = NORMAL")
-        connection.execute(f"PRAGMA {name}.cache_size = -16000")
-        if state.st_size <= _QUICK_CHECK_SIZE:
-            verdict = connection.execute(f"PRAGMA {name}.quick_check(1)").fetchone()[0]
-            if verdict != "ok":
-                raise _damage(verdict)
-        if self._attached[name].index.meta("complete") != "1":
-            raise _damage("it is not complete")
-        return True
+        attached = _Attached(Index(connection, projection), path, state.st_ino, file.version == slug(projection.version))
+        try:
+            attach_existing(connection, name, path)
+            self._attached[name] = attached
+            connection.execute(f"PRAGMA {name}.synchronous = NORMAL")
+            connection.execute(f"PRAGMA {name}.cache_size = -16000")
+            whole = state.st_size > _QUICK_CHECK_SIZE or _passes(connection, name, "quick_check")
+            if whole and attached.index.meta("complete") == "1":
+                return True
+            self._remove(name, path, "it does not hold together")
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise
+            self._remove(name, path, error)
+        return False
 
     def _attach_memory(self, connection: sqlite3.Connection, projection: Projection[Any]) -> None:
         """Do the work in memory, from a copy of the newest file if that can be had."""
@@ -247,28 +255,23 @@ class Serving:
                     self._detach(name)
                     self._attach_memory(connection, self.projections[name])
             return True
-        if not _is(error, _DAMAGED) and not str(error).startswith("no such "):
+        if not _is_damage(error):
             return False
-        suspects = [name for name in names if name in self._attached and self._attached[name].path is not None]
-        damaged = [name for name in suspects if not self._is_whole(name)] or suspects
-        for name in damaged:
-            path = self._attached[name].path
-            assert path is not None
-            assert self.folder is not None
-            self.notice(f"{os.path.basename(path)} is damaged ({error}); it is removed and built again from the log")
-            self._detach(name)
+        paths = {name: self._attached[name].path for name in names if name in self._attached}
+        suspects = {name: path for name, path in paths.items() if path is not None}
+        damaged = {name: path for name, path in suspects.items() if not _passes(connection, name, "integrity_check")} or suspects
+        for name, path in damaged.items():
             try:
-                self.folder.remove(path)
+                self._remove(name, path, error)
             except OSError:
                 self._attach_memory(connection, self.projections[name])
         return bool(damaged)
 
-    def _is_whole(self, name: str) -> bool:
-        assert self._connection is not None
-        try:
-            return bool(self._connection.execute(f"PRAGMA {name}.integrity_check(1)").fetchone()[0] == "ok")
-        except sqlite3.DatabaseError:
-            return False
+    def _remove(self, name: str, path: str, why: object) -> None:
+        assert self.folder is not None
+        self.notice(f"{os.path.basename(path)} is damaged ({why}); it is removed and built again from the log")
+        self._detach(name)
+        self.folder.remove(path)
 
 
 class _Distrust:
@@ -284,10 +287,15 @@ def _is(error: sqlite3.Error, kinds: tuple[str, ...]) -> bool:
     return getattr(error, "sqlite_errorname", "").startswith(kinds)
 
 
-def _damage(why: str) -> sqlite3.DatabaseError:
-    error = sqlite3.DatabaseError(why)
-    error.sqlite_errorname = "SQLITE_CORRUPT"
-    return error
+def _is_damage(error: sqlite3.Error) -> bool:
+    return _is(error, _DAMAGED) or str(error).startswith("no such ")
+
+
+def _passes(connection: sqlite3.Connection, name: str, check: str) -> bool:
+    try:
+        return bool(connection.execute(f"PRAGMA {name}.{check}(1)").fetchone()[0] == "ok")
+    except sqlite3.DatabaseError:
+        return False
 
 
 def _copy(path: str, connection: sqlite3.Connection, name: str) -> bool:
@@ -299,6 +307,6 @@ def _copy(path: str, connection: sqlite3.Connection, name: str) -> bool:
             data = bytearray(file.read())
         data[18:20] = b"\x01\x01"  # not in WAL mode, which needs files beside it
         connection.deserialize(bytes(data), name=name)
-        return bool(connection.execute(f"PRAGMA {name}.quick_check(1)").fetchone()[0] == "ok")
+        return _passes(connection, name, "quick_check")
     except (OSError, sqlite3.DatabaseError):
         return False

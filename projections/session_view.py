@@ -25,6 +25,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import UNSET
 
+from eventlog.copies import first_kept_seq
 from eventlog.events import (
     ContextCompacted,
     ContextUpdated,
@@ -48,9 +49,9 @@ from eventlog.events import (
     ToolReturned,
     UsageRecorded,
 )
+from eventlog.merge_patch import merge_patch
 from eventlog.stored import StoredEvent
 
-from .merge_patch import merge_patch
 from .messages import Message, Messages, Retracted
 from .tool_calls import ToolCall, ToolCalls
 from .usage import Usage, UsageTally
@@ -316,8 +317,9 @@ def _context_updated(view: SessionView, stored: StoredEvent, event: ContextUpdat
 
 
 def _context_compacted(view: SessionView, stored: StoredEvent, event: ContextCompacted) -> None:
+    kept = first_kept_seq(stored, event.first_kept_seq)
     view.compactions.append(
-        Compaction(stored.seq, stored.time, event.summary, event.first_kept_seq, event.tokens_before, event.tokens_after, event.trigger)
+        Compaction(stored.seq, stored.time, event.summary, kept, event.tokens_before, event.tokens_after, event.trigger)
     )
 
 

@@ -36,7 +36,7 @@ class ToolItem(msgspec.Struct, kw_only=True):
     duration_ms: float | None
     called_seq: int
     returned_seq: int | None
-    called_at: datetime | None
+    called_at: datetime
     returned_at: datetime | None
     message_id: str | None
     display: Any = None
@@ -52,7 +52,7 @@ class ToolFilter(msgspec.Struct, frozen=True, kw_only=True):
     failed: bool | None = None
 
     def condition(self) -> tuple[str, list[Any]]:
-        terms = ["call.called_seq IS NOT NULL"]
+        terms: list[str] = ["call.called_seq IS NOT NULL"]  # a result without a call is kept, but it is no call
         values: list[Any] = []
         if self.session_id is not None:
             terms.append("call.sid = (SELECT sid FROM catalog.checkpoint WHERE session_id = ?)")
@@ -76,7 +76,7 @@ def list_tool_calls(connection: sqlite3.Connection, log: EventLog, filter: ToolF
     source = "catalog.tool_call AS call JOIN catalog.session AS session USING (sid)"
     (total,) = connection.execute(f"SELECT count(*) FROM {source} WHERE {condition}", values).fetchone()
     one = filter.session_id is not None
-    moment = "coalesce(call.called_at, call.returned_at)"
+    moment = "call.called_at"
     order = "call.seq, call.part" if one else f"{moment} DESC, session_id DESC, call.seq DESC, call.part DESC"
     place = ""
     if after is not None:
@@ -109,7 +109,7 @@ def _item(row: tuple[Any, ...]) -> ToolItem:
         duration_ms=duration_ms,
         called_seq=called_seq,
         returned_seq=returned_seq,
-        called_at=None if called_at is None else moment_of(called_at),
+        called_at=moment_of(called_at),
         returned_at=None if returned_at is None else moment_of(returned_at),
         message_id=message_id,
     )

@@ -18,6 +18,7 @@ DAMAGE = "tests/crash/test_damage.py"
 SYNC = "tests/crash/test_failed_sync.py"
 KERNEL = "tests/crash/test_kernel.py"
 SEGMENT = "tests/unit/test_segment.py"
+LIFE = "tests/crash/test_life.py"
 TAIL = "tests/unit/test_tail.py"
 TAILS = f"{TAIL} tests/properties/test_tail.py"
 SUBSCRIPTION = "tests/unit/test_subscription.py"
@@ -93,15 +94,20 @@ MUTATIONS = [
     Mutation("read another session's segment", "eventlog/reader.py", "piece.offset == 0 and foreign_to(name, piece.record)", "False", DAMAGE),
     Mutation("a new header forgets the segment before", "eventlog/recovery.py", "if found.torn == 0:", "if False:", FAULTS),
     # several writers
-    Mutation("skip the lock", "eventlog/writer.py", "fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)", "fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)", f"{KERNEL} {CONFORMANCE}"),
+    Mutation("skip the lock", "eventlog/writer.py", "_LOCK_NOW = fcntl.LOCK_EX | fcntl.LOCK_NB", "_LOCK_NOW = fcntl.LOCK_SH | fcntl.LOCK_NB", f"{KERNEL} {CONFORMANCE}"),
     Mutation("trust the position of before", "eventlog/writer.py", "if (size != self._size or self._tail is None) and", "if self._tail is None and", CONFORMANCE),
     Mutation("ignore expected", "eventlog/writer.py", "if expected is not None and expected != state.seq:", "if False:", CONFORMANCE),
     Mutation("forget the ids of before", "eventlog/recovery.py", "ids.update(ids_in(piece))", "pass", f"{CONFORMANCE} {FAULTS}"),
     Mutation("keep the lock for ever", "eventlog/writer.py", "                    if not self._held and self._fd >= 0:\n                        fcntl.flock(self._fd, fcntl.LOCK_UN)\n", "                    if not self._held and self._fd >= 0:\n", CONFORMANCE),
     # compressing
-    Mutation("remove the raw segment first", "eventlog/compressed.py", "        disk.rename(temporary, target)\n        disk.sync_directory(os.path.dirname(target))\n        disk.unlink(path)\n", "        disk.unlink(path)\n        disk.rename(temporary, target)\n", FAULTS),
-    Mutation("do not sync the compressed file", "eventlog/compressed.py", "        disk.sync(fd)\n", "", FAULTS),
-    Mutation("do not sync its name", "eventlog/compressed.py", "        disk.rename(temporary, target)\n        disk.sync_directory(os.path.dirname(target))\n", "        disk.rename(temporary, target)\n", FAULTS),
+    Mutation("remove the raw segment first", "eventlog/replacing.py", "        self._disk.rename(self._temporary, target)\n        self._written = False\n        self._disk.sync_directory(folder)\n", "        for name in self.names:\n            self._disk.unlink(self._layout.path(name))\n        self._disk.rename(self._temporary, target)\n        self._written = False\n        return True\n", FAULTS),
+    Mutation("do not sync the compressed file", "eventlog/replacing.py", "            self._disk.sync(fd)\n", "", FAULTS),
+    Mutation("do not sync its name", "eventlog/replacing.py", "        self._written = False\n        self._disk.sync_directory(folder)\n", "        self._written = False\n", FAULTS),
+    # joining, rewriting, purging
+    Mutation("put a file in place without looking", "eventlog/replacing.py", "        if not self.is_current():\n            return False\n        target", "        target", LIFE),
+    Mutation("purge the oldest first", "eventlog/replacing.py", "for name in reversed(self.names):", "for name in self.names:", LIFE),
+    Mutation("always remove an empty segment", "eventlog/writer.py", "before and recovery.end_of(layout, before[-1]).next_seq == self._name.first_seq", "before", LIFE),
+    Mutation("rewrite before the event says so", "eventlog/erasing.py", "        if not stream.seal():\n            raise NotStored(session_id", "        if False:\n            raise NotStored(session_id", LIFE),
     # what a tail means
     Mutation("tail: forget who was not read to its end", "eventlog/following.py", " - changes.sessions.keys() - self._behind:", " - changes.sessions.keys():", TAILS),
     Mutation("tail: forget who is noted as open", "eventlog/following.py", " - changes.sessions.keys() - self._behind:", " - self._behind:", TAILS),

@@ -33,9 +33,21 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
         "tail": Command("eventlog.cli.tail:tail", "Show what is in a session, or in all, then what happens, live."),
         "cat": Command("eventlog.cli.cat:cat", "Print a session's stored event lines, as they are."),
     },
+    "Replay": {
+        "fork": Command("eventlog.cli.fork:fork", "Begin a new session as another one was at some point."),
+        "merge": Command("eventlog.cli.merge:merge", "Bring several sessions into one, each event once."),
+        "export": Command("projections.cli.export:export_sessions", "Write sessions as documents, pages, data or training samples."),
+    },
     "Keep": {
         "rebuild": Command("projections.cli.rebuild:rebuild", "Make the projections anew from the log, or check them."),
+        "repair": Command("eventlog.cli.repair:repair", "Make whole what verify finds damaged; only say so unless --apply."),
         "verify": Command("eventlog.cli.verify:verify", "Check every byte of the store, or of some sessions."),
+        "compact": Command("eventlog.cli.compact:compact", "Make fewer and smaller files with the same events in them."),
+        "delete": Command("eventlog.cli.retention:delete", "Hide sessions and refuse to append to them."),
+        "restore": Command("eventlog.cli.retention:restore", "Bring deleted sessions back, as they were."),
+        "cleanup": Command("eventlog.cli.retention:cleanup", "Delete sessions by age."),
+        "purge": Command("eventlog.cli.retention:purge", "Remove everything of deleted sessions but their tombstones."),
+        "redact": Command("eventlog.cli.redact:redact", "Take content out of a session for good."),
     },
     "Set up": {
         "demo": Command("eventlog.cli.demo:demo", "Record a small session, crash it, recover it and replay it."),

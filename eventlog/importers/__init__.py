@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
@@ -17,9 +18,33 @@ from eventlog.log import EventLog
 
 from .report import ImportReport, Skipped
 
-__all__ = ["FORMATS", "ImportReport", "Importer", "Skipped", "import_paths", "open_importer"]
+__all__ = ["FORMATS", "ImportReport", "Importer", "Skipped", "SourceFile", "import_paths", "open_importer"]
 
-FORMATS = {"claude-code": "eventlog.importers.claude_code"}
+FORMATS = {
+    "claude-code": "eventlog.importers.claude_code",
+    "jsonl": "eventlog.importers.jsonl",
+    "openai": "eventlog.importers.openai",
+}
+
+
+class SourceFile(Protocol):
+    """A file that is imported piece by piece as it grows."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it can be given what the file grows by; else the file is to be opened again and given from its start."""
+        ...
+
+    @property
+    def waits(self) -> bool:
+        """Whether something that was given is not taken yet: half a line, or records about which later ones decide."""
+        ...
+
+    def take(self, data: bytes, file_time: datetime, *, is_end: bool = False) -> dict[str, int]:
+        """Take what the file goes on with; returns how many events each session got. All of them are on stable storage then.
+
+        ``file_time`` is when the file was changed. ``is_end``: nothing more is expected, what waits is to be taken as it is."""
+        ...
 
 
 class Importer(Protocol):
@@ -32,6 +57,18 @@ class Importer(Protocol):
 
     def import_path(self, path: Path) -> None:
         """Take what is new in a file, or in the files below a directory. Bad input is reported, never raised."""
+        ...
+
+    def reads(self, name: str) -> bool:
+        """Whether a file of this name in a folder is one of sessions."""
+        ...
+
+    def description_of(self, path: Path) -> Path | None:
+        """Another file that, where it is there, says more about this one and is read with its first records."""
+        ...
+
+    def open_file(self, path: Path) -> SourceFile:
+        """The file, of which nothing is taken yet."""
         ...
 
 

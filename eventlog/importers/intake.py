@@ -14,6 +14,8 @@ means to its session (`Meaning`). Here are the rules that hold for every format:
 - A record that stands before one that is already held was inserted, or its file grew in the middle. It is appended like
   any other, but what a held record after it sets stays set (`Meaning.sets`).
 - Appends are not synced one by one; when `take` returns, all of them are on stable storage.
+- A file may be taken piece by piece while it grows. A `Reading` remembers what its next piece depends on, and a record whose time
+  only a later one will tell waits there, so that the pieces end as the whole file would.
 """
 
 from __future__ import annotations
@@ -61,6 +63,26 @@ class Entry(msgspec.Struct, gc=False):
     problem: str | None = None
     content: bytes = b""
     occurrence: int = 1
+
+
+class Reading:
+    """How far one file has been taken: what its next records are counted from, and those that wait."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.waiting: dict[str, list[Entry]] = {}  # by session
+        self.last_times: dict[str, datetime] = {}  # by session: the last time that a record of this file said
+        self._occurrences: dict[str, Occurrences] = {}
+
+    def group(self, entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+        """The entries by session, each with its identity, behind those that waited."""
+        groups, self.waiting = self.waiting, {}
+        for entry in entries:
+            session_id = entry.place.session_id
+            entry.content = fingerprint(entry.text)
+            entry.occurrence = self._occurrences.setdefault(session_id, Occurrences()).next(entry.content)
+            groups.setdefault(session_id, []).append(entry)
+        return groups
 
 
 class Meaning(Protocol):
@@ -111,31 +133,37 @@ class Intake:
         self.report.skipped.append(Skipped(file, line, reason))
         self.report.records += 1
 
-    def take(self, file: str, entries: Iterable[Entry], file_time: datetime) -> None:
-        """Take the file's records, in file order. ``file_time`` is for a session in which no record has a time."""
-        by_session: dict[str, list[Entry]] = {}
-        for entry in entries:
-            by_session.setdefault(entry.place.session_id, []).append(entry)
-        for group in by_session.values():
-            try:
-                self._take_session(file, group, file_time)
-            except (SessionDeleted, SessionLocked) as error:
-                for entry in group:
-                    self.skip(file, entry.line, str(error))
+    def take(self, reading: Reading, entries: Iterable[Entry], file_time: datetime | None) -> dict[str, int]:
+        """Take the next records of a file, in file order; returns how many events each session got.
 
-    def _take_session(self, file: str, entries: list[Entry], file_time: datetime) -> None:
+        ``file_time`` is for a session in which no record has a time; None while the file may go on: then such records wait, and so do
+        those of a session that another writer holds."""
+        added: dict[str, int] = {}
+        for session_id, group in reading.group(entries).items():
+            if file_time is None and session_id not in reading.last_times and all(entry.time is None for entry in group):
+                reading.waiting[session_id] = group
+                continue
+            before = self.report.events_added
+            try:
+                taken_as = self._take_session(reading, group, file_time)
+            except (SessionDeleted, SessionLocked) as error:
+                if file_time is None and isinstance(error, SessionLocked):
+                    reading.waiting[session_id] = group
+                    continue
+                for entry in group:
+                    self.skip(reading.file, entry.line, str(error))
+            else:
+                added[taken_as] = self.report.events_added - before
+        return added
+
+    def _take_session(self, reading: Reading, entries: list[Entry], file_time: datetime | None) -> str:
         place = entries[0].place
         with self._open(place) as session:
             known = self._what_is_known(session)
-            occurrences = Occurrences()
-            is_new: list[bool] = []
-            for entry in entries:
-                entry.content = fingerprint(entry.text)
-                entry.occurrence = occurrences.next(entry.content)
-                is_new.append(not known.held.holds(entry.content, entry.occurrence))
+            times = _times(entries, reading.last_times.get(place.session_id), session, file_time)
+            is_new = [not known.held.holds(entry.content, entry.occurrence) for entry in entries]
             if any(is_new):
                 meaning = known.meaning = known.meaning or self._replay(session, place)
-                times = _times(entries, session, file_time)
                 overruled = _overruled(entries, is_new, meaning)
                 for index, entry in enumerate(entries):
                     if not is_new[index]:
@@ -147,11 +175,15 @@ class Intake:
                         entry.problem = f"larger than the {limit:,} bytes that an event may have; raise max_event_bytes to import it"
                 session.sync()
                 known.last_seq = session.last_seq
+            last_time, is_real = times[-1]
+            if is_real:
+                reading.last_times[place.session_id] = last_time
             self.report.records += len(entries)
-            self.report.skipped += (Skipped(file, entry.line, entry.problem) for entry in entries if entry.problem is not None)
+            self.report.skipped += (Skipped(reading.file, entry.line, entry.problem) for entry in entries if entry.problem is not None)
             self._sessions.add(session.id)
             self.report.sessions = len(self._sessions)
             self._remember(session.id, known)
+            return session.id
 
     def _open(self, place: Place) -> Session:
         try:
@@ -169,9 +201,9 @@ class Intake:
         started = False
         for stored in session.read(on_damage="skip"):
             started = started or stored.type == SessionStarted.type
-            record = self._provenance.record(stored)
-            if record is not None:
-                held.add(fingerprint(record))
+            content = self._provenance.identity(stored)
+            if content is not None:
+                held.add(content)
         return _Known(last_seq, held, None, started)
 
     def _remember(self, session_id: str, known: _Known) -> None:
@@ -187,7 +219,7 @@ class Intake:
             record = self._provenance.record(stored)
             if record is not None:
                 if not isinstance(stored.event, SourceRecord) or stored.event.note is None:
-                    content = fingerprint(record)
+                    content = self._provenance.identity(stored) or fingerprint(record)
                     meaning.events(record, content, occurrences.next(content), ())
             elif not self._provenance.is_ours(stored):
                 meaning.observe(stored)
@@ -232,10 +264,11 @@ def _forms(events: list[Event]) -> Iterator[list[Event]]:
     yield [SourceRecord(note="its events could not be stored")]
 
 
-def _times(entries: list[Entry], session: Session, file_time: datetime) -> list[tuple[datetime, bool]]:
-    """Each entry's time, and whether the source says it."""
-    last = next((entry.time for entry in entries if entry.time is not None), None)
+def _times(entries: list[Entry], last_time: datetime | None, session: Session, file_time: datetime | None) -> list[tuple[datetime, bool]]:
+    """Each entry's time, and whether the source says it. ``last_time``: of the file's records before these."""
+    last = last_time or next((entry.time for entry in entries if entry.time is not None), None)
     if last is None:
+        assert file_time is not None  # else they wait
         otherwise = file_time
         for stored in session.read(after=session.last_seq - 1):
             otherwise = stored.time

@@ -44,10 +44,12 @@ class Record(msgspec.Struct, Generic[H], frozen=True, gc=False):
     unfinished: bool = False
 
 
-def read(data: bytes, decoder: msgspec.json.Decoder[H]) -> Iterator[Record[H]]:
-    """The records of a JSONL file. ``decoder`` makes a struct whose fields are all of type Any (so that only JSON itself can fail)."""
-    position = len(_BOM) if data.startswith(_BOM) else 0
-    number = 0
+def read(data: bytes, decoder: msgspec.json.Decoder[H], lines_before: int = 0) -> Iterator[Record[H]]:
+    """The records of a JSONL file. ``decoder`` makes a struct whose fields are all of type Any (so that only JSON itself can fail).
+
+    ``lines_before``: how many lines of the file stand before ``data``."""
+    position = len(_BOM) if data.startswith(_BOM) and not lines_before else 0
+    number = lines_before
     size = len(data)
     decode = decoder.decode
     while position < size:

@@ -22,3 +22,43 @@ class ImportReport(msgspec.Struct):
     events_added: int = 0
     records: int = 0
     skipped: list[Skipped] = []
+
+
+class Change(msgspec.Struct, frozen=True, tag_field="change"):
+    """What happened to a source file that is followed, and what became of it. A `Skipped` comes beside these."""
+
+
+class Imported(Change, tag="imported", frozen=True):
+    """``events`` were added to a session; they are on stable storage."""
+
+    file: str
+    session_id: str
+    events: int
+
+
+class Truncated(Change, tag="truncated", frozen=True):
+    """The file became shorter. It is read again from its start; what the log holds of it stays."""
+
+    file: str
+    size_before_bytes: int
+    size_bytes: int
+
+
+class Replaced(Change, tag="replaced", frozen=True):
+    """Another file has the name, or the bytes that were read have changed. It is read again from its start; what the log holds stays."""
+
+    file: str
+
+
+class Deleted(Change, tag="deleted", frozen=True):
+    """The file has gone. What the log holds of it stays."""
+
+    file: str
+
+
+class Following(Change, tag="following", frozen=True):
+    """Everything that was there at the start is imported; what follows is new."""
+
+    files: int
+    sessions: int
+    events_added: int

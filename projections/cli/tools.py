@@ -39,11 +39,11 @@ def tools(context: Context, session: str | None, name: str | None, open_only: bo
             [
                 (
                     item.session_id,
-                    item.called_seq or item.returned_seq,
+                    item.called_seq,
                     item.name or "unknown",
                     _outcome(item),
                     "" if item.duration_ms is None else f"{item.duration_ms / 1000:,.2f}",
-                    local(item.called_at or item.returned_at),
+                    local(item.called_at),
                     _line(item.arguments),
                     _line(item.output if item.display is None else item.display),
                 )

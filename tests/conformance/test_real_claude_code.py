@@ -14,6 +14,7 @@ import pytest
 
 from eventlog import EventLog
 from eventlog.importers import import_paths
+from eventlog.importers.follow import Follower
 from projections import SessionView, replay
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "claude-code"
@@ -156,6 +157,29 @@ def test_the_states_of_a_growing_file_end_as_the_last_one_alone(name: str, tmp_p
         import_paths(growing, "claude-code", [file])
     import_paths(at_once, "claude-code", [source])
     assert _comparable(growing) == _comparable(at_once)
+
+
+@pytest.mark.parametrize("name", ["turn-2.jsonl", "tool_heavy.jsonl", "short.jsonl", "sample_session.jsonl", "sample_session.json"])
+def test_a_file_that_is_followed_line_by_line_and_byte_by_byte_ends_as_the_finished_one(name: str, tmp_path: Path) -> None:
+    source = next(path for path in _files() if path.name == name)
+    lines = source.read_bytes().splitlines(keepends=True)
+    in_bytes = set(random.Random(name).sample(range(len(lines)), 2)) | {0}
+    file = tmp_path / "followed" / name
+    file.parent.mkdir()
+    written, at_once = EventLog.memory(), EventLog.memory()
+    follower = Follower(written, "claude-code", [file.parent])
+    with open(file, "wb", buffering=0) as out:
+        for number, line in enumerate(lines):
+            pieces = [line[:-2000], *(bytes([byte]) for byte in line[-2000:])] if number in in_bytes else [line]
+            for piece in pieces:
+                out.write(piece)
+                list(follower.look([str(file)]))
+    list(follower.finish())
+    report = import_paths(at_once, "claude-code", [file.parent])
+    assert follower.report == report
+    for session_id in at_once.session_ids():
+        assert [s.raw for s in written.session(session_id).read()] == [s.raw for s in at_once.session(session_id).read()]
+    assert _comparable(written) == _comparable(at_once)
 
 
 def test_a_session_that_grew_and_had_a_record_inserted_ends_as_its_last_state_alone(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,13 +19,18 @@ from tests.crash.workload import SETTINGS, contents, empty, open_log
 
 
 def note(text: str) -> MessageAdded:
-    return MessageAdded(role="user", content=text)
+    """Longer than a sector, so that no later write of its neighbours brings it to the disk."""
+    return MessageAdded(role="user", content=f"{text} {'.' * 1_500}")
 
 
 def after_power_loss(disk: CrashingDisk, folder: Path, share: float = 0.0) -> dict[int, str]:
     disk.lose_power(folder, seed=1, share=share)
     with open_log(folder) as log:
-        return contents(log, "s", "skip")
+        return texts(log)
+
+
+def texts(log: EventLog) -> dict[int, str]:
+    return {seq: text.rstrip(" .") for seq, text in contents(log, "s", "skip").items()}
 
 
 @pytest.fixture
@@ -49,7 +55,7 @@ def test_the_outcome_is_unknown_the_handle_says_so_and_a_retry_is_stored_once(di
         again = log.session("s")
         assert again.append(note("unknown"), id="k") == 2
         assert again.append(note("next")) == 3
-        assert contents(log, "s") == {1: "kept", 2: "unknown", 3: "next"}
+        assert texts(log) == {1: "kept", 2: "unknown", 3: "next"}
         assert after_power_loss(disk, memory_folder / "lost again") == {1: "kept", 2: "unknown", 3: "next"}
         assert log.verify(["s"]).ok
 
@@ -101,15 +107,17 @@ class SlowDisk(CrashingDisk):
 def test_all_who_wait_for_a_sync_that_fails_are_told(memory_folder: Path) -> None:
     empty(memory_folder / "root")
     disk = SlowDisk(memory_folder / "root")
-    with open_log(memory_folder / "root", disk) as log, ThreadPoolExecutor(8) as pool:
+    settings = SETTINGS.replace(segment_size_bytes=1_000_000)
+    with open_log(memory_folder / "root", disk, settings) as log, ThreadPoolExecutor(8) as pool:
         session = log.session("s", create=True)
         session.append(note("kept"))
         disk.slow = True
         disk.fail(len(disk.operations), errno.EIO, calls=["sync"])
         waiting = [pool.submit(session.append, note(f"{n}"), id=f"k{n}") for n in range(8)]
         assert disk.syncing.wait(30)
+        deadline = time.monotonic() + 30
         while session.last_seq < 9:  # until all are written; the first of them is in the sync
-            pass
+            assert time.monotonic() < deadline
         disk.let_go.set()
         errors = [future.exception() for future in waiting]
         assert all(isinstance(error, AppendFailed) for error in errors), errors

@@ -59,7 +59,7 @@ def module(name: str, *arguments: object) -> None:
 
 
 def test_killed_writers_lose_nothing_that_was_acknowledged(memory_folder: Path) -> None:
-    module("tests.crash.kills", memory_folder / "kills", 60, 1)
+    module("tests.crash.kills", memory_folder / "kills", 100, 1)
 
 
 def test_of_several_processes_one_wins_each_position_and_a_dead_one_holds_no_lock(memory_folder: Path) -> None:

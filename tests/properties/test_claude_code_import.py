@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from eventlog import EventLog
 from eventlog.importers import ImportReport, import_paths
+from eventlog.importers.follow import Follower
 
 _odd = st.sampled_from(
     [None, True, 0, -1, 1.5, 2**70, "", "x", "u1", "m1", "\ud800", "2026-01-15T10:00:00Z", [], {}, ["u1", 7], {"a": [1]}]
@@ -102,6 +104,32 @@ def test_a_growing_file_gives_the_events_of_the_whole(lines: list[str], data: st
         if session_id == "s":
             assert [s.raw for s in growing.session("s").read()] == [s.raw for s in whole.session("s").read()]
     assert _kept_records(growing) == _kept_records(whole)
+
+
+@settings(max_examples=150, deadline=None)
+@given(_lines, st.data())
+def test_a_file_that_is_followed_while_it_is_written_gives_the_events_of_the_whole(lines: list[str], data: st.DataObject) -> None:
+    text = "\n".join(lines) + data.draw(st.sampled_from(["", "\n"]))
+    cuts = data.draw(st.sets(st.integers(0, len(text)), max_size=20))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, data.draw(st.sampled_from(["file.jsonl", "3f1c0e52-0000-4000-8000-000000000001.jsonl", "file.json"])))
+        written, whole = EventLog.memory(), EventLog.memory()
+        follower = Follower(written, "claude-code", [folder], now=lambda: 0.0)
+        for size in sorted(cuts | {len(text)}):
+            file.write_text(text[:size])
+            os.utime(file, (size, size))
+            list(follower.look())
+        list(follower.finish())
+        report = import_paths(whole, "claude-code", [folder])
+    assert _stored(written) == _stored(whole)
+    found = follower.report
+    found.skipped.sort(key=lambda skipped: (skipped.line or 0, skipped.reason))
+    report.skipped.sort(key=lambda skipped: (skipped.line or 0, skipped.reason))
+    assert found == report
+
+
+def _stored(log: EventLog) -> dict[str, list[bytes]]:
+    return {session_id: [stored.raw for stored in log.session(session_id).read()] for session_id in log.session_ids()}
 
 
 def _kept_records(log: EventLog) -> list[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from projections.merge_patch import merge_patch
+from eventlog.merge_patch import merge_patch
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ class Measured(Event, frozen=True):
     place: str
 
 
-@event_type("test.rated")
+@event_type("registry.rated")
 class Rated(Event, frozen=True):
     stars: int
     words: list[str] = []
@@ -71,7 +71,7 @@ def test_a_known_type_whose_data_does_not_fit_is_an_unknown_event() -> None:
 
 def test_a_field_that_the_struct_does_not_have_stays_in_the_line() -> None:
     with EventLog.memory() as log, log.session("s", create=True) as session:
-        session.append(UnknownEvent("test.rated", {"stars": 1, "colour": "red"}))
+        session.append(UnknownEvent("registry.rated", {"stars": 1, "colour": "red"}))
         (stored,) = session.read()
     assert stored.event == Rated(stars=1)
     assert b'"colour":"red"' in stored.raw

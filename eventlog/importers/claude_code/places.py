@@ -8,6 +8,7 @@ the first record of a conversation.
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 from typing import Any
 
 import msgspec
@@ -45,6 +46,20 @@ class Head(msgspec.Struct, gc=False):
         name = self.agentId if self.type not in _JOURNAL else None
         return name if isinstance(name, str) and name else None
 
+    @property
+    def time(self) -> datetime | None:
+        """None where the record has no time that can be read. A time without a zone is taken as UTC, a number as a Unix time."""
+        timestamp = self.timestamp
+        try:
+            if isinstance(timestamp, str) and timestamp:
+                moment = datetime.fromisoformat(timestamp)
+                return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+            if isinstance(timestamp, (int, float)) and not isinstance(timestamp, bool):
+                return datetime.fromtimestamp(timestamp / 1000 if timestamp > 1e11 else timestamp, timezone.utc)
+        except (ValueError, OverflowError, OSError):
+            pass  # not a time after all
+        return None
+
 
 def main_session(name: str) -> Place:
     return Place(_allowed(name, name), (name,))
@@ -68,12 +83,17 @@ def place_of(head: Head) -> Place | None:
     return main_session(name) if agent is None else subagent(name, agent)
 
 
+def first_named_place(records: list[Record[Head]]) -> Place | None:
+    """The first session that one of the records names."""
+    places = (place_of(record.head) for record in records if record.head is not None)
+    return next((place for place in places if place is not None), None)
+
+
 def main_place(records: list[Record[Head]], file_stem: str) -> Place | None:
-    """The file's main session; None where nothing in it says which conversation it is of."""
-    for record in records:
-        place = place_of(record.head) if record.head is not None else None
-        if place is not None:
-            return place
+    """The main session of a file with these records; None where nothing in it says which conversation it is of."""
+    named = first_named_place(records)
+    if named is not None:
+        return named
     if _UUID.fullmatch(file_stem):
         return main_session(file_stem)
     for record in records:

@@ -1,0 +1,152 @@
+"""Events taken over from another session: what is written of them here, and which event each of them is.
+
+A copy has the time, type, version and data of the event as they stand in its line, so that what this version does not know
+goes along. Its origin names the event that it was copied from and holds that one's own origin, if it had one, under the same name:
+
+    {"session_id":"b","seq":7,"origin":{"session_id":"a","seq":3,"origin":{"format":"claude-code","record":{...}}}}
+
+So origins nest: outermost is where this copy was taken from, innermost what an import said. The *identity* of an event is the
+session and seq at the inner end of that chain, its own where it is no copy: all copies of an event have the same one.
+
+The idempotency key of an append is not copied: it belongs to an append to the other session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from . import timestamps
+from .events import SessionCompacted
+from .line import Envelope
+from .stored import StoredEvent
+
+_NOTHING = msgspec.Raw()
+MISSING_PER_APPEND = 256
+
+
+class Identity(NamedTuple):
+    """Which event it is, wherever it was copied to."""
+
+    session_id: str
+    seq: int
+
+
+class _Link(msgspec.Struct, gc=False):
+    """One origin of a chain, as far as it says where a copy was taken from."""
+
+    session_id: Any = None
+    seq: Any = None
+    origin: msgspec.Raw = _NOTHING
+    first_kept_seq: Any = None
+
+
+class _Line(msgspec.Struct, gc=False):
+    """What of a line a copy keeps as it stands."""
+
+    data: msgspec.Raw
+    v: int = 1
+
+
+_link = msgspec.json.Decoder(_Link).decode
+_line = msgspec.json.Decoder(_Line).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def copy(stored: StoredEvent, *, more: bool, said: bytes = b"") -> Envelope:
+    """The event as it is appended to another session. ``said`` is further JSON for its origin, beginning with a comma."""
+    line = _line(stored.raw)
+    moment = stored.time
+    return Envelope(
+        0,
+        moment if moment.microsecond else timestamps.to_text(moment),
+        stored.type,
+        line.data,
+        line.v,
+        origin=origin_of(stored, said),
+        more=more,
+    )
+
+
+def origin_of(stored: StoredEvent, said: bytes = b"") -> msgspec.Raw:
+    """The origin of a copy of the event."""
+    own = stored.origin_raw
+    nested = b"" if own is None else b',"origin":' + bytes(own)
+    return msgspec.Raw(b'{"session_id":%b,"seq":%d%b%b}' % (_encode(stored.session_id), stored.seq, said, nested))
+
+
+def data_of(stored: StoredEvent) -> msgspec.Raw:
+    """The event's data as it stands in its line."""
+    return _line(stored.raw).data
+
+
+def links(origin: msgspec.Raw | None) -> Iterator[_Link]:
+    """The origins of a chain that name the event that a copy was taken from, from the outside in."""
+    while origin is not None and bytes(origin):
+        try:
+            link = _link(origin)
+        except (msgspec.DecodeError, RecursionError):
+            return  # another program's origin, of another shape
+        if not isinstance(link.session_id, str) or not isinstance(link.seq, int):
+            return
+        yield link
+        origin = link.origin
+
+
+def identity(stored: StoredEvent) -> Identity:
+    """Which event this is: the one that it, or what it was copied from, was copied from."""
+    found = Identity(stored.session_id, stored.seq)
+    for link in links(stored.origin_raw):
+        found = Identity(link.session_id, link.seq)
+    return found
+
+
+def taken_from(stored: StoredEvent) -> Identity | None:
+    """The event that this one was copied from; None for one that is no copy."""
+    for link in links(stored.origin_raw):
+        return Identity(link.session_id, link.seq)
+    return None
+
+
+def innermost(origin: msgspec.Raw | None) -> msgspec.Raw | None:
+    """The origin at the inner end of the chain, for an import's event that was copied: what the import said."""
+    for link in links(origin):
+        origin = link.origin if bytes(link.origin) else None
+    return origin
+
+
+def first_kept_seq(stored: StoredEvent, stated: int | None) -> int | None:
+    """Where in its own session the ``first_kept_seq`` of a `ContextCompacted` is: a merge moves events, and says so in the origin."""
+    for link in links(stored.origin_raw):
+        if isinstance(link.first_kept_seq, int):
+            return link.first_kept_seq
+    return stated
+
+
+def appends(events: Iterable[StoredEvent]) -> Iterator[list[StoredEvent]]:
+    """The events append by append, as they were made. One that is cut by the end of what is read comes without its end."""
+    append: list[StoredEvent] = []
+    for stored in events:
+        append.append(stored)
+        if not stored.more:
+            yield append
+            append = []
+    if append:
+        yield append
+
+
+def missing(session_id: str, first: int, last: int, when: datetime) -> Iterator[list[Envelope]]:
+    """Events that stand for the seqs that a session does not have (damage, dropped deltas), so that those after it keep theirs.
+
+    One per seq, in appends of bounded size. They say nothing about the session's work."""
+    said = SessionCompacted(left_out=[(first, last)], reason="not in the source")
+    time = timestamps.to_text(when)
+    for begin in range(first, last + 1, MISSING_PER_APPEND):
+        end = min(begin + MISSING_PER_APPEND - 1, last)
+        yield [
+            Envelope(0, time, said.type, said, origin={"session_id": session_id, "seq": seq}, more=seq < end)
+            for seq in range(begin, end + 1)
+        ]

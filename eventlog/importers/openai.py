@@ -1,0 +1,205 @@
+"""The importer of conversations in OpenAI's shape: an object with ``messages``, one per line (fine-tuning files), alone, or in an array.
+
+Each object is a session, whose id follows from its content, so that the same object is the same session wherever it is found. What
+``eventlog export --to openai`` wrote comes back as it was.
+
+- A message's ``tool_calls`` are parts of it, a ``tool`` message is a message with the result as its part. Arguments are kept as the
+  object that their JSON text says, or as text where it says none.
+- ``tools`` and ``parallel_tool_calls`` are settings of the session, ``weight`` and ``name`` metadata of their message.
+- An object without ``messages`` (a preference pair, say) is kept as text and reported.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from eventlog.events import Event, MessageAdded, Part, SessionStarted, SourceRecord
+from eventlog.ids import session_id_for
+from eventlog.log import EventLog
+from eventlog.stored import StoredEvent
+
+from .intake import Entry, Intake, Place, Reading
+from .provenance import fingerprint
+from .records import Record, document, load, read
+from .report import ImportReport
+from .sources import files_of
+from .whole_file import WholeFile
+
+FORMAT = "openai"
+_SETTINGS = ("tools", "parallel_tool_calls", "functions", "response_format")
+
+
+class Head(msgspec.Struct, gc=False):
+    """The field that makes an object a conversation."""
+
+    messages: Any = None
+
+
+_heads = msgspec.json.Decoder(Head)
+
+
+class OpenaiImporter:
+    """Imports files into a log. ``report`` counts over all of them; a record is a conversation."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._intake = Intake(log, FORMAT, OpenaiMeaning)
+
+    @property
+    def report(self) -> ImportReport:
+        return self._intake.report
+
+    def import_path(self, path: Path) -> None:
+        """A file, or all ``.jsonl`` and ``.json`` files below a directory. What cannot be read is reported; nothing stops the rest."""
+        try:
+            for file in files_of(path, self.reads):
+                self.import_file(file)
+        except OSError as error:
+            self._intake.skip(str(error.filename or path), None, error.strerror or str(error))
+
+    def import_file(self, path: Path) -> dict[str, int]:
+        """Take what is new in the file; returns how many events each session got."""
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+                changed_at = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, timezone.utc)
+        except OSError as error:
+            self._intake.skip(str(path), None, error.strerror or str(error))
+            return {}
+        if not data.strip():
+            return {}
+        self.report.files += 1
+        return self._intake.take(Reading(str(path)), self._entries(path, _records(data), changed_at), changed_at)
+
+    def reads(self, name: str) -> bool:
+        """Whether a file of this name in a folder is one of conversations."""
+        return name.endswith((".jsonl", ".json")) and not name.endswith(".provenance.jsonl")
+
+    def description_of(self, path: Path) -> Path | None:
+        """Nothing else is needed to read a file."""
+        return None
+
+    def open_file(self, path: Path) -> WholeFile:
+        return WholeFile(path, self.import_file)
+
+    def _entries(self, path: Path, records: list[Record[Head]], when: datetime) -> Iterator[Entry]:
+        for record in records:
+            problem = record.problem
+            if record.head is not None and not isinstance(record.head.messages, list):
+                problem = "no conversation: it has no list of messages"
+            if problem is not None:
+                self._intake.skip(str(path), record.line, problem)
+                continue
+            session_id = session_id_for(FORMAT, fingerprint(record.text).hex())
+            yield Entry(record.line, record.text, Place(session_id, (session_id,)), when)
+
+
+def _records(data: bytes) -> list[Record[Head]]:
+    """The objects of the file: an array of them, one that takes several lines, or one per line."""
+    found = document(data, _heads, ()) if data.lstrip()[:1] == b"[" else None
+    if found is not None:
+        return found
+    try:
+        _heads.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return list(read(data, _heads))
+    return list(read(msgspec.json.format(data, indent=-1) if b"\n" in data.strip() else data, _heads))
+
+
+class OpenaiMeaning:
+    """What one conversation means. Each is a session of its own, so that nothing need be remembered."""
+
+    def __init__(self, place: Place) -> None:
+        self._settings: dict[str, Any] = {}
+        self._model: str | None = None
+
+    def events(self, text: bytes, content: bytes, occurrence: int, overruled: Collection[str]) -> tuple[list[Event], bool]:
+        record, is_json = load(text)
+        if occurrence > 1:
+            return [SourceRecord(kind="conversation", note="repeats an earlier one")], is_json
+        self._settings = {name: record[name] for name in _SETTINGS if record.get(name) is not None}
+        model = record.get("model")
+        self._model = model if isinstance(model, str) else None
+        messages = [message for message in record["messages"] if isinstance(message, dict)]
+        return [_message(message) for message in messages] or [SourceRecord(kind="conversation")], is_json
+
+    def sets(self, text: bytes) -> Collection[str]:
+        return ()
+
+    def observe(self, stored: StoredEvent) -> None:
+        """Nothing that is recorded later changes what the conversation means."""
+
+    def start(self) -> SessionStarted:
+        return SessionStarted(kind="chat", model=self._model, settings=self._settings, metadata={"source": FORMAT})
+
+
+def _message(message: dict[str, Any]) -> MessageAdded:
+    role = message.get("role")
+    content = message.get("content")
+    metadata = {name: message[name] for name in ("weight", "name") if message.get(name) is not None}
+    parts: list[Part]
+    if role == "tool":
+        call_id = message.get("tool_call_id")
+        parts = [Part(type="tool_call_response", id=call_id if isinstance(call_id, str) else None, response=content)]
+        return MessageAdded(role="tool", content=parts, metadata=metadata)
+    calls = message.get("tool_calls")
+    parts = [_call(call) for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    if not parts and isinstance(content, str):
+        return MessageAdded(role=role if isinstance(role, str) else "user", content=content, metadata=metadata)
+    if isinstance(content, str) and content:
+        parts.insert(0, Part(type="text", content=content))
+    elif isinstance(content, list):
+        parts = [_part(item) for item in content] + parts
+    return MessageAdded(role=role if isinstance(role, str) else "user", content=parts, metadata=metadata)
+
+
+def _call(call: dict[str, Any]) -> Part:
+    function = call.get("function")
+    function = function if isinstance(function, dict) else {}
+    arguments = function.get("arguments")
+    if isinstance(arguments, str):
+        try:
+            value = msgspec.json.decode(arguments)
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+            value = None
+        arguments = value if isinstance(value, dict) else arguments
+    id, name = call.get("id"), function.get("name")
+    return Part(
+        type="tool_call",
+        id=id if isinstance(id, str) else None,
+        name=name if isinstance(name, str) else "unknown",
+        arguments=arguments,
+    )
+
+
+def _part(item: Any) -> Part:
+    """A content part. Total: one of any shape becomes some part."""
+    if isinstance(item, str):
+        return Part(type="text", content=item)
+    kind = item.get("type") if isinstance(item, dict) else None
+    if kind in ("text", "input_text", "output_text", "refusal") and isinstance(item.get(kind, item.get("text")), str):
+        return Part(type="text", content=item.get(kind, item.get("text")))
+    if kind == "image_url":
+        image = item.get("image_url")
+        url = image.get("url") if isinstance(image, dict) else image
+        if isinstance(url, str):
+            return _image(url)
+    if kind == "input_audio" and isinstance(item.get("input_audio"), dict) and isinstance(item["input_audio"].get("data"), str):
+        audio = item["input_audio"]
+        return Part(type="blob", modality="audio", mime_type=f"audio/{audio.get('format') or 'wav'}", content=audio["data"])
+    return Part(type=kind if isinstance(kind, str) and kind else "unknown", metadata={"block": item})
+
+
+def _image(url: str) -> Part:
+    head, comma, data = url.partition(",")
+    if comma and head.startswith("data:") and head.endswith(";base64"):
+        return Part(type="blob", modality="image", mime_type=head[5:-7], content=data)
+    return Part(type="uri", modality="image", uri=url)
+
+
+importer = OpenaiImporter

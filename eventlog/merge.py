@@ -1,0 +1,174 @@
+"""Merge: the events of several sessions in one, each event once.
+
+- **Which event is which** is said by its identity (`copies`): an event and all its copies are one. So of a fork only what it added is
+  new to its parent, and merging again adds what is new in the sources.
+- **Order**: each source in its own; across sources by time, in which a source whose clock goes back stays where it was; then by id.
+  What is new is appended: nothing that is there moves or changes. Appends stay whole.
+- **Title, tags, metadata, context**: a merge into a session leaves what that one says, fills in what it does not, and joins tags and
+  topics; a merge without a target has the first start and the last word of each, in the merged order. A parent is not taken over.
+  Where two sources end up saying different things, the `SessionMerged` records what each said.
+- **A `SessionMerged` ends each merge** and says up to which seq every source has been taken in. Copies behind the last one are of a merge
+  that was interrupted; merging again finishes it.
+- The seqs that an event's data names are those of the source, but ``first_kept_seq`` of a compaction: views cut by it, so the
+  copy's origin says where that event is now.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from . import copies
+from .backend import OnDamage
+from .details import TYPES, Details, conflicts
+from .errors import InvalidInput, SessionDeleted
+from .events import ContextCompacted, Event, SessionMerged, Source
+from .events import SessionDeleted as DeletedEvent
+from .ids import session_id_for
+from .ranges import Ranges
+from .session import Session, draft
+from .stored import StoredEvent
+from .timestamps import now
+
+if TYPE_CHECKING:
+    from .log import EventLog
+
+
+def merge(log: EventLog, session_ids: Iterable[str], into: str | None, *, on_damage: OnDamage) -> str:
+    """Write the merge; returns the id of the session that has everything. See `EventLog.merge`."""
+    ids = sorted(set(session_ids) - {into})
+    if len(ids) < (1 if into is not None else 2):
+        raise InvalidInput("a merge needs at least two sessions, the one that others are merged into among them; name another")
+    sources = [log.session(session_id) for session_id in ids]
+    for source in sources:
+        _check_not_deleted(source)
+    target_id = session_id_for("merge", *ids) if into is None else into
+    with log.session(target_id, create=into is None, exclusive=True) as target:
+        _Merge(target, sources, is_into=into is not None, on_damage=on_damage).run()
+    for source in sources:
+        source.close()
+    return target_id
+
+
+def _check_not_deleted(source: Session) -> None:
+    for stored in source.read(after=source.last_seq - 1, on_damage="skip"):
+        if stored.type == DeletedEvent.type:
+            raise SessionDeleted(source.id)
+
+
+class _Merge:
+    """One merge under way. ``held``: the identities that the target has; ``taken``: up to where each source has been taken in before."""
+
+    def __init__(self, target: Session, sources: list[Session], *, is_into: bool, on_damage: OnDamage) -> None:
+        self._target = target
+        self._sources = sources
+        self._is_into = is_into
+        self._on_damage: OnDamage = on_damage
+        self._held: dict[str, Ranges] = {}
+        self._taken: dict[str, int] = {}
+        self._recorded: list[dict[str, Any]] = []
+        self._before = Details()  # what the target says by itself
+        self._now = Details()  # what it says with everything that is appended
+        self._is_open = False  # it has copies that no `SessionMerged` has closed
+        self._read_target()
+
+    def run(self) -> None:
+        ends = {source.id: source.last_seq for source in self._sources}
+        runs = [self._run(index, source, ends[source.id]) for index, source in enumerate(self._sources)]
+        for _, _, append in heapq.merge(*runs, key=lambda found: found[:2]):
+            self._take([stored for stored in append if not self._has(stored)])
+        if self._is_open or any(self._taken.get(session_id, 0) < end for session_id, end in ends.items()):
+            self._close(ends)
+        self._target.sync()
+
+    def _read_target(self) -> None:
+        for stored in self._target.read(on_damage="skip"):
+            self._hold(stored)
+            event = stored.event
+            self._now.apply(event)
+            taken_from = copies.taken_from(stored)
+            if isinstance(event, SessionMerged) and taken_from is None:
+                self._taken.update((source.session_id, source.last_seq) for source in event.sources)
+                self._recorded += event.conflicts
+                self._is_open = False
+            is_of_a_merge = taken_from is not None and taken_from.seq != stored.seq  # a fork's copies have their seqs
+            self._is_open = self._is_open or is_of_a_merge
+            if not self._is_open:
+                self._before.apply(event)
+
+    def _run(self, index: int, source: Session, end: int) -> Iterator[tuple[Any, int, list[StoredEvent]]]:
+        """The appends of a source that have not been taken in before, each with its place among those of all sources."""
+        latest = None
+        held_back: list[StoredEvent] = []
+        for append in copies.appends(source.read(after=self._taken.get(source.id, 0), before=end + 1, on_damage=self._on_damage)):
+            append = held_back + append
+            if append[-1].type == DeletedEvent.type and append[-1].seq < end:
+                held_back = append  # nothing may come between a tombstone and what lifts it
+                continue
+            held_back = []
+            latest = append[0].time if latest is None else max(latest, append[0].time)
+            yield latest, index, append
+
+    # --- taking over ---------------------------------------------------------------------------------------------------------
+
+    def _has(self, stored: StoredEvent) -> bool:
+        which = copies.identity(stored)
+        return which.session_id in self._held and which.seq in self._held[which.session_id]
+
+    def _hold(self, stored: StoredEvent) -> None:
+        which = copies.identity(stored)
+        self._held.setdefault(which.session_id, Ranges()).add(which.seq, which.seq)
+
+    def _take(self, fresh: list[StoredEvent]) -> None:
+        if not fresh:
+            return
+        batch = [copies.copy(stored, more=stored is not fresh[-1], said=self._moved(stored)) for stored in fresh]
+        self._target.append_envelopes(batch, sync="never")
+        self._is_open = True
+        for stored in fresh:
+            self._hold(stored)
+            self._now.apply(stored.event)
+
+    def _moved(self, stored: StoredEvent) -> bytes:
+        """For a compaction: where the event now is that its ``first_kept_seq`` names."""
+        event = stored.event
+        if not isinstance(event, ContextCompacted):
+            return b""
+        kept = copies.first_kept_seq(stored, event.first_kept_seq)
+        source = next(source for source in self._sources if source.id == stored.session_id)
+        named = None if kept is None else next(source.read(after=kept - 1, on_damage="skip"), None)
+        if named is None:
+            return b""
+        which = copies.identity(named)
+        for here in self._target.read(on_damage="skip"):
+            if copies.identity(here) == which:
+                return b',"first_kept_seq":%d' % here.seq
+        return b""
+
+    # --- the end -------------------------------------------------------------------------------------------------------------
+
+    def _close(self, ends: dict[str, int]) -> None:
+        """Append what the merge says itself, in one append."""
+        said = {source.id: _details(source, ends[source.id]) for source in self._sources}
+        if self._is_into:
+            wanted = self._before.filled(list(said.values()))
+            said = {self._target.id: self._before, **said}
+        else:
+            wanted = self._now.without_parent()
+        sources = [
+            Source(session_id=session_id, first_seq=self._taken.get(session_id, 0) + 1, last_seq=end)
+            for session_id, end in ends.items()
+            if end > self._taken.get(session_id, 0)
+        ]
+        news = [conflict for conflict in conflicts(said, wanted) if conflict not in self._recorded]
+        events: list[Event] = [*self._now.changes_to(wanted), SessionMerged(sources=sources, conflicts=news)]
+        when = now()
+        self._target.append_envelopes([draft(event, when, more=event is not events[-1]) for event in events], sync="never")
+
+
+def _details(source: Session, end: int) -> Details:
+    found = Details()
+    for stored in source.read(before=end + 1, types=TYPES, on_damage="skip"):
+        found.apply(stored.event)
+    return found

@@ -1,0 +1,218 @@
+"""How sessions end for good: deleted (a tombstone: hidden, the id burned), restored, cleaned up by age, purged after a grace period.
+
+Nothing here runs by itself, and nothing but a purge removes a byte. It asks the log like any program would, but for what only
+files have: a size, and when they were last written to (an import has old events in new files).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from heapq import nlargest
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from . import erasing, timestamps
+from .errors import Conflict, InvalidInput, NotDeleted, SessionDeleted, SessionPurged, StillRestorable
+from .events import EventRedacted, SessionCompacted, SessionEnded, SessionMerged, SessionRestored, SessionUpdated
+from .events import SessionDeleted as DeletedEvent
+from .stored import StoredEvent
+
+if TYPE_CHECKING:
+    from .files import FilesBackend
+    from .log import EventLog
+    from .session import Session
+
+STATUSES = ("active", "completed", "failed", "abandoned")
+_ABOUT_THE_RECORD = (SessionUpdated, SessionMerged, SessionCompacted, EventRedacted, DeletedEvent, SessionRestored)
+
+
+class Expired(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that is to go. ``last_written``: its last event or its import, whichever came later."""
+
+    session_id: str
+    status: str
+    last_written: datetime
+    size_bytes: int
+
+
+class Deleted(msgspec.Struct, frozen=True, kw_only=True):
+    """A deleted session. ``until``: it can be restored at least until then. ``is_due``: that is over, and it has not been purged."""
+
+    session_id: str
+    deleted_at: datetime
+    until: datetime
+    is_purged: bool
+    is_due: bool
+    size_bytes: int
+
+
+class CleanupReport(msgspec.Struct, kw_only=True):
+    """What a clean-up deleted, or would delete, oldest first. ``bytes`` is what purging all of it frees; ``pinned`` counts those that
+    stay although they are old enough."""
+
+    sessions: list[Expired] = []
+    bytes: int = 0
+    pinned: int = 0
+    dry_run: bool = False
+
+
+def delete(session: Session, reason: str | None, expected: int | None = None) -> int:
+    """See `EventLog.delete`."""
+    try:
+        return session.append(DeletedEvent(reason=reason), expected=expected)
+    except SessionDeleted:
+        return session.last_seq
+
+
+def restore(log: EventLog, session_id: str, reason: str | None) -> int:
+    """See `EventLog.restore`."""
+    with log.session(session_id) as session:
+        while True:
+            position = session.last_seq
+            last = last_event(session)
+            if last is None or not isinstance(last.event, DeletedEvent):
+                raise NotDeleted(session_id)
+            first = next(session.read(on_damage="skip"), None)
+            if first is not None and first.seq == last.seq:
+                raise SessionPurged(session_id)
+            try:
+                return session.append(SessionRestored(reason=reason), expected=position)
+            except Conflict:
+                continue
+
+
+def purge(log: EventLog, backend: FilesBackend, session_id: str, *, now: bool, reason: str | None, dry_run: bool) -> erasing.PurgeReport:
+    """See `EventLog.purge`."""
+    found = _deleted(log, backend, session_id)
+    if not now:
+        if found is None:
+            raise NotDeleted(session_id)
+        if not found.is_due and not found.is_purged:
+            raise StillRestorable(session_id, timestamps.to_text(found.until))
+    if not dry_run:
+        return erasing.purge(backend, session_id, reason=reason)
+    states = list(_states(backend, session_id))
+    freed = 0 if found is not None and found.is_purged else sum(state.st_size for state in states)
+    with log.session(session_id) as session:
+        return erasing.PurgeReport(session_id=session_id, seq=session.last_seq, files=len(states), freed_bytes=freed)
+
+
+def deleted(log: EventLog, backend: FilesBackend | None) -> Iterator[Deleted]:
+    """See `EventLog.deleted`."""
+    for session_id in log.session_ids():
+        found = _deleted(log, backend, session_id)
+        if found is not None:
+            yield found
+
+
+def _deleted(log: EventLog, backend: FilesBackend | None, session_id: str) -> Deleted | None:
+    with log.session(session_id) as session:
+        last = last_event(session)
+        if last is None or not isinstance(last.event, DeletedEvent):
+            return None
+        first = next(session.read(on_damage="skip"))
+    until = last.time + timedelta(seconds=log.settings.grace_period_s)
+    is_purged = first.seq == last.seq
+    return Deleted(
+        session_id=session_id,
+        deleted_at=last.time,
+        until=until,
+        is_purged=is_purged,
+        is_due=not is_purged and datetime.now(UTC) >= until,
+        size_bytes=_size_on_disk(backend, session_id),
+    )
+
+
+def cleanup(
+    log: EventLog, backend: FilesBackend | None, *, older_than_s: float, keep: int, status: str | None, dry_run: bool
+) -> CleanupReport:
+    """See `EventLog.cleanup`."""
+    if older_than_s < 0 or keep < 0:
+        raise InvalidInput("an age and a number to keep are not below 0; give for example older_than_s=30 * 86400, keep=100")
+    if status is not None and status not in STATUSES:
+        raise InvalidInput(f"a session is {', '.join(STATUSES[:-1])} or {STATUSES[-1]}, not {status!r}")
+    report = CleanupReport(dry_run=dry_run)
+    before = datetime.fromtimestamp(time.time() - older_than_s, UTC)
+    alive = list(_alive(log, backend))
+    newest = {session_id for _, session_id in nlargest(keep, alive)}
+    for written, session_id in sorted(alive):
+        if written >= before or session_id in newest:
+            continue
+        with log.session(session_id) as session:
+            position = session.last_seq
+            state = _State().fold(session)
+            if status is not None and state.status != status:
+                continue
+            if state.pinned:
+                report.pinned += 1
+                continue
+            size = _size_on_disk(backend, session_id)
+            if not dry_run:
+                try:
+                    delete(session, f"clean-up: last written to at {timestamps.to_text(written)}", expected=position)
+                except Conflict:
+                    continue  # it is written to just now
+        report.sessions.append(Expired(session_id=session_id, status=state.status, last_written=written, size_bytes=size))
+        report.bytes += size
+    return report
+
+
+def last_event(session: Session) -> StoredEvent | None:
+    """The session's last event that can be proven."""
+    for after in (session.last_seq - 1, 0):  # the last position may be one that damage took
+        last = deque(session.read(after=after, on_damage="skip"), 1)
+        if last:
+            return last[0]
+    return None
+
+
+def _alive(log: EventLog, backend: FilesBackend | None) -> Iterator[tuple[datetime, str]]:
+    """Every session that is not deleted, with the time when it was last written to."""
+    for session_id in log.session_ids():
+        with log.session(session_id, create=True) as session:
+            last = last_event(session)
+        if last is not None and not isinstance(last.event, DeletedEvent):
+            yield max(last.time, _changed_on_disk(backend, session_id) or last.time), session_id
+
+
+def _changed_on_disk(backend: FilesBackend | None, session_id: str) -> datetime | None:
+    times = [state.st_mtime for state in _states(backend, session_id) if state.st_size > 0]
+    return datetime.fromtimestamp(max(times), UTC) if times else None
+
+
+def _size_on_disk(backend: FilesBackend | None, session_id: str) -> int:
+    return sum(state.st_size for state in _states(backend, session_id))
+
+
+def _states(backend: FilesBackend | None, session_id: str) -> Iterator[os.stat_result]:
+    if backend is None:
+        return
+    for name in backend.layout.segments(session_id):
+        try:
+            yield os.stat(backend.layout.path(name))
+        except FileNotFoundError:
+            continue  # compressed since it was listed
+
+
+class _State:
+    """The little of a session's state that decides whether it may go."""
+
+    def __init__(self) -> None:
+        self.pinned = False
+        self.status = "active"
+
+    def fold(self, session: Session) -> _State:
+        for stored in session.read(on_damage="skip"):
+            event = stored.event
+            if isinstance(event, SessionEnded):
+                self.status = event.status
+            elif not isinstance(event, _ABOUT_THE_RECORD):
+                self.status = "active"
+            elif isinstance(event, SessionUpdated) and event.pinned is not msgspec.UNSET:
+                self.pinned = bool(event.pinned)
+        return self

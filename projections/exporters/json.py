@@ -1,0 +1,16 @@
+"""The whole `SessionView` as JSON, one line per session: what ``eventlog show --json`` prints."""
+
+from __future__ import annotations
+
+import msgspec
+
+from eventlog import Session
+from eventlog.backend import OnDamage
+
+from ..replay import replay
+from ..session_view import SessionView
+from . import Write
+
+
+def export_session(session: Session, write: Write, on_damage: OnDamage) -> None:
+    write(msgspec.json.encode(replay(session.read(on_damage=on_damage), SessionView)) + b"\n")
