@@ -157,10 +157,10 @@ def red(mutation: Mutation, folder: Path) -> str | None:
         path.write_text(original)
 
 
-def first_failure(folder: Path, tests: list[str]) -> str | None:
+def first_failure(folder: Path, tests: list[str], timeout_s: float = 300) -> str | None:
     command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no", *tests]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired:
         return "it never ends"
     if done.returncode == 0:
@@ -176,7 +176,7 @@ def main(words: list[str]) -> int:
         for part in ("eventlog", "projections", "tests"):
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", folder)
-        broken = first_failure(folder, sorted({test for mutation in chosen for test in mutation.tests.split()}))
+        broken = first_failure(folder, sorted({test for mutation in chosen for test in mutation.tests.split()}), timeout_s=1800)
         if broken is not None:
             print(f"without any mutation: {broken}")
             return 1
