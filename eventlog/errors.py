@@ -94,7 +94,8 @@ class SessionError(EventLogError):
 class SessionNotFound(SessionError, KeyError):
     def __init__(self, session_id: str) -> None:
         super().__init__(
-            session_id, f"no session {session_id!r} in this store; `eventlog list` shows what there is, create=True makes a new one"
+            session_id,
+            f"no session {session_id!r} in this store; `eventlog list` shows what there is (in a program, create=True begins a new one)",
         )
 
     __str__ = Exception.__str__  # KeyError would show the repr of the message

@@ -104,7 +104,7 @@ def _scan_doubtful(fd: int, offset: int, running: int, first_seq: int, max_appen
     """From the first byte that is not a proven whole append: a torn tail, an append under way, or damage."""
     limit = max_append_bytes + CHUNK_SIZE
     rest = os.pread(fd, limit, offset)
-    proven = _proven_appends(rest, offset, running)
+    proven = proven_appends(rest, offset, running)
     if proven:
         yield from split_own(proven, offset)
         offset, running = offset + len(proven), lines.after(proven) or 0
@@ -120,7 +120,7 @@ def _scan_doubtful(fd: int, offset: int, running: int, first_seq: int, max_appen
     yield from _scan_walking(fd, offset, running, max_append_bytes)
 
 
-def _proven_appends(data: bytes, offset: int, running: int) -> bytes:
+def proven_appends(data: bytes, offset: int, running: int) -> bytes:
     """The whole appends before the first line that is not as it was written."""
     walker = Walker(running, offset)
     for span in walker.walk(data):

@@ -73,7 +73,8 @@ def _check_that_nothing_else_is_here(path: Path, *, create: bool) -> None:
 
 
 def _make(places: Layout, disk: Disk) -> StoreFile:
-    """All shards at once, so that a watcher need never see a folder appear. ``store.json`` comes last: it says that all is there."""
+    """All shards at once, so that a watcher need never see a folder appear. ``store.json`` comes last, when all the folders are durable:
+    whoever finds it may append, also where whoever made it was interrupted."""
     parents = []
     folder = os.path.dirname(places.root)
     while not os.path.isdir(folder):
@@ -87,10 +88,10 @@ def _make(places: Layout, disk: Disk) -> StoreFile:
     for shard in layout.SHARDS:
         _make_folder(disk, os.path.join(places.sessions, shard))
     check_locks(places.root)
-    disk.sync_directory(places.sessions)
+    for folder in (places.sessions, places.root, os.path.dirname(places.root)):
+        disk.sync_directory(folder)
     made = StoreFile(FORMAT, FORMAT, str(uuid.uuid4()), timestamps.normalise(timestamps.now()))
     replace_file(disk, places.store_file, msgspec.json.encode(made) + b"\n")
-    disk.sync_directory(os.path.dirname(places.root))
     with open(places.store_file, "rb") as file:  # another process may have made it at the same time
         return _decode(Path(places.root), file.read(65536))
 

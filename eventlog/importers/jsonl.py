@@ -263,7 +263,9 @@ def _checked(line: _Line) -> EventLine:
         for field in (event.data, event.origin):
             if bytes(field) and bytes(field)[:1] != b"{":
                 raise InvalidInput(f"not an object: {bytes(field)[:20]!r}")
-        event.data, event.origin = single_line(event.data), single_line(event.origin)
+        event.data = single_line(event.data)
+        if bytes(event.origin):
+            event.origin = single_line(event.origin)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise _Refused(line.number, f"not a stored event ({error}); the rest of the session is left out") from error
     return event

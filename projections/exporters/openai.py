@@ -19,7 +19,7 @@ def row(sample: Sample, left_out: Counter[str]) -> dict[str, Any] | None:
     messages: list[dict[str, Any]] = []
     for turn, known in zip(sample.turns, sample.known, strict=True):
         made = openai_messages(turn)
-        left_out["reasoning"] += sum(part["type"] == "reasoning" for part in turn.parts)
+        left_out["reasoning parts"] += sum(part["type"] == "reasoning" for part in turn.parts)
         weight = 0 if known else turn.metadata.get("weight")
         if made and turn.role == "assistant" and weight in (0, 1):
             made[0]["weight"] = weight

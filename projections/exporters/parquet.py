@@ -56,7 +56,7 @@ def row_of(sample: Sample, left_out: Counter[str]) -> dict[str, Any]:
     """A sample as the row of the table."""
     messages = []
     for turn, known in zip(sample.turns, sample.known, strict=True):
-        left_out["reasoning"] += sum(part["type"] == "reasoning" for part in turn.parts)
+        left_out["reasoning parts"] += sum(part["type"] == "reasoning" for part in turn.parts)
         for message in openai_messages(turn):
             content, calls = message["content"], message.get("tool_calls")
             messages.append(

@@ -24,7 +24,7 @@ def messages_of(turn: Turn, left_out: Counter[str]) -> list[dict[str, Any]]:
     """A turn as one message, and one for each result."""
     for part in turn.parts:
         if part["type"] != "text":
-            left_out["reasoning" if part["type"] == "reasoning" else "images and files"] += 1
+            left_out["reasoning parts" if part["type"] == "reasoning" else "images and files"] += 1
     text = "\n\n".join(as_text(part) for part in turn.parts if part["type"] != "reasoning")
     message: dict[str, Any] = {"role": turn.role, "content": text}
     if turn.calls:

@@ -51,12 +51,10 @@ parts = st.one_of(
 )
 contents = words | st.lists(parts, max_size=3)
 costs = st.none() | st.builds(Cost, amount=st.integers(0, 99).map(lambda cents: cents / 100), currency=st.sampled_from(["USD", "EUR"]))
-events: st.SearchStrategy[Any] = st.one_of(
+others: st.SearchStrategy[Any] = st.one_of(
     st.builds(SessionStarted, title=words, tags=st.lists(ids, max_size=2), metadata=mappings),
     st.builds(SessionUpdated, add_tags=st.lists(ids, max_size=2), remove_tags=st.lists(ids, max_size=1), metadata=mappings),
     st.builds(SessionEnded, status=st.sampled_from(["completed", "failed"])),
-    st.builds(SessionDeleted),
-    st.builds(SessionRestored),
     st.builds(ModelChanged, model=ids),
     st.builds(ContextUpdated, preferences=mappings),
     st.builds(MessageAdded, role=roles, content=contents, message_id=maybe_ids, model=maybe_ids, metadata=mappings),
@@ -69,6 +67,7 @@ events: st.SearchStrategy[Any] = st.one_of(
     st.builds(ErrorLogged, message=words),
     st.builds(UnknownEvent, type=st.just("shop.rated"), data=mappings),
 )
+events = st.one_of(others, st.builds(SessionDeleted), st.builds(SessionRestored))
 histories = st.lists(st.tuples(events, times), max_size=25)
 
 
