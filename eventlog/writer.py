@@ -283,8 +283,20 @@ class SessionWriter:
             state = self._prepare()
             if state.seq < self._name.first_seq:
                 return True
-            self._seal(state)
+            self._seal(state, written_ns=os.fstat(self._fd).st_mtime_ns)
             return state.ended is not None and self._prepare() is not None
+
+    def claim(self) -> bool:
+        """Take the lock of a session that is not there yet, by the name of its first segment. False where it is there."""
+        with self._mutex:
+            state = self._prepare()
+            return state.seq == 0 and state.after is None and self._size == 0
+
+    def give_up_claim(self) -> None:
+        """The session has come to be there otherwise: remove the empty segment that only claimed it, unless another has its name."""
+        path = self._host.layout.path(self._name)
+        if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(self._fd)):
+            self._disk.unlink(path)
 
     def position(self) -> int | None:
         """The position, where this writer holds the lock and need not look; else None."""
@@ -447,7 +459,7 @@ class SessionWriter:
 
     # --- the end of a segment ------------------------------------------------------------------------------------------------
 
-    def _seal(self, state: Tail) -> None:
+    def _seal(self, state: Tail, written_ns: int | None = None) -> None:
         """Write the footer and sync: everything in the segment is durable then. Where there is no room for it, the segment stays
         active and grows; the next append tries again."""
         try:
@@ -471,6 +483,8 @@ class SessionWriter:
         with self._sync_mutex:
             self._sync_now(self._written)
         state.ended, self._ready = Ended(record.next_seq, record.digest), None
+        if written_ns is not None:
+            os.utime(self._fd, ns=(written_ns, written_ns))  # the file's age is that of its last event
         self._host.sealed(self._name)
 
     def _close_segment(self, reason: Literal["damaged", "sync_failed"]) -> None:

@@ -109,6 +109,7 @@ def test_deleting_what_is_derived_costs_nothing_but_time(tmp_path: Path, folder:
         before = catalog.list()
         shutil.rmtree(tmp_path / "store" / folder)
         assert catalog.list() == before
+        assert (tmp_path / "store" / folder).is_dir()
         log.session("s001").append(MessageAdded(role="user", content="x"))
         shutil.rmtree(tmp_path / "store" / folder, ignore_errors=True)
         assert [(item.session_id, item.events) for item in catalog.list(limit=2).items] == [("s001", 2), ("s004", 1)]
