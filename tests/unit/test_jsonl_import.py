@@ -54,7 +54,9 @@ def test_everything_comes_back_and_nothing_is_added(tmp_path: Path) -> None:
         session = log.session("s", create=True)
         origin = msgspec.Raw(b'{"format":"f","record":{"x":[1e400]}}')
         events = [UnknownEvent("shop.rated", msgspec.Raw(b'{"stars":1e400}'), 7), MessageAdded(role="user", content="x")]
-        session.append_envelopes([draft(events[0], "2026-01-02T03:04:05Z", origin=origin, more=True), draft(events[1], "2026-01-02T03:04:06Z")])
+        session.append_envelopes(
+            [draft(events[0], "2026-01-02T03:04:05Z", origin=origin, more=True), draft(events[1], "2026-01-02T03:04:06Z")]
+        )
         session.append(events[1], id="same key")
         export(log, ["s"], "jsonl", tmp_path / "s.jsonl")
         report = import_paths(other, "jsonl", [tmp_path])
@@ -103,7 +105,10 @@ def test_an_id_in_use_is_refused_and_the_other_sessions_are_taken(file: Path) ->
     [
         ("garbage", "not a stored event (JSON is malformed: invalid character (byte 0)); the rest of the session is left out"),
         ('{"seq":3}', "not a stored event (Object missing required field `time`); the rest of the session is left out"),
-        ('{"seq":1,"time":"2026-01-02T03:04:05Z","type":"a","data":{}}', "event 1 comes after event 2; the rest of the session is left out"),
+        (
+            '{"seq":1,"time":"2026-01-02T03:04:05Z","type":"a","data":{}}',
+            "event 1 comes after event 2; the rest of the session is left out",
+        ),
         (
             '{"seq":3,"time":"2026-01-02T03:04:05","type":"a","data":{}}',
             "not a stored event (the time '2026-01-02T03:04:05' has no time zone; give UTC, for example 2026-11-21T00:44:01Z);"
@@ -166,7 +171,10 @@ def test_seqs_that_are_not_in_the_file_stay_taken(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('{"type":"user","message":{}}\n', [(1, "not a header of an exported session; `eventlog export --to jsonl` writes files of this kind")]),
+        (
+            '{"type":"user","message":{}}\n',
+            [(1, "not a header of an exported session; `eventlog export --to jsonl` writes files of this kind")],
+        ),
         ("\n\n", []),
         (
             '{"type":"session.exported","session_id":"s","format":9,"last_seq":4}\n{"seq":1}\n',

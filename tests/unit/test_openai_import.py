@@ -49,7 +49,10 @@ def test_a_conversation_is_a_session_with_its_record(tmp_path: Path) -> None:
         [view] = views(log)
         assert (view.kind, view.settings) == ("chat", {"tools": TOOLS, "parallel_tool_calls": False})
         assert [message.role for message in view.messages] == ["system", "user", "assistant", "tool", "assistant"]
-        assert view.messages[1].parts == [{"type": "text", "content": "Look"}, {"type": "uri", "modality": "image", "uri": "https://x/y.png"}]
+        assert view.messages[1].parts == [
+            {"type": "text", "content": "Look"},
+            {"type": "uri", "modality": "image", "uri": "https://x/y.png"},
+        ]
         assert view.messages[2].metadata == {"weight": 0}
         [call] = view.tool_calls
         assert (call.call_id, call.name, call.arguments, call.output) == ("c1", "git", {"n": 1}, "Fix the cookie")

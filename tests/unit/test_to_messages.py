@@ -219,7 +219,14 @@ def test_a_tool_that_returned_parts() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
-    [({"a": 1}, {"a": 1}), ('{"a":1}', {"a": 1}), ("ls -l", {"input": "ls -l"}), (None, {}), ([1], {"input": [1]}), ("[1]", {"input": [1]})],
+    [
+        ({"a": 1}, {"a": 1}),
+        ('{"a":1}', {"a": 1}),
+        ("ls -l", {"input": "ls -l"}),
+        (None, {}),
+        ([1], {"input": [1]}),
+        ("[1]", {"input": [1]}),
+    ],
 )
 def test_arguments_are_an_object(arguments: Any, expected: dict[str, Any]) -> None:
     _, anthropic = both(said("user", "x"), ToolCalled(name="a", call_id="1", arguments=arguments))
