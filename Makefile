@@ -8,7 +8,7 @@ demo: .venv/installed
 	.venv/bin/eventlog demo
 
 test: .venv/tested
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n auto
 
 check: .venv/tested
 	.venv/bin/ruff check .

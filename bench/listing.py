@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from eventlog.cli.commands import COMMANDS
 from projections import Catalog
 
 from .measure import Area, Contender, Goal, Growth, Run
-from .start_up import ROOT
+from .start_up import Process
 from .stores import many_sessions
 
 _EVENTS = 5
@@ -38,7 +36,7 @@ def areas(run: Run) -> Iterator[Area]:
         with EventLog.open(store) as log, Catalog.open(log) as catalog:
             contenders = [_page(catalog, size), *_peers(run, size)]
             if size == sizes[-1]:
-                contenders += [_page_of(catalog), *_process(area, store)]
+                contenders += [_page_of(catalog), *_process(run, area, store)]
             else:
                 contenders = contenders[:1]
             catalog.list(limit=1)
@@ -72,16 +70,12 @@ def _page_of(catalog: Catalog) -> Contender:
     return Contender(name="a page of those whose title has a word, active ones", units=1, round=page)
 
 
-def _process(area: Area, store: Path) -> list[Contender]:
+def _process(run: Run, area: Area, store: Path) -> list[Contender]:
     if "list" not in COMMANDS:
         area.left_out[PROCESS] = "this version has no such command"
         return []
-    command = [sys.executable, "-m", "eventlog", "list", "--store", str(store)]
-
-    def process() -> None:
-        subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
-
-    return [Contender(name=PROCESS, units=1, round=process)]
+    process = Process(run, ["-m", "eventlog", "list", "--store", str(store)])
+    return [Contender(name=PROCESS, units=1, round=process.round)]
 
 
 def _peers(run: Run, sessions: int) -> Iterator[Contender]:

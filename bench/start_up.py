@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,7 +43,7 @@ def areas(run: Run) -> Iterator[Area]:
         "eventlog show": ["-m", "eventlog", "show", "known", "--store", str(store)],
     }
     contenders = [
-        Contender(name=name, role="limit" if number < 2 else "subject", units=1, round=_Process(arguments).round)
+        Contender(name=name, role="limit" if number < 2 else "subject", units=1, round=Process(run, arguments).round)
         for number, (name, arguments) in enumerate(programs.items())
     ]
     area.measure(contenders, run.scale(40, 8))
@@ -53,9 +54,13 @@ def areas(run: Run) -> Iterator[Area]:
     yield area
 
 
-class _Process:
-    def __init__(self, arguments: list[str]) -> None:
+class Process:
+    """A Python program, run from its start to its end. The round that does not count has compiled its modules, as installing does."""
+
+    def __init__(self, run: Run, arguments: list[str]) -> None:
         self.command = [sys.executable, *arguments]
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        self.environment = kept | {"PYTHONPYCACHEPREFIX": str(run.folder / "compiled")}
 
     def round(self) -> None:
-        subprocess.run(self.command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+        subprocess.run(self.command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL, env=self.environment)

@@ -33,7 +33,28 @@ SEED: Final = 20261121
 DESCRIPTION: Final = f"seed {SEED}; 45 % messages of 50 to 2,000 characters, 30 % tool calls and results, 15 % usage, 10 % others; 384 bytes a line on average"
 Record = dict[str, Any]
 
-_SYLLABLES: Final = "ka lo mi ten ra sho ve dun pi sal or en ti gra mon ule bez ci far hol".split()
+_SYLLABLES: Final = [
+    "ka",
+    "lo",
+    "mi",
+    "ten",
+    "ra",
+    "sho",
+    "ve",
+    "dun",
+    "pi",
+    "sal",
+    "or",
+    "en",
+    "ti",
+    "gra",
+    "mon",
+    "ule",
+    "bez",
+    "ci",
+    "far",
+    "hol",
+]
 _TOOLS: Final = ("read_file", "search", "edit", "shell", "fetch")
 _MODELS: Final = ("large-2", "large-2", "large-2", "small-1")
 

@@ -7,7 +7,7 @@ bytes of the lines as they are stored, proven; what the lines mean is decided ab
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -67,6 +67,7 @@ class Rewrite(msgspec.Struct, frozen=True, kw_only=True):
     segment: str
     was: str
     reason: str
+    left_out: list[tuple[int, int]] = []
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -83,6 +84,9 @@ class Report(msgspec.Struct, kw_only=True):
     @property
     def ok(self) -> bool:
         return not self.problems
+
+
+Progress = Callable[[Report], None]
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -191,6 +195,10 @@ class Backend(Protocol):
         """Every session, in the order of `layout.order`; those behind ``after``, whether that is there or not."""
         ...
 
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        """Every session with a text that changes whenever what is stored of it does. Costs no look into any session."""
+        ...
+
     def changed_since(self, cursor: str | None) -> Changes:
         """Which sessions may have changed since the cursor (None: since ever). Costs what changed, not what there is."""
         ...
@@ -207,6 +215,6 @@ class Backend(Protocol):
         """Return when what this process's appends to the session promise holds: those that asked for it are on stable storage."""
         ...
 
-    def verify(self, session_ids: Iterable[str] | None = None) -> Report: ...
+    def verify(self, session_ids: Iterable[str] | None = None, progress: Progress | None = None) -> Report: ...
 
     def close(self) -> None: ...

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from . import layout as layouts
-from . import leftovers, replacing, scan, timestamps
+from . import leftovers, reader, replacing, scan
 from .deltas import REASON, CompleteDeltas
 from .errors import Damaged, EventLogError, SessionLocked, SessionNotFound
 from .events import SessionCompacted
 from .frames import Unproven
 from .layout import SegmentName
 from .line import Envelope
+from .ranges import Ranges
 from .replacing import Finished, Replacing, finished
 from .rewriting import Rewriting
 
@@ -52,29 +53,26 @@ class CompactionReport(msgspec.Struct, kw_only=True):
     bytes_before: int = 0
     bytes_after: int = 0
     skipped: list[Skipped] = []
-
-
-Progress = Callable[[CompactionReport], None]
+    dry_run: bool = False
 
 
 def compact(
-    backend: FilesBackend, session_ids: Iterable[str] | None, *, drop_deltas: bool, idle_s: float, progress: Progress | None = None
+    backend: FilesBackend, session_ids: Iterable[str] | None, *, drop_deltas: bool, idle_s: float, dry_run: bool = False
 ) -> CompactionReport:
     """See `EventLog.compact`."""
-    report = CompactionReport()
+    report = CompactionReport(dry_run=dry_run)
     for session_id, entries in _every_session(backend) if session_ids is None else _given_sessions(backend, session_ids):
         size = _size(backend, session_id, entries)
         report.sessions += 1
         report.bytes_before += size
         if drop_deltas or len(entries) > 1 or not entries[0].endswith(".zst"):
             try:
-                _Compaction(backend, session_id, report).run(drop_deltas=drop_deltas, idle_s=idle_s)
+                compaction = _Compaction(backend, session_id, report)
+                (compaction.foresee if dry_run else compaction.run)(drop_deltas=drop_deltas, idle_s=idle_s)
             except (EventLogError, OSError) as error:
                 report.skipped.append(Skipped(session_id=session_id, reason=str(error)))
             size = _size(backend, session_id, leftovers.entries_of(backend.layout, session_id))
         report.bytes_after += size
-        if progress is not None:
-            progress(report)
     return report
 
 
@@ -123,6 +121,23 @@ class _Compaction:
         self._until_done(self._join)
         self._until_done(self._compress)
         self._report.removed += leftovers.clear_up(self._backend, self._session_id)
+
+    def foresee(self, *, drop_deltas: bool, idle_s: float) -> None:
+        """Count what `run` would do, as far as that can be said without doing it."""
+        layout, report = self._backend.layout, self._report
+        segments = finished(layout, self._session_id)
+        idle = self._idle(idle_s)
+        if idle is not None:
+            report.sealed += 1
+            next_seq = reader.last_seq(layout, self._session_id) + 1
+            segments.append(Finished(idle, True, next_seq, os.stat(layout.path(idle)).st_size))
+        report.compressed += sum(each.is_sealed and not each.name.compressed for each in segments)
+        report.joined += sum(len(group) - 1 for group in _neighbours(segments, self._backend.settings.segment_size_bytes))
+        if drop_deltas:
+            deltas = CompleteDeltas(layout, self._session_id, self._limit)
+            if not deltas.is_deleted and segments:
+                beyond = Ranges([(segments[-1].next_seq, 1 << 62)])
+                report.left_out += deltas.seqs.without(beyond).count
 
     def _until_done(self, step: Callable[[], bool]) -> None:
         """Begin again where a segment was replaced by somebody else meanwhile."""
@@ -216,12 +231,16 @@ class _Compaction:
         return True
 
     def _announce(self, deltas: CompleteDeltas) -> bool:
-        """Append what was left out and not yet announced, by this compaction or by one that a crash ended."""
+        """Append what was left out and not yet announced, by this compaction or by one that a crash ended.
+
+        The time is that of the last event: nothing has happened in the session since."""
+        last = reader.last_line(self._backend.layout, self._session_id, self._limit)
+        assert last is not None
         left_out = list(deltas.recorded.without(deltas.announced))
         envelopes = []
         for start in range(0, len(left_out), _RANGES_PER_EVENT):
             event = SessionCompacted(left_out=left_out[start : start + _RANGES_PER_EVENT], reason=REASON)
-            envelopes.append(Envelope(0, timestamps.now(), event.type, event))
+            envelopes.append(Envelope(0, last.time, event.type, event))
         for envelope in envelopes[:-1]:
             envelope.more = True
         if envelopes:

@@ -1,7 +1,8 @@
 """Which deltas nobody needs any more: those whose message was added whole after them.
 
-Stays: a delta with an id (a retry of its append must find it), the session's first event (it says when the session began), and the
-deltas of a message that was amended or taken back while it was incomplete (that would not have meant anything without them).
+Stays: a delta with an id (a retry of its append must find it), the session's first event (it says when the session began), the deltas of
+a message that was amended or taken back while it was incomplete (that would not have meant anything without them), and those of
+a message that says that it is older than them (the session's last change would be another one).
 """
 
 from __future__ import annotations
@@ -30,9 +31,17 @@ class _MessageId(msgspec.Struct):
 
 class _MessageLine(msgspec.Struct):
     seq: int
+    time: str
     type: str
     data: _MessageId
     id: str | None = None
+
+
+class _Waiting(msgspec.Struct):
+    """The deltas of a message that is incomplete so far, and the latest of their times (as text, which sorts)."""
+
+    seqs: Ranges
+    time: str
 
 
 class _LeftOut(msgspec.Struct):
@@ -41,6 +50,7 @@ class _LeftOut(msgspec.Struct):
 
 class _CompactedLine(msgspec.Struct):
     data: _LeftOut
+    origin: msgspec.Raw = msgspec.Raw()
 
 
 _message_line = msgspec.json.Decoder(_MessageLine)
@@ -59,7 +69,7 @@ class CompleteDeltas:
         self.recorded = Ranges()
         self.announced = Ranges()
         self.is_deleted = False  # the session takes no event, so that nothing could be announced
-        self._waiting: dict[str, Ranges] = {}
+        self._waiting: dict[str, _Waiting] = {}
         last_line, position = b"", 0
         for name in layout.segments(session_id):
             if name.first_seq <= position:
@@ -81,7 +91,9 @@ class CompleteDeltas:
             head = line[:_HEAD_SIZE]
             try:
                 if _COMPACTED in head:
-                    self.announced.add_all(_compacted_line.decode(line).data.left_out)
+                    said = _compacted_line.decode(line)
+                    if not bytes(said.origin):  # a copy speaks of another session
+                        self.announced.add_all(said.data.left_out)
                 elif _MESSAGE in head:
                     self._look_at_message(_message_line.decode(line))
             except (msgspec.ValidationError, RecursionError):
@@ -91,12 +103,17 @@ class CompleteDeltas:
         message_id = found.data.message_id
         if message_id is None:
             return
+        waiting = self._waiting.get(message_id)
         if found.type != MessageDelta.type:
-            seqs = self._waiting.pop(message_id, None)
-            if seqs is not None and found.type == MessageAdded.type:
-                self.seqs.add_all(seqs)
+            if waiting is not None:
+                del self._waiting[message_id]
+                if found.type == MessageAdded.type and found.time >= waiting.time:
+                    self.seqs.add_all(waiting.seqs)
         elif found.id is None and found.seq > 1:
-            self._waiting.setdefault(message_id, Ranges()).add(found.seq, found.seq)
+            if waiting is None:
+                waiting = self._waiting[message_id] = _Waiting(Ranges(), found.time)
+            waiting.seqs.add(found.seq, found.seq)
+            waiting.time = max(waiting.time, found.time)
 
     # --- as a change of lines ------------------------------------------------------------------------------------------------
 

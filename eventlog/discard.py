@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 from . import line as codec
-from .backend import Backend, Changes, Feed, Follower, Lines, OnDamage, Report, Stream, Sync, Watch
+from .backend import Backend, Changes, Feed, Follower, Lines, OnDamage, Progress, Report, Stream, Sync, Watch
 from .errors import SessionNotFound, StoreNotFound
 from .line import Envelope
 from .memory import MemoryFeed
@@ -99,6 +99,9 @@ class DiscardBackend:
     def session_ids(self, after: str | None = None) -> Iterator[str]:
         return iter(()) if self._recorded is None else self._recorded.session_ids(after)
 
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        return iter(()) if self._recorded is None else self._recorded.stamps()
+
     def changed_since(self, cursor: str | None) -> Changes:
         return MemoryFeed([], None).next() if self._recorded is None else self._recorded.changed_since(cursor)
 
@@ -111,9 +114,9 @@ class DiscardBackend:
     def settle(self, session_id: str) -> None:
         """Nothing is promised."""
 
-    def verify(self, session_ids: Iterable[str] | None = None) -> Report:
+    def verify(self, session_ids: Iterable[str] | None = None, progress: Progress | None = None) -> Report:
         if self._recorded is not None:
-            return self._recorded.verify(session_ids)
+            return self._recorded.verify(session_ids, progress)
         for session_id in session_ids or ():
             raise SessionNotFound(session_id)
         return Report()

@@ -1,7 +1,7 @@
 """Takes content out of every file of the store: a redaction out of the segments that hold it, a purge a whole session.
 
 Both are announced by an event first. Then the segments are replaced, and what else may hold the content goes: unfinished files,
-segments that a crash had left, torn tails of the session in ``quarantine/``, everything in ``projections/`` (which is made anew
+segments that a crash had left, what was set aside of the session in ``quarantine/``, everything in ``projections/`` (which is made anew
 from the log when it is asked for). ``changes/`` holds ids and positions only. After a crash the same call goes on where it was.
 """
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from . import leftovers, recovery, replacing, scan, stored, timestamps
+from . import compressed, leftovers, reader, recovery, replacing, scan, stored, timestamps
 from . import line as lines
 from .disk import Disk
 from .errors import InvalidInput, NotStored, SessionLocked
@@ -25,6 +25,7 @@ from .events import EventRedacted, SessionDeleted, SessionRestored
 from .layout import Layout, SegmentName
 from .line import Envelope
 from .pieces import Bad
+from .reader import LastLine
 from .redaction import Pattern, Redaction
 from .replacing import Finished, Replacing, finished
 from .rewriting import Rewriting, seq_of
@@ -35,13 +36,14 @@ if TYPE_CHECKING:
 
 PURGED = "purged"
 _ATTEMPTS = 5
-_TORN = re.compile(r"(?P<id>.+)\.[0-9]+\.[0-9]+\.[0-9a-f]{16}\.torn(?:\.[0-9]+\.tmp)?")
+# A torn tail (session, first seq, offset, digest) or a copy of a whole segment file, also unfinished.
+_QUARANTINED = re.compile(r"(?P<id>.+)\.[0-9]+\.(?:[0-9]+|jsonl(?P<compressed>\.zst)?)\.[0-9a-f]{16}\.[a-z]+(?:\.[0-9]+\.tmp)?")
 
 
 class RedactionReport(msgspec.Struct, kw_only=True):
     """What a redaction did. ``seqs``: the events that were changed (or would be: a dry run says no more than that). ``segments`` were
-    written anew, which ``damaged_bytes`` in them did not outlive; ``quarantine`` counts torn tails that went. ``announced_seq`` is the
-    event that says so."""
+    written anew, which ``damaged_bytes`` in them did not outlive; ``quarantine`` counts files that went from there.
+    ``announced_seq`` is the event that says so."""
 
     session_id: str
     seqs: list[int] = []
@@ -64,18 +66,18 @@ class PurgeReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Found(msgspec.Struct):
-    """Where the content is: events, damaged bytes (by the first seq of their segment), torn tails; up to where was looked."""
+    """Where the content is: events, damaged bytes (by the first seq of their segment), files in quarantine; up to where was looked."""
 
     seqs: list[int] = []
     damaged: set[int] = set()
-    torn: list[str] = []
+    quarantined: list[str] = []
     position: int = 0
     last_type: str = ""
     redacted_before: bool = False
 
     @property
     def anything(self) -> bool:
-        return bool(self.seqs or self.damaged or self.torn)
+        return bool(self.seqs or self.damaged or self.quarantined)
 
 
 def redact(
@@ -91,16 +93,16 @@ def redact(
     while found.anything:
         report.seqs += found.seqs
         if dry_run:
-            report.quarantine = len(found.torn)
+            report.quarantine = len(found.quarantined)
             return report
         swept = True
         report.announced_seq = _announce(backend, session_id, found, what, reason)
         _rewrite(backend, session_id, redaction, found, report)
-        report.quarantine += _remove_torn(backend, session_id)
+        report.quarantine += _empty_quarantine(backend, session_id)
         found = _look(backend, session_id, redaction, found.position)  # what came in before the segment was sealed
     if swept:
         leftovers.clear_up(backend, session_id, everything=True)
-        _remove_torn(backend, session_id)
+        _empty_quarantine(backend, session_id)
         empty_projections(backend.disk, backend.layout)
     return report
 
@@ -109,7 +111,7 @@ def _look(backend: FilesBackend, session_id: str, redaction: Redaction, after: i
     """Find what is meant, in the events behind ``after`` and in everything that is not an event."""
     for _ in range(_ATTEMPTS):
         try:
-            found = _Found(torn=[path for path in _torn(backend.layout, session_id) if redaction.found_in_bytes(_content(path))])
+            found = _Found(quarantined=[path for path in _quarantined(backend.layout, session_id) if _is_held_by(path, redaction)])
             for name in backend.layout.segments(session_id):
                 _look_into(backend, name, redaction, after, found)
         except FileNotFoundError:
@@ -196,7 +198,7 @@ def _has_damage(backend: FilesBackend, name: SegmentName) -> bool:
 
 def around_tombstone(backend: FilesBackend, stream: FileStream, envelopes: list[Envelope]) -> list[Envelope]:
     """An append to a deleted session that stays deleted: brought back, told, deleted as it was, all or none."""
-    tombstone = last_line(backend, stream.session_id)
+    tombstone = reader.last_line(backend.layout, stream.session_id, backend.settings.max_event_bytes)
     assert tombstone is not None
     restored = SessionRestored()
     again = Envelope(0, tombstone.time, tombstone.type, tombstone.data)
@@ -204,31 +206,6 @@ def around_tombstone(backend: FilesBackend, stream: FileStream, envelopes: list[
     for envelope in whole[:-1]:
         envelope.more = True
     return whole
-
-
-class LastLine(msgspec.Struct):
-    """The last event of a session, as it stands there."""
-
-    seq: int
-    time: str
-    type: str
-    data: msgspec.Raw
-    session_id: str = ""
-
-
-def last_line(backend: FilesBackend, session_id: str) -> LastLine | None:
-    """The session's last event that can be proven, None where there is none."""
-    stream = backend.stream(session_id, create=False)
-    last = b""
-    for after in (stream.last_seq() - 1, 0):  # the last position may be one that damage took
-        for chunk in stream.read(after, None, "skip"):
-            last = chunk.data[chunk.data.rfind(b"\n", 0, -1) + 1 :]
-        if last:
-            found = msgspec.json.decode(last, type=LastLine)
-            found.data = msgspec.Raw(bytes(found.data))
-            found.session_id = session_id
-            return found
-    return None
 
 
 # --- purging -------------------------------------------------------------------------------------------------------------------
@@ -246,15 +223,15 @@ def purge(backend: FilesBackend, session_id: str, *, reason: str | None) -> Purg
         if time.monotonic() > deadline:
             raise SessionLocked(session_id, backend.settings.lock_timeout_s)
         with backend.holding(session_id) as stream:
-            last = last_line(backend, session_id)
+            last = reader.last_line(backend.layout, session_id, backend.settings.max_event_bytes)
             if tombstone is None or last is None or last.seq != tombstone.seq:
                 if not is_purged(backend, session_id):
                     _entomb(backend, stream, reason)
-                tombstone = last_line(backend, session_id)
+                tombstone = reader.last_line(backend.layout, session_id, backend.settings.max_event_bytes)
                 assert tombstone is not None
             report = _replace_all(backend, tombstone)
     leftovers.clear_up(backend, session_id, everything=True)
-    _remove_torn(backend, session_id)
+    _empty_quarantine(backend, session_id)
     empty_projections(backend.disk, backend.layout)
     return report
 
@@ -264,7 +241,7 @@ def is_purged(backend: FilesBackend, session_id: str) -> bool:
     names = [name for name in backend.layout.segments(session_id) if name.compressed]
     if not names or not leftovers.says_purged(backend.layout, names[-1]):
         return False
-    last = last_line(backend, session_id)
+    last = reader.last_line(backend.layout, session_id, backend.settings.max_event_bytes)
     return last is not None and last.seq == names[-1].first_seq
 
 
@@ -272,7 +249,7 @@ def _entomb(backend: FilesBackend, stream: FileStream, reason: str | None) -> No
     """Append a tombstone and seal: it is the last event then."""
     event = SessionDeleted(reason=reason)
     envelopes = [Envelope(0, timestamps.now(), event.type, event)]
-    last = last_line(backend, stream.session_id)
+    last = reader.last_line(backend.layout, stream.session_id, backend.settings.max_event_bytes)
     if last is not None and last.type == event.type:
         envelopes = around_tombstone(backend, stream, [])
     stream.append(envelopes, expected=None, key=None, sync="always")
@@ -311,18 +288,25 @@ def _tomb(tombstone: LastLine, digest: str | None) -> bytes:
 # --- what is not a segment -----------------------------------------------------------------------------------------------------
 
 
-def _torn(layout: Layout, session_id: str) -> list[str]:
-    """The torn tails of the session that were set aside, unfinished ones too."""
+def _quarantined(layout: Layout, session_id: str) -> list[str]:
+    """What was set aside of the session: torn tails, copies of damaged segments, unfinished ones too."""
     try:
         entries = os.listdir(layout.quarantine)
     except FileNotFoundError:
         return []
-    matches = [match for match in map(_TORN.fullmatch, sorted(entries)) if match is not None]
+    matches = [match for match in map(_QUARANTINED.fullmatch, sorted(entries)) if match is not None]
     return [os.path.join(layout.quarantine, match[0]) for match in matches if match["id"] == session_id]
 
 
-def _remove_torn(backend: FilesBackend, session_id: str) -> int:
-    paths = _torn(backend.layout, session_id)
+def _is_held_by(path: str, redaction: Redaction) -> bool:
+    match = _QUARANTINED.fullmatch(os.path.basename(path))
+    if match is None or match["compressed"] is None:
+        return redaction.found_in_bytes(_content(path))
+    return any(redaction.found_in_bytes(text) for text in compressed.whatever_holds(path))
+
+
+def _empty_quarantine(backend: FilesBackend, session_id: str) -> int:
+    paths = _quarantined(backend.layout, session_id)
     for path in paths:
         backend.disk.unlink(path)
     if paths:

@@ -9,6 +9,7 @@ EventLogError
 │   ├── InvalidEvent
 │   │   └── EventTooLarge
 │   ├── InvalidSetting
+│   ├── InvalidBundle
 │   └── InvalidCursor
 ├── SessionError            the session is not in a state that allows this
 │   ├── SessionNotFound
@@ -79,6 +80,15 @@ class InvalidSetting(InvalidInput):
         super().__init__(f"setting {name} = {value!r} (from {source}) is not usable: {allowed}")
 
 
+class InvalidBundle(InvalidInput):
+    """The file is no bundle, or not whole. Nothing of it was taken."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.path = path
+        self.why = why
+        super().__init__(f"{path} is not a whole bundle ({why}); ask for it again")
+
+
 class InvalidCursor(InvalidInput):
     """The text is not a cursor of this store."""
 
@@ -94,7 +104,8 @@ class SessionError(EventLogError):
 class SessionNotFound(SessionError, KeyError):
     def __init__(self, session_id: str) -> None:
         super().__init__(
-            session_id, f"no session {session_id!r} in this store; `eventlog list` shows what there is, create=True makes a new one"
+            session_id,
+            f"no session {session_id!r} in this store; `eventlog list` shows what there is (in a program, create=True begins a new one)",
         )
 
     __str__ = Exception.__str__  # KeyError would show the repr of the message

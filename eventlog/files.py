@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from . import reader
-from .backend import Changes, Feed, Follower, Lines, OnDamage, Report, Watch
+from .backend import Changes, Feed, Follower, Lines, OnDamage, Progress, Report, Watch
 from .changes import Journal, JournalFeed
 from .disk import Disk
 from .errors import EventLogError
@@ -117,6 +117,9 @@ class FilesBackend:
     def session_ids(self, after: str | None = None) -> Iterator[str]:
         return self.layout.session_ids(after)
 
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        return self.layout.stamps()
+
     def changed_since(self, cursor: str | None) -> Changes:
         return self.journal.since(cursor)
 
@@ -143,10 +146,10 @@ class FilesBackend:
             if stream is not None:
                 stream.settle()
 
-    def verify(self, session_ids: Iterable[str] | None = None) -> Report:
+    def verify(self, session_ids: Iterable[str] | None = None, progress: Progress | None = None) -> Report:
         from . import verify
 
-        return verify.verify(self.layout, session_ids, self.settings.max_event_bytes)
+        return verify.verify(self.layout, session_ids, self.settings.max_event_bytes, progress)
 
     def close(self) -> None:
         """Wait for the background work, sync what waits for its interval, give up all descriptors."""

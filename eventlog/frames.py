@@ -101,9 +101,6 @@ class Table(msgspec.Struct, frozen=True):
         return offset == size and lines_size == self.lines_size
 
 
-_table_decoder = msgspec.json.Decoder(Table)
-
-
 def prove(text: bytes, running: int) -> int | None:
     """Check whole lines, among which segments may begin and end, against the running checksum before them: the one after them, or None."""
     return _prove(text, running, _own_lines(text))
@@ -251,7 +248,7 @@ def read_table(read_at: ReadAt, file_size: int, max_frame_bytes: int) -> Table |
     if tail[: _HEAD.size] != _HEAD.pack(_SKIPPABLE, size - _HEAD.size) or crc32(payload) != crc:
         return None
     try:
-        table = _table_decoder.decode(payload)
+        table = msgspec.json.decode(payload, type=Table)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return table if table.holds_together(file_size - size, max_frame_bytes) else None

@@ -105,6 +105,29 @@ class Layout:
                 found = sorted(self._session_ids_in(shard_name))
                 yield from found if shard_name != first else (session_id for session_id in found if after is None or session_id > after)
 
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        """Every session that has an event, with a text that is another one whenever its files are: names, sizes, times of writing."""
+        for shard_name in SHARDS:
+            found: dict[str, list[str]] = {}
+            with_events: set[str] = set()
+            try:
+                with os.scandir(os.path.join(self.sessions, shard_name)) as entries:
+                    for entry in entries:
+                        name = parse_segment_name(entry.name)
+                        if name is None:
+                            continue
+                        try:
+                            state = entry.stat()
+                        except FileNotFoundError:
+                            continue  # replaced since it was listed: another stamp, another look
+                        found.setdefault(name.session_id, []).append(f"{entry.name}/{state.st_size}/{state.st_mtime_ns}/{state.st_ino}")
+                        if state.st_size or name.first_seq > 1:
+                            with_events.add(name.session_id)
+            except FileNotFoundError:
+                continue
+            for session_id in sorted(with_events):
+                yield session_id, sha256("\n".join(sorted(found[session_id])).encode()).hexdigest()[:16]
+
     def _session_ids_in(self, shard_name: str) -> set[str]:
         found = set()
         try:

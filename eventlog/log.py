@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,15 @@ from .session import Session, check_on_damage
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from .backend import Progress
+    from .backup import BackupReport
+    from .bundle import Bundle, Manifest
     from .compaction import CompactionReport
     from .erasing import PurgeReport, RedactionReport
     from .files import FilesBackend
     from .following import After
-    from .retention import CleanupReport
+    from .repair import RepairReport
+    from .retention import CleanupReport, Deleted
     from .subscription import Callback, OnError, Subscription
     from .tail import Tail
 
@@ -150,6 +155,12 @@ class EventLog:
         self._check_open()
         return self._backend.session_ids()
 
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        """Every session's id with a text that changes whenever what is stored of it does: for whoever has to look at everything and
+        wants to pass over what is as it was. Costs one look at each file's size and time, and none into a session."""
+        self._check_open()
+        return self._backend.stamps()
+
     def changed_since(self, cursor: str | None = None) -> Changes:
         """Which sessions may have changed since a cursor that an earlier call gave (None: since ever).
 
@@ -214,24 +225,40 @@ class EventLog:
         made.begin()
         return made
 
-    def verify(self, session_ids: Iterable[str] | None = None) -> Report:
-        """Read every byte of the store (or of some sessions) and say what is not as it should be. Writes nothing."""
-        self._check_open()
-        return self._backend.verify(session_ids)
+    def verify(self, session_ids: Iterable[str] | None = None, *, progress: Progress | None = None) -> Report:
+        """Read every byte of the store (or of some sessions) and say what is not as it should be. Writes nothing.
 
-    def compact(self, session_ids: Iterable[str] | None = None, *, drop_deltas: bool = False, idle_s: float = 3600.0) -> CompactionReport:
+        ``progress`` is called after each session with the report so far. Raises `SessionNotFound`."""
+        self._check_open()
+        return self._backend.verify(session_ids, progress)
+
+    def compact(
+        self, session_ids: Iterable[str] | None = None, *, drop_deltas: bool = False, idle_s: float = 3600.0, dry_run: bool = False
+    ) -> CompactionReport:
         """Make fewer and smaller files of the given sessions, or of all, with the same events in them.
 
         Seals active segments to which nothing was appended for ``idle_s``, compresses what is not yet, joins small neighbours, removes what
         crashes have left. ``drop_deltas`` also leaves out every `MessageDelta` whose message was added whole after it, and says so
         with a `SessionCompacted`. Writers, readers and tails may run meanwhile; a crash leaves the old files or the new. What cannot be
-        done for a session (it is damaged, locked, the disk is full) is in the report and stops no other. Raises `SessionNotFound`."""
+        done for a session (it is damaged, locked, the disk is full) is in the report and stops no other. ``dry_run`` only counts what
+        would be done. Raises `SessionNotFound`."""
         from .compaction import CompactionReport, compact
 
         backend = self._files()
         if backend is None:
             return CompactionReport()  # nothing is in files
-        return compact(backend, session_ids, drop_deltas=drop_deltas, idle_s=idle_s)
+        return compact(backend, session_ids, drop_deltas=drop_deltas, idle_s=idle_s, dry_run=dry_run)
+
+    def repair(self, session_ids: Iterable[str] | None = None, *, apply: bool = False, progress: Progress | None = None) -> RepairReport:
+        """Make whole what `verify` finds damaged, in the given sessions or in all. Without ``apply`` it only says what it would do.
+
+        Touches only what verify reported. Every byte that is taken out of its place is copied to ``quarantine/`` before; every event
+        that can be proven stays where it is. Afterwards verify is clean and lists what was written again; the seqs that are lost for
+        ever stand in the footers and headers. ``progress`` is called with the report so far. Raises `SessionNotFound`, `SessionLocked`,
+        `OSError`; after an error call it again."""
+        from .repair import repair
+
+        return repair(self._need_files("repair"), session_ids, apply=apply, progress=progress)
 
     def delete(self, session_id: str, reason: str | None = None) -> int:
         """Hide the session from lists and refuse to append to it; returns the seq of its tombstone. Its id stays burned, its bytes stay
@@ -259,7 +286,13 @@ class EventLog:
 
         return cleanup(self, self._files(), older_than_s=older_than_s, keep=keep, status=status, dry_run=dry_run)
 
-    def purge(self, session_id: str, *, now: bool = False, reason: str | None = None) -> PurgeReport:
+    def deleted(self) -> Iterator[Deleted]:
+        """The sessions that are deleted, with the time until which they can be restored. Costs a look at the end of every session."""
+        from .retention import deleted
+
+        return deleted(self, self._files())
+
+    def purge(self, session_id: str, *, now: bool = False, reason: str | None = None, dry_run: bool = False) -> PurgeReport:
         """Remove everything of a deleted session but its tombstone: segments, quarantine and (of all sessions: they are made anew)
         projections. There is no way back.
 
@@ -267,7 +300,7 @@ class EventLog:
         deleted yet. Raises `NotDeleted`, `StillRestorable`, `SessionNotFound`, `SessionLocked`; after an `OSError` call it again."""
         from .retention import purge
 
-        return purge(self, self._need_files("purge"), session_id, now=now, reason=reason)
+        return purge(self, self._need_files("purge"), session_id, now=now, reason=reason, dry_run=dry_run)
 
     def redact(
         self,
@@ -297,6 +330,45 @@ class EventLog:
         if pattern is not None:
             return redact(backend, session_id, Pattern(pattern), what="matches of a pattern", reason=reason, dry_run=dry_run)
         return redact(backend, session_id, Seqs(seqs or ()), what="whole events", reason=reason, dry_run=dry_run)
+
+    def backup(self, folder: str | os.PathLike[str]) -> BackupReport:
+        """Bring a copy of the store in ``folder`` up to date, or make one: what it has already is not copied again.
+
+        The copy is a store: it can be read and verified like any other. Consistent while writers run: each session in it is the session
+        as it was at one moment. What was copied is verified afterwards (``report.problems``). Sessions that the store has lost stay in
+        the copy. Raises `NotAStore` where the folder holds something else, `InvalidInput`, `OSError`; after an error call it again."""
+        from .backup import backup
+
+        return backup(self._need_files("backup"), Path(folder))
+
+    @staticmethod
+    def restore_backup(
+        folder: str | os.PathLike[str], *, settings: Settings | None = None, session_ids: Iterable[str] | None = None
+    ) -> BackupReport:
+        """Bring back from a copy in ``folder`` the sessions that the store (``settings.store``, made if it is not there) does not have.
+
+        A session that is there stays as it is (``report.kept``). Raises `StoreNotFound`, `NotAStore` (also where the backup is one of
+        another store), `SessionNotFound`, `OSError`; after an error call it again."""
+        from .backup import restore_backup
+        from .settings import load
+
+        return restore_backup(Path(folder), settings or load(), session_ids=session_ids)
+
+    def bundle(self, session_ids: Iterable[str], path: str | os.PathLike[str]) -> Manifest:
+        """Write the sessions into one file, as they are at this moment, to be handed to somebody (``eventlog import bundle``).
+
+        Raises `SessionNotFound`, `OSError`; ``path`` then is what it was."""
+        from .bundle import write
+
+        return write(self._need_files("bundle"), session_ids, Path(path))
+
+    def open_bundle(self, path: str | os.PathLike[str]) -> AbstractContextManager[Bundle]:
+        """A bundle, checked byte by byte, whose sessions can be installed or read. Nothing is in the log before that.
+
+        Raises `InvalidBundle` on entering."""
+        from .bundle import opened
+
+        return opened(self._need_files("a bundle"), Path(path))
 
     def _files(self) -> FilesBackend | None:
         """The backend where it keeps files, else None: in memory, or where recording is off."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 from . import line as codec
-from .backend import Changes, Feed, Follower, Lines, OnDamage, Report, Sync, Watch
+from .backend import Changes, Feed, Follower, Lines, OnDamage, Progress, Report, Sync, Watch
 from .errors import Conflict, InvalidCursor, InvalidSessionId, SessionDeleted, SessionLocked, SessionNotFound
 from .events import SessionDeleted as DeletedEvent
 from .events import SessionRestored as RestoredEvent
@@ -172,6 +172,9 @@ class MemoryBackend:
         found = sorted((held.session_id for held in list(self._sessions.values()) if held.lines), key=order)
         return iter(found if after is None else [session_id for session_id in found if order(session_id) > order(after)])
 
+    def stamps(self) -> Iterator[tuple[str, str]]:
+        return iter([(held.session_id, f"{len(held.lines)}/{held.running}") for held in list(self._sessions.values()) if held.lines])
+
     def changed_since(self, cursor: str | None) -> Changes:
         return MemoryFeed(self.appends, cursor).next()
 
@@ -193,7 +196,7 @@ class MemoryBackend:
     def settle(self, session_id: str) -> None:
         """An append is over when it can be read."""
 
-    def verify(self, session_ids: Iterable[str] | None = None) -> Report:
+    def verify(self, session_ids: Iterable[str] | None = None, progress: Progress | None = None) -> Report:
         report = Report()
         for session_id in self.session_ids() if session_ids is None else session_ids:
             held = self._sessions.get(session_id.lower())

@@ -130,6 +130,21 @@ def covers(lost: tuple[int, int] | None, first: int, last: int) -> bool:
     return lost is not None and lost[0] <= first and last <= lost[1]
 
 
+def standing(layout: Layout, session_id: str) -> list[SegmentName]:
+    """The session's segments without those that a joined one covers. Costs a look at the end of each."""
+    found: list[SegmentName] = []
+    next_seq = 0
+    for name in layout.segments(session_id):
+        if name.first_seq < next_seq:
+            continue
+        found.append(name)
+        try:
+            next_seq = recovery.end_of(layout, name).next_seq
+        except Damaged:
+            pass  # it has no end (yet)
+    return found
+
+
 def exists(layout: Layout, session_id: str) -> bool:
     """Whether the session has an event: a segment of which only the name was made does not count."""
     names = layout.segments(session_id)
@@ -158,3 +173,27 @@ def last_seq(layout: Layout, session_id: str) -> int:
             return recovery.look(fd, size, names[-1], None, 0, layout).seq
         finally:
             os.close(fd)
+
+
+class LastLine(msgspec.Struct):
+    """The last event of a session, as it stands there."""
+
+    seq: int
+    time: str
+    type: str
+    data: msgspec.Raw
+    session_id: str = ""
+
+
+def last_line(layout: Layout, session_id: str, max_append_bytes: int) -> LastLine | None:
+    """The session's last event that can be proven, None where there is none."""
+    last = b""
+    for after in (last_seq(layout, session_id) - 1, 0):  # the last position may be one that damage took
+        for chunk in read(layout, session_id, after, None, "skip", max_append_bytes):
+            last = chunk.data[chunk.data.rfind(b"\n", 0, -1) + 1 :]
+        if last:
+            found = msgspec.json.decode(last, type=LastLine)
+            found.data = msgspec.Raw(bytes(found.data))
+            found.session_id = session_id
+            return found
+    return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import chain
 from typing import Literal
 
 import msgspec
@@ -21,7 +22,7 @@ from .disk import Disk, replace_file
 from .errors import Damaged
 from .layout import Layout, SegmentName
 from .pieces import whole_appends
-from .segment import FORMAT, Closed, Opened, Sealed, Span, Walker
+from .segment import FORMAT, Closed, Opened, Sealed, Walker
 
 _WINDOW = 64 * 1024
 _READ_SIZE = 1024 * 1024
@@ -119,12 +120,8 @@ def _judge(data: bytes, offset: int, running: int, tail: Tail) -> Tail:
         return tail
     chunk = whole_appends(data)
     proven = lines.prove(chunk, running) if chunk else running
-    spans: list[Span] = []
     if proven is None:
-        walker = Walker(running, offset)
-        spans = [*walker.walk(data), *walker.finish()]
-        first_bad = next(span.offset for span in spans if not span.intact)
-        chunk = whole_appends(data[: first_bad - offset])
+        chunk = scan.proven_appends(data, offset, running)
         proven = (lines.after(chunk) or 0) if chunk else running
     _take_in(tail, chunk, proven)
     rest = data[len(chunk) :]
@@ -133,7 +130,7 @@ def _judge(data: bytes, offset: int, running: int, tail: Tail) -> Tail:
         if segment.judge_tail(rest, begin, proven, tail.seq + 1) == "torn_tail":
             tail.torn = begin
         else:
-            _count_the_lost(tail, [span for span in spans if span.offset >= begin], rest)
+            _count_the_lost(tail, rest, begin)
     return tail
 
 
@@ -155,18 +152,19 @@ def _take_in(tail: Tail, chunk: bytes, running: int) -> None:
         tail.ids.update(ids_in(chunk))
 
 
-def _count_the_lost(tail: Tail, spans: list[Span], rest: bytes) -> None:
+def _count_the_lost(tail: Tail, rest: bytes, offset: int) -> None:
     """Set the first seq that nothing in the damaged ``rest`` can have had."""
-    damage = b"" if spans else rest
-    for span in spans:
+    walker = Walker(tail.running, offset)
+    damage = segment.Bound()
+    for span in chain(walker.walk(rest), walker.finish()):
         if span.proven and segment.is_own(span.line):
             continue
         position = stored.position.decode(span.line) if span.proven else None
         if position is not None and position.seq > tail.seq:
-            tail.seq, tail.last_type, damage = position.seq, position.type, b""
+            tail.seq, tail.last_type, damage = position.seq, position.type, segment.Bound()
         else:  # lines from further up stand for what they were written over
-            damage += span.line
-    tail.damage_next_seq = tail.seq + 1 + segment.most_lines_in(damage)
+            damage.add(span.line)
+    tail.damage_next_seq = tail.seq + 1 + damage.lines
 
 
 # --- what was there before -----------------------------------------------------------------------------------------------------

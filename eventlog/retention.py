@@ -40,6 +40,17 @@ class Expired(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
 
 
+class Deleted(msgspec.Struct, frozen=True, kw_only=True):
+    """A deleted session. ``until``: it can be restored at least until then. ``is_due``: that is over, and it has not been purged."""
+
+    session_id: str
+    deleted_at: datetime
+    until: datetime
+    is_purged: bool
+    is_due: bool
+    size_bytes: int
+
+
 class CleanupReport(msgspec.Struct, kw_only=True):
     """What a clean-up deleted, or would delete, oldest first. ``bytes`` is what purging all of it frees; ``pinned`` counts those that
     stay although they are old enough."""
@@ -66,7 +77,7 @@ def restore(log: EventLog, session_id: str, reason: str | None) -> int:
             last = last_event(session)
             if last is None or not isinstance(last.event, DeletedEvent):
                 raise NotDeleted(session_id)
-            first = next(session.read(), None)
+            first = next(session.read(on_damage="skip"), None)
             if first is not None and first.seq == last.seq:
                 raise SessionPurged(session_id)
             try:
@@ -75,17 +86,46 @@ def restore(log: EventLog, session_id: str, reason: str | None) -> int:
                 continue
 
 
-def purge(log: EventLog, backend: FilesBackend, session_id: str, *, now: bool, reason: str | None) -> erasing.PurgeReport:
+def purge(log: EventLog, backend: FilesBackend, session_id: str, *, now: bool, reason: str | None, dry_run: bool) -> erasing.PurgeReport:
     """See `EventLog.purge`."""
+    found = _deleted(log, backend, session_id)
+    if not now:
+        if found is None:
+            raise NotDeleted(session_id)
+        if not found.is_due and not found.is_purged:
+            raise StillRestorable(session_id, timestamps.to_text(found.until))
+    if not dry_run:
+        return erasing.purge(backend, session_id, reason=reason)
+    states = list(_states(backend, session_id))
+    freed = 0 if found is not None and found.is_purged else sum(state.st_size for state in states)
+    with log.session(session_id) as session:
+        return erasing.PurgeReport(session_id=session_id, seq=session.last_seq, files=len(states), freed_bytes=freed)
+
+
+def deleted(log: EventLog, backend: FilesBackend | None) -> Iterator[Deleted]:
+    """See `EventLog.deleted`."""
+    for session_id in log.session_ids():
+        found = _deleted(log, backend, session_id)
+        if found is not None:
+            yield found
+
+
+def _deleted(log: EventLog, backend: FilesBackend | None, session_id: str) -> Deleted | None:
     with log.session(session_id) as session:
         last = last_event(session)
-    if not now:
         if last is None or not isinstance(last.event, DeletedEvent):
-            raise NotDeleted(session_id)
-        until = last.time + timedelta(seconds=log.settings.grace_period_s)
-        if datetime.now(UTC) < until:
-            raise StillRestorable(session_id, timestamps.to_text(until))
-    return erasing.purge(backend, session_id, reason=reason)
+            return None
+        first = next(session.read(on_damage="skip"))
+    until = last.time + timedelta(seconds=log.settings.grace_period_s)
+    is_purged = first.seq == last.seq
+    return Deleted(
+        session_id=session_id,
+        deleted_at=last.time,
+        until=until,
+        is_purged=is_purged,
+        is_due=not is_purged and datetime.now(UTC) >= until,
+        size_bytes=_size_on_disk(backend, session_id),
+    )
 
 
 def cleanup(

@@ -39,12 +39,14 @@ class Change(Protocol):
 class Rewriting:
     """One pass over the pieces of one file, from its first header to its last footer."""
 
-    def __init__(self, change: Change, max_append_bytes: int) -> None:
+    def __init__(self, change: Change, max_append_bytes: int, *, afresh: bool = False) -> None:
+        """``afresh``: every segment gets a footer of its own, also where nothing in it changes."""
         self.changed = 0  # lines that are not what they were
         self.left_out = Ranges()  # seqs that were there before
         self.damaged_bytes = 0  # not carried over
         self._change = change
         self._limit = max_append_bytes
+        self._afresh = afresh
         self._begin(0)
 
     def _begin(self, first_seq: int) -> None:
@@ -53,7 +55,7 @@ class Rewriting:
         self._count = 0
         self._next_seq = first_seq
         self._gaps = Ranges()
-        self._same = True  # every byte so far is as it was
+        self._same = not self._afresh  # every byte so far is as it was
 
     def lines(self, pieces: Iterable[Piece]) -> Iterator[bytes]:
         """The lines as they are to be, in pieces. Raises `EventTooLarge` where an append grows above the limit."""

@@ -104,7 +104,7 @@ def _scan_doubtful(fd: int, offset: int, running: int, first_seq: int, max_appen
     """From the first byte that is not a proven whole append: a torn tail, an append under way, or damage."""
     limit = max_append_bytes + CHUNK_SIZE
     rest = os.pread(fd, limit, offset)
-    proven = _proven_appends(rest, offset, running)
+    proven = proven_appends(rest, offset, running)
     if proven:
         yield from split_own(proven, offset)
         offset, running = offset + len(proven), lines.after(proven) or 0
@@ -120,7 +120,7 @@ def _scan_doubtful(fd: int, offset: int, running: int, first_seq: int, max_appen
     yield from _scan_walking(fd, offset, running, max_append_bytes)
 
 
-def _proven_appends(data: bytes, offset: int, running: int) -> bytes:
+def proven_appends(data: bytes, offset: int, running: int) -> bytes:
     """The whole appends before the first line that is not as it was written."""
     walker = Walker(running, offset)
     for span in walker.walk(data):
@@ -151,19 +151,18 @@ class _Findings:
     """Turns verdicts on lines into pieces: damage is joined, and reported before what follows it; a batch without an end is no append."""
 
     def __init__(self) -> None:
-        self._bad: list[Span] = []
+        self._bad: _Damage | None = None
         self._batch: list[Span] = []
 
     def add(self, span: Span) -> Iterator[Piece]:
         if not span.intact:
             yield from (held.line for held in self._batch)
             self._batch.clear()
-            self._bad.append(span)
+            self._bad = self._bad or _Damage(span.offset)
+            self._bad.add(span)
             if not span.proven:
                 return
-        if self._bad:
-            yield _bad(self._bad)
-            self._bad.clear()
+        yield from self._end_of_damage()
         if segment.is_own(span.line):
             yield own(span.line, span.offset)
             return
@@ -172,22 +171,38 @@ class _Findings:
             yield b"".join(held.line for held in self._batch)
             self._batch.clear()
 
+    def _end_of_damage(self) -> Iterator[Piece]:
+        if self._bad is not None:
+            yield self._bad.piece()
+            self._bad = None
+
     def end(self) -> Iterator[Piece]:
-        if self._bad:
-            yield _bad(self._bad)
+        yield from self._end_of_damage()
         if self._batch:
             length = sum(held.length for held in self._batch)
             yield Bad(self._batch[0].offset, length, "torn_tail", "a batch that was never completed")
 
 
-def _bad(spans: list[Span]) -> Bad:
-    first, length = spans[0].offset, sum(span.length for span in spans)
-    unproven = [span for span in spans if not span.proven]
-    if not unproven:
-        detail = "a checksum field or line end was hit; the event itself is proven by what follows"
-    else:
+class _Damage:
+    """Adjoining lines that are not as they were written; of any length, so that they are not kept."""
+
+    def __init__(self, offset: int) -> None:
+        self._offset = offset
+        self._length = 0
+        self._all_proven = True
+        self._bound = segment.Bound()
+
+    def add(self, span: Span) -> None:
+        self._length += span.length
+        if not span.proven:
+            self._all_proven = False
+            self._bound.add(span.line)
+
+    def piece(self) -> Bad:
         detail = "the bytes do not match their checksum"
-    return Bad(first, length, "damaged", detail, segment.most_lines_in(b"".join(span.line for span in unproven)))
+        if self._all_proven:
+            detail = "a checksum field or line end was hit; the event itself is proven by what follows"
+        return Bad(self._offset, self._length, "damaged", detail, self._bound.lines)
 
 
 def last_record(path: str, name: SegmentName) -> Own | None:

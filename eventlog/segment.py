@@ -27,6 +27,7 @@ OPENED = b'{"type":"segment.opened",'
 SEALED = b'{"type":"segment.sealed",'
 CLOSED = b'{"type":"segment.closed",'
 _OWN = b'{"type":"segment.'
+_BEGINNING = re.compile(rb'\{"seq":[0-9]+,"time":"')
 
 
 class Opened(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -103,9 +104,6 @@ class _ClosedLine(msgspec.Struct, tag_field="type", tag="segment.closed"):
     data: Closed
 
 
-_decoder: msgspec.json.Decoder[_OpenedLine | _SealedLine | _ClosedLine] = msgspec.json.Decoder(_OpenedLine | _SealedLine | _ClosedLine)
-
-
 def encode_own(record: Opened | Sealed | Closed, running: int) -> tuple[bytes, int]:
     """A segment's own line and the running checksum after it. ``running`` counts for `Sealed` only."""
     kind = type(record).__name__.lower()
@@ -119,7 +117,7 @@ def is_own(line: bytes) -> bool:
 def decode_own(line: bytes) -> Opened | Sealed | Closed | None:
     """The record of a proven own line; None where it cannot be understood."""
     try:
-        record: Opened | Sealed | Closed = _decoder.decode(line).data
+        record: Opened | Sealed | Closed = msgspec.json.decode(line, type=_OpenedLine | _SealedLine | _ClosedLine).data
         return record
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
@@ -321,14 +319,26 @@ def _can_only_end_within_batch(rest_of_line: bytes) -> bool:
 def most_lines_in(damage: bytes) -> int:
     """An upper bound for how many events adjoining damaged bytes can have been, so that no lost seq is given out again.
 
-    Even what still begins and ends like one line may hide several: other text can have been written over the ends between them."""
-    count = 0
-    for piece in _split(damage):
-        if piece.startswith(b'{"seq":') and lines.stated(piece) is not None:
-            count += max(1, len(piece) // lines.MIN_LINE_SIZE)
-        else:
-            count += -(-len(piece) // lines.MIN_LINE_SIZE)
-    return count
+    What still looks like one line may hide several: a sector of plain text can have been written over their ends and beginnings."""
+    bound = Bound()
+    bound.add(damage)
+    return bound.lines
+
+
+class Bound:
+    """`most_lines_in` of bytes that come piece by piece."""
+
+    def __init__(self) -> None:
+        self._size = self._pieces = self._beginnings = 0
+
+    def add(self, damage: bytes) -> None:
+        self._size += len(damage)
+        self._pieces += damage.count(b"\n") + (1 if damage and not damage.endswith(b"\n") else 0)
+        self._beginnings += len(_BEGINNING.findall(damage))
+
+    @property
+    def lines(self) -> int:
+        return max(self._pieces, self._beginnings, self._size // lines.MIN_LINE_SIZE)
 
 
 def _split(data: bytes) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from weakref import WeakSet
 
 import msgspec
 
-from . import stored, timestamps
+from . import stored
 from .backend import OnDamage, Stream, Sync
 from .errors import InvalidEvent, SessionNotFound
 from .events import MessageDelta, SessionEnded, SessionResumed
@@ -22,12 +22,16 @@ from .line import Envelope, single_line
 from .registry import Event, UnknownEvent, check_type_name
 from .settings import Settings
 from .stored import StoredEvent
+from .timestamps import normalise, now
 
 if TYPE_CHECKING:
     from .following import After
     from .tail import Tail
 
 Origin = Mapping[str, Any] | msgspec.Raw
+
+_DELTA = MessageDelta.type
+_ENDED = SessionEnded.type
 
 
 class Session:
@@ -65,19 +69,30 @@ class Session:
         Raises `InvalidEvent` and `EventTooLarge` before anything is written; `SessionNotFound`, `SessionDeleted`, `SessionLocked`;
         `NotStored` when the disk refused, `OutcomeUnknown` when it did not confirm, `WriterPoisoned` after that. FORMAT.md, "Appending".
         """
-        self._check_open()
+        if self.closed:
+            self._check_open()
         if not events:
             raise ValueError("append needs at least one event")
-        when = timestamps.now() if time is None else timestamps.normalise(time)
-        envelopes = [_envelope(event, when) for event in events]
-        for envelope in envelopes[:-1]:
-            envelope.more = True
+        when = now() if time is None else normalise(time)
+        envelopes = []
+        for event in events:  # a comprehension would cost another call
+            envelopes.append(  # noqa: PERF401
+                Envelope(0, when, event.type, event, event.version) if isinstance(event, Event) else _unknown(event, when)
+            )
+        last = envelopes[-1]
+        if len(envelopes) > 1:
+            for envelope in envelopes:
+                envelope.more = True
+            last.more = False
         if id is not None:
-            envelopes[-1].id = id
+            last.id = id
         if origin is not None:
+            origin = _on_one_line(origin)
             for envelope in envelopes:
                 envelope.origin = origin
-        return self.append_envelopes(envelopes, expected=expected, id=id, sync=sync)
+        if sync is None:
+            sync = "never" if last.type == _DELTA else self._sync
+        return self._stream.append(envelopes, expected=expected, key=id, sync=sync, seal=last.type == _ENDED)
 
     def append_envelopes(
         self, envelopes: list[Envelope], *, expected: int | None = None, id: str | None = None, sync: Sync | None = None
@@ -87,8 +102,8 @@ class Session:
         The caller has set ``more`` on all but the last and the id on the last; use `draft` to make them."""
         last = envelopes[-1]
         if sync is None:
-            sync = "never" if last.type == MessageDelta.type else self._sync
-        return self._stream.append(envelopes, expected=expected, key=id, sync=sync, seal=last.type == SessionEnded.type)
+            sync = "never" if last.type == _DELTA else self._sync
+        return self._stream.append(envelopes, expected=expected, key=id, sync=sync, seal=last.type == _ENDED)
 
     def read(
         self,
@@ -185,16 +200,22 @@ def draft(
     event: Event | UnknownEvent, time: datetime | str, *, origin: Origin | None = None, id: str | None = None, more: bool = False
 ) -> Envelope:
     """An event with its own time, origin and id, for `Session.append_envelopes`."""
-    envelope = _envelope(event, timestamps.normalise(time))
-    envelope.origin = origin
+    envelope = _envelope(event, normalise(time))
+    envelope.origin = None if origin is None else _on_one_line(origin)
     envelope.id = id
     envelope.more = more
     return envelope
 
 
+def _on_one_line(origin: Origin) -> Origin:
+    return single_line(origin) if isinstance(origin, msgspec.Raw) else origin
+
+
 def _envelope(event: Event | UnknownEvent, when: datetime | str) -> Envelope:
-    if isinstance(event, Event):
-        return Envelope(0, when, event.type, event, event.version)
+    return Envelope(0, when, event.type, event, event.version) if isinstance(event, Event) else _unknown(event, when)
+
+
+def _unknown(event: UnknownEvent, when: datetime | str) -> Envelope:
     if not isinstance(event, UnknownEvent):
         raise TypeError(f"append takes events (eventlog.events), not {type(event).__name__}")
     try:

@@ -8,6 +8,7 @@ refused and in which words, `eventlog config`, the README's table) is read from 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -25,10 +26,16 @@ DEFAULT: Final = "default"
 PROGRAM: Final = "the program"
 
 
-def _default_store() -> Path:
-    import platformdirs
+def _user_folder(variable: str, otherwise: str) -> Path:
+    """This program's folder where the user's files of a kind belong: the XDG variable's, or the system's own."""
+    base = os.environ.get(variable, "").strip()
+    if not os.path.isabs(base):
+        base = os.path.expanduser("~/Library/Application Support" if sys.platform == "darwin" else otherwise)
+    return Path(base, "eventlog")
 
-    return Path(platformdirs.user_data_dir("eventlog", appauthor=False))
+
+def _default_store() -> Path:
+    return _user_folder("XDG_DATA_HOME", "~/.local/share")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,8 +84,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 250
 
     def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
+        for name, default in zip(self.__struct_fields__, self.__struct_defaults__, strict=True):
             value = getattr(self, name)
+            if value is default:
+                continue  # which need not be looked up: most programs give two
             checked = described(name).check(value, PROGRAM)
             if checked is not value:
                 msgspec.structs.force_setattr(self, name, checked)
@@ -93,7 +102,6 @@ class Setting(msgspec.Struct, frozen=True):
 
     name: str
     type: Any
-    default: Any
     unit: str | None
     minimum: float | None
     maximum: float | None
@@ -152,11 +160,9 @@ def described(name: str) -> Setting:
     """The row of one setting."""
     hint = _hints()[name]
     type, meta = get_args(hint)
-    field = next(field for field in msgspec.structs.fields(Settings) if field.name == name)
     return Setting(
         name=name,
         type=str if get_origin(type) is Literal else type,
-        default=field.default,
         unit=(meta.extra or {}).get("unit"),
         minimum=meta.ge,
         maximum=meta.le,
@@ -222,9 +228,7 @@ def _from_config_file(environment: Mapping[str, str]) -> tuple[Path, dict[str, A
     if named:
         path = Path(named).expanduser()
     else:
-        import platformdirs
-
-        path = Path(platformdirs.user_config_dir("eventlog", appauthor=False)) / "config.toml"
+        path = _user_folder("XDG_CONFIG_HOME", "~/.config") / "config.toml"
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for name, value in _read_toml(path, required=bool(named)):
@@ -242,19 +246,21 @@ def _from_config_file(environment: Mapping[str, str]) -> tuple[Path, dict[str, A
 
 
 def _read_toml(path: Path, *, required: bool) -> Iterator[tuple[str, Any]]:
-    import tomllib
-
     source = f"the environment variable {CONFIG_VARIABLE}" if required else DEFAULT
     try:
-        text = path.read_bytes().decode()
-        yield from tomllib.loads(text).items()
+        data = path.read_bytes()
     except FileNotFoundError:
         if required:
             raise InvalidSetting("config", str(path), source, "there is no such file; make it, or unset the variable") from None
+        return
     except OSError as error:
         raise InvalidSetting(
             "config", str(path), source, f"the file cannot be read ({error.strerror}); change its mode or name another"
         ) from error
+    import tomllib
+
+    try:
+        yield from tomllib.loads(data.decode()).items()
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidSetting("config", str(path), source, f'the file is not TOML ({error}); write lines like sync = "always"') from error
 

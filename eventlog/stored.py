@@ -89,7 +89,6 @@ class Position(msgspec.Struct, gc=False):
     more: bool = False
 
 
-_any_line = msgspec.json.Decoder(_AnyLine)
 position = msgspec.json.Decoder(Position)
 _typed: tuple[int, msgspec.json.Decoder[Any]] = (-1, msgspec.json.Decoder(Any))
 
@@ -133,7 +132,7 @@ def decode(lines: Lines) -> list[StoredEvent]:
 
 
 def _decode_one(lines: Lines, index: int, line: bytes) -> StoredEvent:
-    found = _any_line.decode(line)
+    found = msgspec.json.decode(line, type=_AnyLine)
     event: Event | UnknownEvent = registry.materialise(found.type, found.v, found.data)
     return StoredEvent(
         seq=found.seq,

@@ -7,13 +7,14 @@ from datetime import datetime, timezone
 from .errors import InvalidEvent
 
 UTC = timezone.utc
+_now = datetime.now
 
 
 def now() -> datetime | str:
     """The time of an append, in the cheapest form that the encoder writes with six digits.
 
     msgspec writes a `datetime` without a fraction when its microseconds are zero, so that one in a million is text."""
-    moment = datetime.now(UTC)
+    moment = _now(UTC)
     return moment if moment.microsecond else to_text(moment)
 
 

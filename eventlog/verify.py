@@ -8,18 +8,16 @@ it. A finding at the end of an active segment is looked at again, as a writer ma
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 from . import layout as layouts
 from . import reader, scan
-from .backend import Problem, ProblemKind, Report, Rewrite
+from .backend import Problem, ProblemKind, Progress, Report, Rewrite
 from .errors import SessionNotFound
 from .layout import Layout, SegmentName
 from .pieces import Bad, Own, last_seq_in
 from .segment import Closed, Opened, Sealed, is_purged
-
-Progress = Callable[[Report], None]
 
 
 def verify(layout: Layout, session_ids: Iterable[str] | None, max_append_bytes: int, progress: Progress | None = None) -> Report:
@@ -179,9 +177,9 @@ class _SegmentCheck:
                 self._problem("damaged", 0, piece.offset, f"the footer counts {sealed.count} events, there are {self._count}")
         if sealed.was is not None:
             name = self._name
-            self.rewrites.append(
-                Rewrite(session_id=name.session_id, segment=str(name), was=sealed.was, reason=sealed.reason or "not stated")
-            )
+            reason = sealed.reason or "not stated"
+            rewrite = Rewrite(session_id=name.session_id, segment=str(name), was=sealed.was, reason=reason, left_out=sealed.left_out)
+            self.rewrites.append(rewrite)
         self.contents.append(self._sha.digest())
         self._end(sealed.next_seq, sealed.digest)
 

@@ -23,7 +23,6 @@ import time
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
-from . import line as codec
 from . import recovery
 from .backend import Sync, Watch
 from .disk import Disk, write_all
@@ -44,13 +43,15 @@ from .errors import (
 from .events import SessionDeleted as DeletedEvent
 from .events import SessionRestored as RestoredEvent
 from .layout import Layout, SegmentName
-from .line import Envelope
+from .line import Envelope, encode_into
 from .recovery import Ended, Tail
 from .segment import encode_own
 from .settings import Settings
 
 _DELETED = DeletedEvent.type
 _RESTORED = RestoredEvent.type
+_LOCK_NOW = fcntl.LOCK_EX | fcntl.LOCK_NB
+_KEPT_BUFFER_SIZE = 64 * 1024  # many writers may be there, and each has had its largest event
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -110,6 +111,7 @@ class SessionWriter:
         self._tail: Tail | None = None
         self._ready: Tail | None = None  # `_tail`, while the lock is kept and nothing need be looked at
         self._size = -1
+        self._buffer = bytearray()
         self._name_durable = False
         self._written = 0  # bytes handed to the kernel by this writer, ever
         self._synced = 0  # of these, how many are known to be on stable storage
@@ -138,13 +140,14 @@ class SessionWriter:
                     state = self._ready or self._prepare()
                     if sync == "always":
                         self._promised = self._written + 1  # whatever is written now; before anybody can read it
-                    known = None if key is None else self._remembered(state).get(key)
-                    if known is None:
-                        seq = self._write(state, envelopes, expected, key)
+                    seq = None if key is None else self._remembered(state).get(key)
+                    if seq is None:
+                        seq = self._write(state, envelopes, expected)
+                        if key is not None and state.ids is not None:
+                            state.ids[key] = seq
                         if seal or self._size >= self._seal_size:
                             self._seal(state)
                     else:
-                        seq = known
                         self._synced = min(self._synced, self._written - 1)  # whoever wrote it may not have synced it
                     mark = self._written
                 finally:
@@ -187,12 +190,20 @@ class SessionWriter:
                 raise NotStored(self.session_id, error) from error
         return state.ids
 
-    def _write(self, state: Tail, envelopes: Sequence[Envelope], expected: int | None, key: str | None) -> int:
+    def _write(self, state: Tail, envelopes: Sequence[Envelope], expected: int | None) -> int:
         if expected is not None and expected != state.seq:
             raise Conflict(self.session_id, expected, state.seq)
         if state.last_type == _DELETED and envelopes[0].type != _RESTORED:
             raise SessionDeleted(self.session_id)
-        data, running, seq = self._encode(state, envelopes)
+        last = envelopes[-1]
+        if len(envelopes) == 1 and self._size > 0:  # the usual case, in a buffer that the next append uses again
+            data = self._buffer
+            last.seq = state.seq + 1
+            running = encode_into(last, data, state.running)
+            if len(data) > self._limit:
+                raise EventTooLarge(len(data), self._limit)
+        else:
+            data, running = self._encode(state, envelopes)
         if not self._noted:
             self._noted = True
             self._host.changing(self.session_id, state.seq)
@@ -202,37 +213,34 @@ class SessionWriter:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # a short write is how a full disk begins
             self._size += size
             self._written += size
-            state.seq, state.running, state.last_type = seq, running, envelopes[-1].type
+            if size > _KEPT_BUFFER_SIZE:
+                self._buffer = bytearray()
+            state.seq, state.running, state.last_type = last.seq, running, last.type
         except OSError as error:
             raise self._undo(error) from error
         except BaseException:  # interrupted: what is there now has to be looked at
             self._tail = self._ready = None
             self._held = False
             raise
-        if key is not None and state.ids is not None:
-            state.ids[key] = seq
-        return seq
+        return last.seq
 
-    def _encode(self, state: Tail, envelopes: Sequence[Envelope]) -> tuple[bytes, int, int]:
-        """The bytes of the append, the running checksum after them, the last seq."""
+    def _encode(self, state: Tail, envelopes: Sequence[Envelope]) -> tuple[bytearray, int]:
+        """The bytes of an append of several lines, and the running checksum after them; gives each envelope its seq."""
         running, seq, limit = state.running, state.seq, self._limit
-        lines: list[bytes] = []
+        data, line = bytearray(), bytearray()
         if self._size == 0:
-            line, running = encode_own(state.opening(self._name), 0)
-            lines.append(line)
+            opening, running = encode_own(state.opening(self._name), 0)
+            data += opening
         for envelope in envelopes:
             seq += 1
             envelope.seq = seq
-            line, running = codec.encode(envelope, running)
+            running = encode_into(envelope, line, running)
             if len(line) > limit:
                 raise EventTooLarge(len(line), limit)
-            lines.append(line)
-        if len(lines) == 1:
-            return line, running, seq
-        data = b"".join(lines)
+            data += line
         if len(data) > limit and len(envelopes) > 1:
             raise EventTooLarge(len(data), limit, "batch")
-        return data, running, seq
+        return data, running
 
     def _undo(self, error: OSError) -> NotStored:
         """Cut back what a failed write left; returns what to raise. After a full disk the writer goes on, after anything else not."""
@@ -275,8 +283,20 @@ class SessionWriter:
             state = self._prepare()
             if state.seq < self._name.first_seq:
                 return True
-            self._seal(state)
+            self._seal(state, written_ns=os.fstat(self._fd).st_mtime_ns)
             return state.ended is not None and self._prepare() is not None
+
+    def claim(self) -> bool:
+        """Take the lock of a session that is not there yet, by the name of its first segment. False where it is there."""
+        with self._mutex:
+            state = self._prepare()
+            return state.seq == 0 and state.after is None and self._size == 0
+
+    def give_up_claim(self) -> None:
+        """The session has come to be there otherwise: remove the empty segment that only claimed it, unless another has its name."""
+        path = self._host.layout.path(self._name)
+        if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(self._fd)):
+            self._disk.unlink(path)
 
     def position(self) -> int | None:
         """The position, where this writer holds the lock and need not look; else None."""
@@ -343,23 +363,23 @@ class SessionWriter:
         self._host.opened(self)
 
     def _lock(self, fd: int) -> None:
-        limit = self._host.settings.lock_timeout_s
-        deadline, pause = None, 0.0
+        """Take the file's lock, within the time limit: polling, as a blocking flock cannot be given one."""
+        deadline, pause = 0.0, 0.0
         while True:
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(fd, _LOCK_NOW)
                 return
             except OSError as error:
                 if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
                     raise LocksUnsupported(self._host.settings.store) from error
                 if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR):
                     raise
-            now = time.monotonic()
-            if deadline is None:
-                deadline = now + limit
-            if now >= deadline:
+            limit = self._host.settings.lock_timeout_s
+            moment = time.monotonic()
+            deadline = deadline or moment + limit
+            if moment >= deadline:
                 raise SessionLocked(self.session_id, limit)
-            time.sleep(pause)  # polling, as a blocking flock cannot be given a time limit
+            time.sleep(pause)
             pause = min(0.005, pause + 0.00002)
 
     def _look(self, size: int) -> bool:
@@ -439,7 +459,7 @@ class SessionWriter:
 
     # --- the end of a segment ------------------------------------------------------------------------------------------------
 
-    def _seal(self, state: Tail) -> None:
+    def _seal(self, state: Tail, written_ns: int | None = None) -> None:
         """Write the footer and sync: everything in the segment is durable then. Where there is no room for it, the segment stays
         active and grows; the next append tries again."""
         try:
@@ -463,6 +483,8 @@ class SessionWriter:
         with self._sync_mutex:
             self._sync_now(self._written)
         state.ended, self._ready = Ended(record.next_seq, record.digest), None
+        if written_ns is not None:
+            os.utime(self._fd, ns=(written_ns, written_ns))  # the file's age is that of its last event
         self._host.sealed(self._name)
 
     def _close_segment(self, reason: Literal["damaged", "sync_failed"]) -> None:
@@ -578,8 +600,8 @@ class SessionWriter:
             self._host.changed(self.session_id)
 
     def _remove_empty(self) -> None:
-        """Remove a segment that was made only to be locked. It stays where a joined segment covers the one before it in the folder: that one
-        must never seem to be the last."""
+        """Remove a segment that was made only to be locked. It stays where a joined segment covers the one before it in the
+        folder: that one must never seem to be the last."""
         layout = self._host.layout
         try:
             before = [name for name in layout.segments(self.session_id) if name.first_seq < self._name.first_seq]

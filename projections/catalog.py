@@ -41,6 +41,7 @@ class Catalog:
 
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
+        self._totals = listing.Totals()
 
     @classmethod
     def open(
@@ -87,7 +88,9 @@ class Catalog:
         deleted (show those too); see `Filter`. ``limit`` is 1 to 10,000; ``after`` is `next` of the page before.
         Raises `InvalidInput`, `InvalidCursor`."""
         filter = Filter(**filters)
-        return self._serving.ask(("catalog",), lambda connection: listing.list_sessions(connection, filter, sort, limit, after))
+        return self._serving.ask(
+            ("catalog",), lambda connection: listing.list_sessions(connection, self._totals, filter, sort, limit, after)
+        )
 
     def search(
         self,

@@ -85,27 +85,31 @@ class _Looking:
         if progress is not None:
             self.total = sum(1 for _ in log.session_ids()) if changes.full else len(changes.sessions)
 
-    def stale(self) -> Iterator[str]:
-        """Those of the changed sessions whose position is not that of their checkpoint. On a full look also notes which were seen."""
-        connection = self.indexes[0].connection
-        full = self.changes.full
-        if full:
-            connection.execute("CREATE TEMP TABLE IF NOT EXISTS seen (session_id TEXT PRIMARY KEY) WITHOUT ROWID")
-            connection.execute("DELETE FROM temp.seen")
-        for session_id in self.log.session_ids() if full else self.changes.sessions:
+    def stale(self) -> Iterator[tuple[str, str]]:
+        """The sessions to fold, with their stamps if those are known: of hinted ones those that are not where their checkpoint is, of all
+        sessions those whose stamp is another one."""
+        found = self._all() if self.changes.full else self._hinted()
+        for session_id, stamp, stale in found:
             self.sessions += 1
-            if full:
-                connection.execute("INSERT OR IGNORE INTO temp.seen VALUES (?)", (session_id,))
-            folded = {index.seq(session_id) for index in self.indexes}
-            if folded == {0} and full:
-                yield session_id
-                continue
-            with self.log.session(session_id, create=True) as session:
-                position = session.last_seq
-            if folded != {position}:
-                yield session_id
+            if stale:
+                yield session_id, stamp
             elif self.sessions % 256 == 0:
                 self.folded(0)
+
+    def _hinted(self) -> Iterator[tuple[str, str, bool]]:
+        for session_id in self.changes.sessions:
+            with self.log.session(session_id, create=True) as session:
+                position = session.last_seq
+            yield session_id, "", any(index.seq(session_id) != position for index in self.indexes)
+
+    def _all(self) -> Iterator[tuple[str, str, bool]]:
+        """Also notes which were seen."""
+        connection = self.indexes[0].connection
+        connection.execute("CREATE TEMP TABLE IF NOT EXISTS seen (session_id TEXT PRIMARY KEY) WITHOUT ROWID")
+        connection.execute("DELETE FROM temp.seen")
+        for session_id, stamp in self.log.stamps():
+            connection.execute("INSERT OR IGNORE INTO temp.seen VALUES (?)", (session_id,))
+            yield session_id, stamp, any(index.stamp(session_id) != stamp for index in self.indexes)
 
     def folded(self, events: int) -> None:
         self.events += events
@@ -122,11 +126,11 @@ def _forget_vanished(indexes: Sequence[Index]) -> None:
                     index.forget(sid)
 
 
-def fold_sessions(log: EventLog, indexes: Sequence[Index], session_ids: Iterable[str], looking: _Looking | None = None) -> int:
-    """Fold these sessions on from their checkpoints, many to a transaction; returns how many events were folded."""
+def fold_sessions(log: EventLog, indexes: Sequence[Index], sessions: Iterable[tuple[str, str]], looking: _Looking | None = None) -> int:
+    """Fold these sessions (ids and stamps) on from their checkpoints, many to a transaction; returns how many events were folded."""
     folding = _Folding(log, indexes)
-    remaining = iter(session_ids)
-    unfinished: str | None = None
+    remaining = iter(sessions)
+    unfinished: tuple[str, str] | None = None
     while True:
         first = unfinished if unfinished is not None else next(remaining, None)
         if first is None:
@@ -148,22 +152,22 @@ class _Folding:
         self._events_left = 0
         self._bytes_left = 0
 
-    def fold_some(self, first: str, others: Iterator[str]) -> str | None:
+    def fold_some(self, first: tuple[str, str], others: Iterator[tuple[str, str]]) -> tuple[str, str] | None:
         """Fold sessions until the transaction is full; returns the session that may not be finished, if any."""
         self._events_left = EVENTS_PER_TRANSACTION
         self._bytes_left = BYTES_PER_TRANSACTION
-        session_id: str | None = first
-        while session_id is not None:
-            self._fold_session(session_id)
+        following: tuple[str, str] | None = first
+        while following is not None:
+            self._fold_session(*following)
             if self._full():
-                return session_id
-            session_id = next(others, None)
+                return following
+            following = next(others, None)
         return None
 
     def _full(self) -> bool:
         return self._events_left <= 0 or self._bytes_left <= 0
 
-    def _fold_session(self, session_id: str) -> None:
+    def _fold_session(self, session_id: str, stamp: str) -> None:
         """Fold the session as far as there is room. Indexes that are equally far share one reading."""
         groups: dict[tuple[int, str], list[_Member]] = {}
         for index in self.indexes:
@@ -176,6 +180,8 @@ class _Folding:
                     for member in members:
                         member.start_afresh()
                     self._fold_afresh(session, members)
+                for member in members:
+                    member.finish(session_id, "" if self._full() else stamp)  # there may be more: it is not known by its stamp yet
 
     def _fold_on(self, session: Session, seq: int, mark: str, members: list[_Member]) -> bool:
         """Fold what follows ``seq``; False where what stands there is not what was folded, or no longer holds."""
@@ -208,10 +214,10 @@ class _Folding:
             self._bytes_left -= stored.size_bytes
             self.events += 1
             last = stored
-        if last is not None:
-            mark = mark_of(last)
-            for member, state in zip(members, states, strict=True):
-                member.index.write(session.id, member.sid, last.seq, mark, last.seq if base is None else base, state)
+        for member, state in zip(members, states, strict=True):
+            member.state = state
+            if last is not None:
+                member.folded(last, base)
         return True
 
 
@@ -222,12 +228,10 @@ class _Member:
         self.index = index
         self.checkpoint = checkpoint
         self.state = index.projection.initial() if checkpoint is None else index.restore(checkpoint)
+        self._last: StoredEvent | None = None
+        self._base = 0
         if self.state is None:
             self.start_afresh()
-
-    @property
-    def sid(self) -> int | None:
-        return None if self.checkpoint is None else self.checkpoint.sid
 
     @property
     def base(self) -> int:
@@ -238,6 +242,20 @@ class _Member:
             self.index.forget(self.checkpoint.sid)
             self.checkpoint = None
         self.state = self.index.projection.initial()
+
+    def folded(self, last: StoredEvent, base: int | None) -> None:
+        """Note the event that the folding came to; ``base`` None: the session tells of no rewrite up to there."""
+        self._last = last
+        self._base = last.seq if base is None else base
+
+    def finish(self, session_id: str, stamp: str) -> None:
+        """Queue what is to be written."""
+        checkpoint, last = self.checkpoint, self._last
+        if last is not None:
+            sid = None if checkpoint is None else checkpoint.sid
+            self.index.write(session_id, sid, last.seq, mark_of(last), self._base, stamp, self.state)
+        elif checkpoint is not None and stamp != checkpoint.stamp:
+            self.index.set_stamp(checkpoint.sid, stamp)
 
 
 def mark_of(stored: StoredEvent) -> str:

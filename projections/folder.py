@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -40,6 +41,7 @@ class Folder:
     def __init__(self, path: str, disk: Disk) -> None:
         self.path = path
         self.disk = disk
+        self._token = uuid.uuid4().hex[:8]
 
     def files(self, projection: str) -> list[IndexFile]:
         """The complete files of a projection, of any version, newest last."""
@@ -54,9 +56,11 @@ class Folder:
         return os.path.join(self.path, str(file))
 
     def building(self, projection: str, part: str = "") -> str:
-        """Where a file is built, by whoever holds the lock; ``part`` names the piece of one process of several,
-        unlike any of another build: the processes of a build that was killed may live a moment longer."""
-        return os.path.join(self.path, f"{projection}{part}{_BUILDING}")
+        """Where a file is built, by whoever holds the lock; ``part`` names the piece of one process of several.
+
+        The names are this object's own: the processes of a build that was killed may live a moment longer, and where somebody deletes
+        the folder, and the lock with it, two that build do not meet."""
+        return os.path.join(self.path, f"{projection}.{self._token}{part}{_BUILDING}")
 
     def begin(self, projection: str, part: str = "") -> str:
         """Make an empty file to build in, readable by its owner only; returns where it is. The lock is held."""
@@ -109,7 +113,7 @@ class Folder:
     def clear(self, projection: str) -> None:
         """Remove what a build that was killed has left. The lock is held."""
         for name in os.listdir(self.path):
-            if name.startswith((f"{projection}.", f"{projection}-")) and _BUILDING in name:
+            if name.startswith(f"{projection}.") and _BUILDING in name:
                 self.remove(os.path.join(self.path, name))
 
     def remove(self, path: str) -> None:

@@ -20,12 +20,14 @@ LAYOUT = 1  # of the tables that every database has
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """``base`` is where the session ended when it was last folded from its beginning."""
+    """``base`` is where the session ended when it was last folded from its beginning; ``stamp`` what the log said of its files before
+    it was last read, empty where nobody asked."""
 
     sid: int
     seq: int
     mark: str
     base: int
+    stamp: str
     state: bytes
 
 
@@ -68,7 +70,8 @@ class Index:
         yield f"CREATE TABLE {name}.meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID"
         yield (
             f"CREATE TABLE {name}.checkpoint (sid INTEGER PRIMARY KEY, session_id TEXT NOT NULL UNIQUE,"
-            " seq INTEGER NOT NULL, mark TEXT NOT NULL, base INTEGER NOT NULL, state BLOB NOT NULL)"
+            " seq INTEGER NOT NULL, mark TEXT NOT NULL, base INTEGER NOT NULL,"
+            " stamp TEXT NOT NULL, state BLOB NOT NULL)"
         )
         yield f"CREATE TABLE {name}.memory (sid INTEGER, key TEXT, value BLOB NOT NULL, PRIMARY KEY (sid, key)) WITHOUT ROWID"
         for table in self.tables:
@@ -99,7 +102,8 @@ class Index:
         ids = int(self.meta("next_id") or 1) - 1
         execute = self.connection.execute
         execute(
-            f"INSERT INTO {self.schema}.checkpoint SELECT sid + ?, session_id, seq, mark, base, state FROM {part}.checkpoint ORDER BY sid",
+            f"INSERT INTO {self.schema}.checkpoint"
+            f" SELECT sid + ?, session_id, seq, mark, base, stamp, state FROM {part}.checkpoint ORDER BY sid",
             (sids,),
         )
         execute(f"INSERT INTO {self.schema}.memory SELECT sid + ?, key, value FROM {part}.memory ORDER BY sid, key", (sids,))
@@ -138,7 +142,7 @@ class Index:
 
     def checkpoint(self, session_id: str) -> Checkpoint | None:
         row = self.connection.execute(
-            f"SELECT sid, seq, mark, base, state FROM {self.schema}.checkpoint WHERE session_id = ?", (session_id,)
+            f"SELECT sid, seq, mark, base, stamp, state FROM {self.schema}.checkpoint WHERE session_id = ?", (session_id,)
         ).fetchone()
         return None if row is None else Checkpoint(*row)
 
@@ -146,6 +150,14 @@ class Index:
         """How far the session is folded, 0 for not at all."""
         row = self.connection.execute(f"SELECT seq FROM {self.schema}.checkpoint WHERE session_id = ?", (session_id,)).fetchone()
         return 0 if row is None else int(row[0])
+
+    def stamp(self, session_id: str) -> str:
+        """What the session's files were like when it was last folded, as far as that is known."""
+        row = self.connection.execute(f"SELECT stamp FROM {self.schema}.checkpoint WHERE session_id = ?", (session_id,)).fetchone()
+        return "" if row is None else str(row[0])
+
+    def set_stamp(self, sid: int, stamp: str) -> None:
+        self._queue(f"UPDATE {self.schema}.checkpoint SET stamp = ? WHERE sid = ?", (stamp, sid))
 
     def restore(self, checkpoint: Checkpoint) -> Any:
         """The state as it was at the checkpoint; None where it cannot be read, as after a change of shape without a new version."""
@@ -166,7 +178,7 @@ class Index:
         state.memory = Memory(look_up)
         return state
 
-    def write(self, session_id: str, sid: int | None, seq: int, mark: str, base: int, state: Any) -> None:
+    def write(self, session_id: str, sid: int | None, seq: int, mark: str, base: int, stamp: str, state: Any) -> None:
         """Queue a checkpoint and its rows; ``sid`` is None for a session that has none yet. `flush` writes what is queued."""
         fresh = sid is None
         if sid is None:
@@ -181,7 +193,8 @@ class Index:
             state.rows.clear()
         encoded = msgspec.msgpack.encode(kept(state))
         self._queue(
-            f"INSERT OR REPLACE INTO {self.schema}.checkpoint VALUES (?, ?, ?, ?, ?, ?)", (sid, session_id, seq, mark, base, encoded)
+            f"INSERT OR REPLACE INTO {self.schema}.checkpoint VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (sid, session_id, seq, mark, base, stamp, encoded),
         )
 
     def forget(self, sid: int) -> None:

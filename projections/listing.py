@@ -130,14 +130,39 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
         return " AND ".join(terms) or "1", values
 
 
-def list_sessions(connection: sqlite3.Connection, filter: Filter, sort: Sort, limit: int, after: str | None) -> Page[SessionItem]:
+class Totals:
+    """How many sessions a filter lets through, counted once as long as nothing is written: the count takes longer than the page."""
+
+    def __init__(self) -> None:
+        self._state: tuple[int, int] | None = None
+        self._known: dict[tuple[Any, ...], int] = {}
+
+    def count(self, connection: sqlite3.Connection, condition: str, values: list[Any]) -> int:
+        (others,) = connection.execute("PRAGMA catalog.data_version").fetchone()  # grows with what other connections write
+        state = others, connection.total_changes
+        if state != self._state or len(self._known) > _TOTALS_KEPT:
+            self._state = state
+            self._known.clear()
+        key = condition, *values
+        if key not in self._known:
+            statement = f"SELECT count(*) FROM catalog.session AS session WHERE {condition}"
+            (self._known[key],) = connection.execute(statement, values).fetchone()
+        return self._known[key]
+
+
+_TOTALS_KEPT = 100
+
+
+def list_sessions(
+    connection: sqlite3.Connection, totals: Totals, filter: Filter, sort: Sort, limit: int, after: str | None
+) -> Page[SessionItem]:
     """One page of the sessions that the filter lets through, largest (latest) first. Raises `InvalidInput`, `InvalidCursor`."""
     if sort not in ORDERS:
         raise InvalidInput(f"cannot sort by {sort!r}: give one of {', '.join(ORDERS)}")
     check_limit(limit)
     order = ORDERS[sort]
     condition, values = filter.condition()
-    (total,) = connection.execute(f"SELECT count(*) FROM catalog.session AS session WHERE {condition}", values).fetchone()
+    total = totals.count(connection, condition, values)
     place = ""
     if after is not None:
         value, session_id = from_cursor(after, sort, tuple[int, str])

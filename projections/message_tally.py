@@ -47,13 +47,14 @@ def _message_added(state: State[Summary], stored: StoredEvent) -> None:
     see_model(kept, event.model)
     if known is None:
         known = _appear(state, event.role, event.model)
-    elif known.partial:
+    elif known.partial:  # it is counted where it is added, as if there had been no deltas
         known.partial = False
-        if known.role != event.role:
-            if not known.retracted:
-                _count_message(state, known.cell, known.role, -1)
-                _count_message(state, known.cell, event.role, 1)
-            known.role = event.role
+        if known.retracted:
+            kept.waiting.turn += 1
+        else:
+            _count_message(state, known.cell, known.role, -1)
+            known.cell = _appear(state, event.role, event.model).cell
+        known.role = event.role
     if event.role == "user" and not event.exclude_from_context and not known.retracted and len(kept.previews) < _PREVIEWS_KEPT:
         text = _first_text(event.content)
         if text and (message_id is None or all(message_id != other for other, _ in kept.previews)):
@@ -73,6 +74,7 @@ def _message_delta(state: State[Summary], stored: StoredEvent) -> None:
     if _known(state, event.message_id) is None:
         known = _appear(state, event.role, None)
         known.partial = True
+        state.kept.waiting.turn -= 1  # the next turn begins when it is whole
         state.memory.keep("message " + event.message_id, known)
 
 

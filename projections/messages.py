@@ -1,8 +1,9 @@
 """The messages of a session as a reader sees them: put together from pieces, corrected, without what was taken back.
 
-- A message stands where it first appeared (``seq``, ``time``), be it by a delta.
+- A message stands where it was added first (``seq``, ``time``).
 - Deltas make a partial message, whose text and reasoning grow in order. The ``message.added`` that completes it replaces them
-  and brings its role; deltas that come after it say nothing new and are ignored.
+  and brings its role and its place, so that nothing is left of them: a compaction may drop them. Deltas that come after it say
+  nothing new and are ignored.
 - A later ``message.added`` with the same message id adds its parts. The role of the first stays, so do its model and reply_to
   where it had them; metadata is merged (RFC 7386); ``exclude_from_context`` holds once it was said.
 - ``message.amended`` replaces what it gives. A tool call that happened stays one: calls and results of the amended
@@ -80,6 +81,8 @@ class Messages:
             self._models.append(model)
         if message_id is not None and message_id in self._by_id:
             message = self._by_id[message_id]
+            if message.partial:
+                self._complete(message, stored)
             self._more(message, parts, event)
         else:
             role = event.role
@@ -110,6 +113,7 @@ class Messages:
             message = Message(stored.seq, event.message_id, event.role, [], None, stored.time, partial=True)
             self.messages.append(message)
             self._by_id[event.message_id] = message
+            self._tools.partial += 1
             self._count(event.role, 1)
         elif not message.partial:
             return
@@ -144,13 +148,24 @@ class Messages:
             return
         self._hidden.add(event.message_id)
         self.retracted.append(Retracted(event.message_id, message.seq, stored.seq, event.reason))
-        del self.messages[bisect_left(self.messages, message.seq, key=attrgetter("seq"))]
+        del self.messages[self._index(message)]
         self._count(message.role, -1)
+
+    def _complete(self, message: Message, stored: StoredEvent) -> None:
+        """The partial message stands where it is added, unless it was taken back."""
+        if message.message_id not in self._hidden:
+            del self.messages[self._index(message)]
+            self.messages.append(message)
+            message.seq, message.time = stored.seq, stored.time
+
+    def _index(self, message: Message) -> int:
+        return bisect_left(self.messages, message.seq, key=attrgetter("seq"))
 
     def _more(self, message: Message, parts: list[Shown], event: MessageAdded) -> None:
         """A further event of a message that is there: it completes a partial one, or adds its parts."""
         if message.partial:
             message.partial = False
+            self._tools.partial -= 1
             message.parts = parts
             if message.message_id not in self._hidden:
                 self._count(message.role, -1)

@@ -103,7 +103,7 @@ class _Parallel:
         self.projections = projections
         self.log = log
         self.progress = progress
-        self.parts = [[folder.begin(projection.name, f"-{os.getpid()}-{number}") for projection in projections] for number in range(jobs)]
+        self.parts = [[folder.begin(projection.name, f"-{number}") for projection in projections] for number in range(jobs)]
         self.jobs = [
             Job(
                 log.path,
@@ -113,8 +113,8 @@ class _Parallel:
         ]
         self.cursor = log.changed_since(None).cursor  # taken first: what is written from now on is caught up afterwards
         self.total = sum(1 for _ in log.session_ids()) if progress is not None else 0
-        self._ids = log.session_ids()
-        self._ids_mutex = threading.Lock()
+        self._sessions = log.stamps()
+        self._sessions_mutex = threading.Lock()
         self._failed = False
 
     def run(self) -> None:
@@ -182,9 +182,9 @@ class _Parallel:
             process.wait()
             done.put(None)
 
-    def _batch(self) -> list[str]:
-        with self._ids_mutex:
-            return [] if self._failed else list(islice(self._ids, _SESSIONS_PER_BATCH))
+    def _batch(self) -> list[tuple[str, str]]:
+        with self._sessions_mutex:
+            return [] if self._failed else list(islice(self._sessions, _SESSIONS_PER_BATCH))
 
     def _join(self) -> None:
         """Put the parts together. The first one is gone on with, where that saves copying it."""

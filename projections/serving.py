@@ -147,9 +147,14 @@ class Serving:
             self._attach_memory(connection, projection)
             return
         try:
-            for _ in range(_ATTEMPTS):
-                file = self._newest(projection) or self._build(projection)
-                if file is not None and self._attach_file(connection, projection, file):
+            for attempt in range(_ATTEMPTS):
+                try:
+                    file = self._newest(projection) or self._build(projection)
+                except FileNotFoundError:  # somebody deleted the folder meanwhile, which anybody may
+                    if attempt == _ATTEMPTS - 1:
+                        raise
+                    continue
+                if self._attach_file(connection, projection, file):
                     return
             raise FileNotFoundError(self.folder.path)
         except (OSError, sqlite3.OperationalError) as error:
@@ -163,7 +168,7 @@ class Serving:
         version = slug(projection.version)
         return max((file for file in self.folder.files(projection.name) if file.version == version), default=None)
 
-    def _build(self, projection: Projection[Any]) -> IndexFile | None:
+    def _build(self, projection: Projection[Any]) -> IndexFile:
         """Build the projection's file. Where another process is at it, take an older file that can answer, or wait."""
         assert self.folder is not None
         self.folder.make()

@@ -69,13 +69,14 @@ class _Track(msgspec.Struct, gc=False):
 class ToolCalls:
     """The tool calls of one session, in the order in which they first appeared."""
 
-    __slots__ = ("_by_id", "_messages", "_retracted", "_without_id", "calls", "orphans")
+    __slots__ = ("_by_id", "_messages", "_retracted", "_without_id", "calls", "orphans", "partial")
 
     def __init__(self, calls: list[ToolCall], orphans: list[ToolCall], messages: Sized, retracted: Sized) -> None:
         self.calls = calls
         self.orphans = orphans
         self._messages = messages
         self._retracted = retracted
+        self.partial = 0  # messages of which only deltas are there: they begin no turn yet
         self._by_id: dict[str, _Track] = {}
         self._without_id: list[_Track] = []
 
@@ -91,7 +92,7 @@ class ToolCalls:
 
     def call(self, stored: StoredEvent, call_id: str | None, name: str | None, arguments: Any, message_id: str | None, by: int) -> ToolCall:
         """Record a call, or join it to its other record; return what stands for it."""
-        turn = len(self._messages) + len(self._retracted)
+        turn = len(self._messages) + len(self._retracted) - self.partial
         older: list[_Track] | None = None
         if call_id and call_id in self._by_id:
             known = self._by_id[call_id]

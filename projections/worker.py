@@ -1,7 +1,7 @@
 """One process of a parallel rebuild: folds the sessions that it is told to into files of its own.
 
-``python -m projections.worker`` reads one JSON document per line from standard input: first a `Job`, then lists of session ids;
-it answers each with the number of events that it folded. It ends with its input, also where whoever started it was killed.
+``python -m projections.worker`` reads one JSON document per line from standard input: first a `Job`, then lists of session ids with
+their stamps; it answers each with the number of events that it folded. It ends with its input, also where whoever started it was killed.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def main() -> None:
                 raise SystemExit(f"the projection {projection.name} is of version {projection.version} here, not {task.version}")
             indexes.append(begin_file(connection, projection, task.path, part=True))
         for line in lines:
-            events = fold_sessions(log, indexes, msgspec.json.decode(line, type=list[str]))
+            events = fold_sessions(log, indexes, msgspec.json.decode(line, type=list[tuple[str, str]]))
             sys.stdout.buffer.write(b"%d\n" % events)
             sys.stdout.buffer.flush()
     connection.close()

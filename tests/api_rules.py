@@ -1,4 +1,4 @@
-"""The rules of the formats that we write, as their consumers state them: each check raises `AssertionError` and knows nothing of our code."""
+"""The rules of the formats that we write, as their consumers state them: each check raises `AssertionError`, and knows none of our code."""
 
 from __future__ import annotations
 

@@ -19,6 +19,12 @@ SYNC = "tests/crash/test_failed_sync.py"
 KERNEL = "tests/crash/test_kernel.py"
 SEGMENT = "tests/unit/test_segment.py"
 LIFE = "tests/crash/test_life.py"
+TAIL = "tests/unit/test_tail.py"
+TAILS = f"{TAIL} tests/properties/test_tail.py"
+SUBSCRIPTION = "tests/unit/test_subscription.py"
+AIO = "tests/unit/test_aio.py"
+NOTIFY = "tests/unit/test_notify.py"
+COMMAND = "tests/unit/test_cli_tail.py"
 CONFORMANCE = "tests/conformance/test_backends.py"
 
 
@@ -33,7 +39,7 @@ class Mutation(NamedTuple):
 MUTATIONS = [
     # what durable means
     Mutation("skip the sync", "eventlog/writer.py", "            self._disk.sync(fd)\n            if not self", "            if not self", FAULTS),
-    Mutation("acknowledge early", "eventlog/writer.py", "                self._sync_to(mark)\n            elif", "                pass\n            elif", FAULTS),
+    Mutation("acknowledge early", "eventlog/writer.py", 'if sync == "always":\n                self._sync_to', 'if sync == "later":\n                self._sync_to', FAULTS),
     Mutation(
         "skip the folder's sync",
         "eventlog/writer.py",
@@ -88,11 +94,11 @@ MUTATIONS = [
     Mutation("read another session's segment", "eventlog/reader.py", "piece.offset == 0 and foreign_to(name, piece.record)", "False", DAMAGE),
     Mutation("a new header forgets the segment before", "eventlog/recovery.py", "if found.torn == 0:", "if False:", FAULTS),
     # several writers
-    Mutation("skip the lock", "eventlog/writer.py", "fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)", "fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)", f"{KERNEL} {CONFORMANCE}"),
+    Mutation("skip the lock", "eventlog/writer.py", "_LOCK_NOW = fcntl.LOCK_EX | fcntl.LOCK_NB", "_LOCK_NOW = fcntl.LOCK_SH | fcntl.LOCK_NB", f"{KERNEL} {CONFORMANCE}"),
     Mutation("trust the position of before", "eventlog/writer.py", "if (size != self._size or self._tail is None) and", "if self._tail is None and", CONFORMANCE),
     Mutation("ignore expected", "eventlog/writer.py", "if expected is not None and expected != state.seq:", "if False:", CONFORMANCE),
     Mutation("forget the ids of before", "eventlog/recovery.py", "ids.update(ids_in(piece))", "pass", f"{CONFORMANCE} {FAULTS}"),
-    Mutation("keep the lock for ever", "eventlog/writer.py", "                    if not self._held and self._fd >= 0:\n                        fcntl.flock(self._fd, fcntl.LOCK_UN)", "                    pass", CONFORMANCE),
+    Mutation("keep the lock for ever", "eventlog/writer.py", "                    if not self._held and self._fd >= 0:\n                        fcntl.flock(self._fd, fcntl.LOCK_UN)\n", "                    if not self._held and self._fd >= 0:\n", CONFORMANCE),
     # compressing
     Mutation("remove the raw segment first", "eventlog/replacing.py", "        self._disk.rename(self._temporary, target)\n        self._written = False\n        self._disk.sync_directory(folder)\n", "        for name in self.names:\n            self._disk.unlink(self._layout.path(name))\n        self._disk.rename(self._temporary, target)\n        self._written = False\n        return True\n", FAULTS),
     Mutation("do not sync the compressed file", "eventlog/replacing.py", "            self._disk.sync(fd)\n", "", FAULTS),
@@ -102,6 +108,39 @@ MUTATIONS = [
     Mutation("purge the oldest first", "eventlog/replacing.py", "for name in reversed(self.names):", "for name in self.names:", LIFE),
     Mutation("always remove an empty segment", "eventlog/writer.py", "before and recovery.end_of(layout, before[-1]).next_seq == self._name.first_seq", "before", LIFE),
     Mutation("rewrite before the event says so", "eventlog/erasing.py", "        if not stream.seal():\n            raise NotStored(session_id", "        if False:\n            raise NotStored(session_id", LIFE),
+    # what a tail means
+    Mutation("tail: forget who was not read to its end", "eventlog/following.py", " - changes.sessions.keys() - self._behind:", " - changes.sessions.keys():", TAILS),
+    Mutation("tail: forget who is noted as open", "eventlog/following.py", " - changes.sessions.keys() - self._behind:", " - self._behind:", TAILS),
+    Mutation("tail: begin a noted session at its start", "eventlog/following.py", "            if self._is_ahead(session_id):\n                position = 0", "            if True:\n                position = 0", TAILS),
+    Mutation("tail: forget who is open at the end", "eventlog/following.py", "                self._begin_at_the_end()\n", "                pass\n", TAILS),
+    Mutation("tail: leave out who is still ahead", "eventlog/following.py", "                position = 0\n", "                pass\n", TAILS),
+    Mutation("tail: no look without a notification", "eventlog/tail.py", "if now >= self._look_at or (changed is None and now < due):", "if changed is None and now < due:", TAILS),
+    Mutation("tail: the cursor runs ahead", "eventlog/tail.py", "        self._events, self._index = events, 0\n", "        self._events, self._index = events, 0\n        self._place.positions[lines.session_id] = self._reached\n", TAILS),
+    Mutation("tail: the cursor stays behind", "eventlog/tail.py", "event.seq if self._index < len(self._events) else self._reached", "self._place.positions[self._session_id]", TAILS),
+    Mutation("tail: give out what was given out", "eventlog/tail.py", "        if events[0].seq <= position:\n", "        if events[0].seq < 0:\n", TAILS),
+    Mutation("tail: caught up at every look", "eventlog/tail.py", "            self._caught_up = True\n", "", TAILS),
+    Mutation("tail: a gap instead of an error", "eventlog/following.py", "            elif position < 0:\n", "            elif position < -1:\n", TAILS),
+    Mutation("tail: a lost journal is no reason", "eventlog/following.py", "        if changes.full:\n            raise", "        if False:\n            raise", TAILS),
+    Mutation("tail: list the session at every look", "eventlog/follower.py", "            if self._name is not None:\n                return\n", "", TAILS),
+    Mutation("tail: a cut segment is not noticed", "eventlog/follower.py", "        self._leave()\n        return False\n", "        return False\n", TAILS),
+    Mutation("tail: growth is believed", "eventlog/follower.py", "            if proven is None:  #", "            proven = proven or 1\n            if proven is None:  #", TAILS),
+    Mutation("tail: leave a descriptor open", "eventlog/follower.py", "    def close(self) -> None:\n        self._leave()", "    def close(self) -> None:\n        self._name = None", TAILS),
+    Mutation("journal: do not end a deleted file", "eventlog/changes.py", "            if self._fd < 0 and not self._open(number):", "            if not self._open(number):", TAILS),
+    Mutation("journal: do not note again", "eventlog/changes.py", "            deleted |= not state.st_nlink\n", "", TAILS),
+    Mutation("journal: a deleted lock is a dead writer", "eventlog/changes.py", "        except OSError:\n            return False\n        try:\n            fcntl", "        except OSError:\n            return True\n        try:\n            fcntl", TAILS),
+    Mutation("journal: one writer of two closes for both", "eventlog/changes.py", "            if self._open[session_id] <= 0:", "            if True:", TAILS),
+    Mutation("journal: a lost note hides", "eventlog/changes.py", "            if found.name != name or found.size < offset:\n                return self._everything()\n", "", TAILS),
+    Mutation("let go: keep a descriptor that nobody will close", "eventlog/writer.py", "                        if self.is_gone:", "                        if False:", TAILS),
+    Mutation("subscription: tell before it is acknowledged", "eventlog/subscription.py", "                    self._settle(event.session_id)\n", "", SUBSCRIPTION),
+    Mutation("subscription: an error ends it", "eventlog/subscription.py", "            self._callback(event)\n        except Exception as error:", "            self._callback(event)\n        except ArithmeticError as error:", SUBSCRIPTION),
+    Mutation("subscription: leave what is not delivered", "eventlog/subscription.py", "self._tail.finish()", "self._tail.stop()", SUBSCRIPTION),
+    Mutation("aio: a sync for each append", "eventlog/aio.py", "            loop.call_soon(self._store_waiting, loop)", "            self._store_waiting(loop)", AIO),
+    Mutation("aio: forget to sync", "eventlog/aio.py", "if any(append.is_durable for append in appends):", "if False:", AIO),
+    Mutation("aio: one failure for all", "eventlog/aio.py", "                outcomes.append(error)", "                return [error] * len(appends)", AIO),
+    Mutation("notify: the kernel did not lose count", "eventlog/notify.py", "                if mask & _IN_Q_OVERFLOW:\n                    return None\n", "", NOTIFY),
+    Mutation("notify: names another session", "eventlog/notify.py", "session_id is not None and self._session_id in (None, session_id):\n                    changed", "session_id is not None:\n                    changed", NOTIFY),
+    Mutation("command: interrupted anywhere", "eventlog/cli/tail.py", "        tail.stop()\n", "        raise KeyboardInterrupt\n", COMMAND),
+    Mutation("command: nobody reads, and it goes on", "eventlog/cli/tail.py", "                _check_that_somebody_reads()\n", "", COMMAND),
 ]  # fmt: skip
 
 
@@ -118,10 +157,10 @@ def red(mutation: Mutation, folder: Path) -> str | None:
         path.write_text(original)
 
 
-def first_failure(folder: Path, tests: list[str]) -> str | None:
+def first_failure(folder: Path, tests: list[str], timeout_s: float = 300) -> str | None:
     command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no", *tests]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired:
         return "it never ends"
     if done.returncode == 0:
@@ -137,7 +176,7 @@ def main(words: list[str]) -> int:
         for part in ("eventlog", "projections", "tests"):
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", folder)
-        broken = first_failure(folder, sorted({test for mutation in chosen for test in mutation.tests.split()}))
+        broken = first_failure(folder, sorted({test for mutation in chosen for test in mutation.tests.split()}), timeout_s=1800)
         if broken is not None:
             print(f"without any mutation: {broken}")
             return 1

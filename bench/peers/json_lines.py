@@ -15,7 +15,7 @@ class JsonLines:
         self.durability = "fsync per record" if durable else "flush: the operating system has it"
         self._durable = durable
         self._path = folder / "session.jsonl"
-        self._file = open(self._path, "a", encoding="utf-8")
+        self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115  kept open, as a logger does
 
     def append(self, records: Sequence[Record]) -> None:
         file = self._file

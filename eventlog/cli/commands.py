@@ -40,7 +40,17 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
     },
     "Keep": {
         "rebuild": Command("projections.cli.rebuild:rebuild", "Make the projections anew from the log, or check them."),
+        "repair": Command("eventlog.cli.repair:repair", "Make whole what verify finds damaged; only say so unless --apply."),
         "verify": Command("eventlog.cli.verify:verify", "Check every byte of the store, or of some sessions."),
+        "compact": Command("eventlog.cli.compact:compact", "Make fewer and smaller files with the same events in them."),
+        "delete": Command("eventlog.cli.retention:delete", "Hide sessions and refuse to append to them."),
+        "restore": Command("eventlog.cli.retention:restore", "Bring deleted sessions back, as they were."),
+        "cleanup": Command("eventlog.cli.retention:cleanup", "Delete sessions by age."),
+        "purge": Command("eventlog.cli.retention:purge", "Remove everything of deleted sessions but their tombstones."),
+        "redact": Command("eventlog.cli.redact:redact", "Take content out of a session for good."),
+        "backup": Command("eventlog.cli.backup:backup", "Bring a copy of the store up to date, or make one."),
+        "restore-backup": Command("eventlog.cli.backup:restore_backup", "Bring sessions back from a backup."),
+        "bundle": Command("eventlog.cli.backup:bundle", "Put sessions into one file, to hand them to somebody."),
     },
     "Set up": {
         "demo": Command("eventlog.cli.demo:demo", "Record a small session, crash it, recover it and replay it."),

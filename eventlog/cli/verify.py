@@ -10,17 +10,25 @@ from .context import Context, command
 
 @command("verify")
 @click.argument("sessions", nargs=-1, metavar="[SESSION]...")
-def verify(context: Context, sessions: tuple[str, ...]) -> None:
+@click.option("--digest", is_flag=True, help="Print one digest of everything that was read; keep it elsewhere.")
+@click.option("--expect", metavar="DIGEST", help="Exit 1 unless the digest is this one: finds also a rewrite of the whole chain.")
+def verify(context: Context, sessions: tuple[str, ...], digest: bool, expect: str | None) -> None:
     """Check every byte of the store, or of some sessions.
 
     Exit code 1 when anything is not as it should be. Nothing is changed."""
-    with context.open_log() as log:
-        report = log.verify([context.find_session(log, session) for session in dict.fromkeys(sessions)] or None)
-    if not report.ok:
+    with context.open_log() as log, context.progress("verifying") as update:
+        chosen = [context.find_session(log, session) for session in dict.fromkeys(sessions)] or None
+        report = log.verify(chosen, progress=lambda found: update(found.sessions, None))
+    as_expected = expect is None or expect.strip().lower() == report.digest
+    if not (report.ok and as_expected):
         context.bad_news()
     if context.json:
-        context.emit({"ok": report.ok, **msgspec.structs.asdict(report)})
+        context.emit({"ok": report.ok and as_expected, **msgspec.structs.asdict(report)})
         return
+    if digest:
+        context.say(report.digest)
+        if report.ok and as_expected:
+            return
     if report.problems:
         context.table(
             ["session", "segment", "offset", "length", "kind", "detail"],
@@ -39,6 +47,8 @@ def verify(context: Context, sessions: tuple[str, ...]) -> None:
         context.say()
     verdict = "ok" if report.ok else f"not ok ({len(report.problems):,} of them)"
     context.say(f"{verdict}: {report.sessions:,} sessions, {report.segments:,} segments, {report.events:,} events, {report.bytes:,} bytes")
+    if not as_expected:
+        context.say(f"The digest is {report.digest}, not {expect}: events were added, changed or removed since that was printed.")
     if not report.ok:
         context.say("A torn_tail was never acknowledged, and the next append sets it aside.")
-        context.say("Of a session with other damage, `eventlog cat SESSION --skip-damaged` reads the rest.")
+        context.say("Of a session with other damage, `eventlog cat SESSION --skip-damaged` reads the rest; `eventlog repair` mends it.")

@@ -201,9 +201,9 @@ class Intake:
         started = False
         for stored in session.read(on_damage="skip"):
             started = started or stored.type == SessionStarted.type
-            record = self._provenance.record(stored)
-            if record is not None:
-                held.add(fingerprint(record))
+            content = self._provenance.identity(stored)
+            if content is not None:
+                held.add(content)
         return _Known(last_seq, held, None, started)
 
     def _remember(self, session_id: str, known: _Known) -> None:
@@ -219,7 +219,7 @@ class Intake:
             record = self._provenance.record(stored)
             if record is not None:
                 if not isinstance(stored.event, SourceRecord) or stored.event.note is None:
-                    content = fingerprint(record)
+                    content = self._provenance.identity(stored) or fingerprint(record)
                     meaning.events(record, content, occurrences.next(content), ())
             elif not self._provenance.is_ours(stored):
                 meaning.observe(stored)

@@ -12,7 +12,7 @@ after it would have another seq. The checksums are not looked at: they prove a l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -237,6 +237,21 @@ class _Taking:
         return False
 
 
+def take_lines(session: Session, texts: Iterable[bytes], report: ImportReport) -> str | None:
+    """Compare stored lines with what the session has, and append what follows it; returns why the rest is refused, if it is."""
+    taking = _Taking(session, report)
+    try:
+        for number, text in enumerate(texts, 1):
+            taking.take(_Line(number, text))
+    except _Refused as refused:
+        return refused.reason
+    except (InvalidInput, SessionError) as error:
+        return str(error)
+    finally:
+        session.sync()
+    return None
+
+
 def _same(stored: StoredEvent, text: bytes) -> bool:
     """Whether the two lines are the same event: byte for byte, or written otherwise. The checksums are not compared."""
     here, there = stored.raw, text
@@ -263,7 +278,9 @@ def _checked(line: _Line) -> EventLine:
         for field in (event.data, event.origin):
             if bytes(field) and bytes(field)[:1] != b"{":
                 raise InvalidInput(f"not an object: {bytes(field)[:20]!r}")
-        event.data, event.origin = single_line(event.data), single_line(event.origin)
+        event.data = single_line(event.data)
+        if bytes(event.origin):
+            event.origin = single_line(event.origin)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise _Refused(line.number, f"not a stored event ({error}); the rest of the session is left out") from error
     return event

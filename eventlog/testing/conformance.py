@@ -130,6 +130,29 @@ class BackendConformance:
             assert session.append(_note("2")) == 2
             assert _texts(session) == ["1", "2"]
 
+    def test_raw_data_that_would_make_the_line_unreadable_is_refused(self) -> None:
+        with self.open(Settings()) as log, log.session("a", create=True) as session:
+            for raw in (
+                b"{bad",
+                b'{"a":1}}',
+                b'{"a":"\xff"}',
+                b'{"a":"\\ud800"}',
+                b'{"a":NaN}',
+                b"",
+                b"[1]",
+                b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+            ):
+                with _raises(errors.InvalidEvent):
+                    session.append(UnknownEvent("x.y", msgspec.Raw(raw)))
+            with _raises(errors.InvalidEvent):
+                session.append(_note("1"), origin=msgspec.Raw(b'{"a":'))
+            with _raises(errors.InvalidEvent):
+                session.append(UnknownEvent("x.y", {"nested": msgspec.Raw(b'{"a":\n1}')}))
+            assert session.append(UnknownEvent("x.y", msgspec.Raw(b'{\n"a": 1}\n')), origin=msgspec.Raw(b'{"b":\n[1]}')) == 1
+            (stored,) = session.read()
+            assert stored.origin == {"b": [1]}
+            assert stored.event.data == {"a": 1}
+
     def test_an_event_above_the_limit_is_refused_with_its_size_and_stores_nothing(self) -> None:
         settings = Settings(max_event_bytes=4096)
         with self.open(settings) as log, log.session("a", create=True) as session:

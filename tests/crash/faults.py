@@ -59,15 +59,18 @@ def undisturbed(workload: Workload, folder: Path) -> tuple[CrashingDisk, Record]
 
 
 def every_call(workload: Workload, folder: Path, *, every: int = 1, shares: tuple[float, ...] = (0.0, 0.5), seed: int = 0) -> Iterator[str]:
-    """Each point that was tried, by name: the fault, then what a power loss on top of it leaves."""
+    """Each point that was tried, by name: the fault, then what a power loss on top of it leaves. ``every``: of the folders of a new
+    store, which are many and alike, only these."""
     disk, _ = undisturbed(workload, folder)
     before = workload.prepare(folder / "again")
     damaged_without_power = workload.damaged or lazy(workload)
-    for call in range(seed % every, len(disk.operations), every):
+    for call, operation in enumerate(disk.operations):
+        if operation.call == "make_folder" and (call - seed) % every:
+            continue
         for fault in FAULTS + KILLS:
-            if not fault.applies_to(disk.operations[call]):
+            if not fault.applies_to(operation):
                 continue
-            name = f"{workload.name}: {fault.name}{' from' if fault.lasting else ' at'} call {call} ({disk.operations[call].call})"
+            name = f"{workload.name}: {fault.name}{' from' if fault.lasting else ' at'} call {call} ({operation.call})"
             place = copy(folder / "template", folder / "run")
             failing = CrashingDisk(place)
             fault.set(failing, call)

@@ -49,7 +49,7 @@ def append(log: EventLog, session_id: str, event: Any, time: datetime) -> None:
         pass  # refused, as it should be
 
 
-@settings(max_examples=60)
+@settings(max_examples=200)
 @given(steps, st.sampled_from([1, 3, 20_000]))
 def test_caught_up_in_any_pieces_the_dump_is_that_of_a_rebuild(history: list[Any], room: int) -> None:
     for projection in (Tally(NO_PRICES), Search()):
@@ -69,7 +69,7 @@ def test_caught_up_in_any_pieces_the_dump_is_that_of_a_rebuild(history: list[Any
             rebuilt.connection.close()
 
 
-@settings(max_examples=60)
+@settings(max_examples=200)
 @given(steps)
 def test_the_catalog_says_of_each_session_what_its_view_says(history: list[Any]) -> None:
     with EventLog.memory() as log, Catalog.open(log, prices=NO_PRICES) as catalog:

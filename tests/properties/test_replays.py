@@ -156,7 +156,8 @@ def test_two_forks_and_their_parent_merge_into_every_event_once(history: list[An
     with EventLog.memory() as log:
         parent = record(log, history, "parent")
         at = 1 + position % parent.last_seq
-        one, two = log.fork("parent", at, id="one"), log.fork("parent", id="two")
+        one = log.fork("parent", at, id="one")
+        log.fork("parent", id="two")
         for batch, time in more:
             one.append(*batch, time=time)
         fork_of_fork = log.fork("one")

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 # What each part may import from outside. A name that is not here, or not in the standard library, is a new dependency.
 THIRD_PARTY = {
-    "eventlog": {"msgspec", "platformdirs", "watchfiles", "zstandard"},
+    "eventlog": {"msgspec", "watchfiles", "zstandard"},
     "eventlog/cli": {"click", "msgspec", "rich"},
     "eventlog/importers": {"msgspec", "watchfiles"},
     "eventlog/testing": {"msgspec", "pytest"},
@@ -26,7 +26,7 @@ THIRD_PARTY = {
     "projections/exporters": {"msgspec", "pyarrow"},
 }
 # Too slow to be paid for by `import eventlog`: only ever imported inside the function that needs them.
-LAZY = {"platformdirs", "sqlite3", "tomllib", "watchfiles", "zstandard"}
+LAZY = {"sqlite3", "tomllib", "watchfiles", "zstandard"}
 # The only edges that a part may import beyond its own package's flat files.
 EDGES = {
     "eventlog/__main__.py": {"eventlog.cli"},

@@ -65,6 +65,43 @@ def test_a_session_that_another_program_holds_open_is_looked_at_and_no_other(tmp
             assert set(log.looked_at) == {"s007"}
 
 
+def test_a_look_at_everything_passes_over_what_is_as_it_was(tmp_path: Path) -> None:
+    fill(tmp_path / "store")
+    with EventLog.open(tmp_path / "store") as log, Catalog.open(log, prices=NO_PRICES) as catalog:
+        catalog.rebuild("catalog", jobs=2)
+        log.session("s003").append(MessageAdded(role="user", content="x"))
+        assert catalog.list(limit=1).items[0].events == 2
+    shutil.rmtree(tmp_path / "store" / "changes")
+    assert looked_at(tmp_path / "store", Catalog.list) == ["s003"]
+    shutil.rmtree(tmp_path / "store" / "changes")
+    assert looked_at(tmp_path / "store", Catalog.list) == []
+
+
+def test_a_session_that_was_not_folded_to_its_end_is_gone_on_with_by_a_look_at_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Enough(Exception):
+        pass
+
+    def stop(sessions: int, total: int, events: int) -> None:
+        if events >= 4:
+            raise Enough
+
+    fill(tmp_path / "store", 1)
+    with EventLog.open(tmp_path / "store") as log:
+        with Catalog.open(log, prices=NO_PRICES) as catalog:
+            catalog.list()
+        for _ in range(9):
+            log.session("s000").append(MessageAdded(role="user", content="x"))
+        shutil.rmtree(tmp_path / "store" / "changes")
+        monkeypatch.setattr(catch_up, "EVENTS_PER_TRANSACTION", 2)
+        with Catalog.open(log, prices=NO_PRICES, progress=stop) as catalog, pytest.raises(Enough):
+            catalog.list()
+        shutil.rmtree(tmp_path / "store" / "changes", ignore_errors=True)
+        with Catalog.open(log, prices=NO_PRICES) as catalog:
+            assert catalog.list().items[0].events == 10
+
+
 @pytest.mark.parametrize("folder", ["changes", "projections"])
 def test_deleting_what_is_derived_costs_nothing_but_time(tmp_path: Path, folder: str) -> None:
     fill(tmp_path / "store", 5)
@@ -72,6 +109,7 @@ def test_deleting_what_is_derived_costs_nothing_but_time(tmp_path: Path, folder:
         before = catalog.list()
         shutil.rmtree(tmp_path / "store" / folder)
         assert catalog.list() == before
+        assert (tmp_path / "store" / folder).is_dir()
         log.session("s001").append(MessageAdded(role="user", content="x"))
         shutil.rmtree(tmp_path / "store" / folder, ignore_errors=True)
         assert [(item.session_id, item.events) for item in catalog.list(limit=2).items] == [("s001", 2), ("s004", 1)]

@@ -189,6 +189,17 @@ def test_a_file_that_has_not_changed_for_a_minute_is_taken_as_it_is_and_can_grow
     assert events(followed.log) == events(followed.imported()[0])
 
 
+def test_a_line_that_was_left_half_for_a_minute_is_taken_when_its_rest_comes_after_all(followed: Followed) -> None:
+    rest = line("u2", "two")
+    followed.append("a.jsonl", line("u1", "one") + rest[:40])
+    followed.look()
+    followed.time += 60
+    assert [type(change) for change in followed.look()] == [Skipped]
+    followed.append("a.jsonl", rest[40:])
+    assert followed.look() == [Imported(str(followed.folder / "a.jsonl"), "s", 1)]
+    assert (followed.texts(), followed.follower.report) == (["one", "two"], followed.imported()[1])
+
+
 def test_equal_lines_are_counted_across_the_pieces_in_which_they_come(followed: Followed) -> None:
     for _ in range(3):
         followed.append("a.jsonl", line("u1"))
@@ -242,6 +253,9 @@ def test_a_subagent_without_a_description_is_taken_without_it(followed: Followed
     assert followed.look() == []
     followed.time += 1
     assert len(followed.look()) == 1
+    followed.append(AGENT.replace("a1b2c3d", "other"), line("u1", agentId="other"))
+    assert followed.look() == []
+    assert len(followed.finish()) == 1
 
 
 def test_two_files_of_one_session_may_grow_at_once(followed: Followed) -> None:
@@ -416,6 +430,16 @@ def test_a_single_file_may_be_followed_whatever_its_name(followed: Followed) -> 
     assert list(follower.look([str(path)])) == [Imported(str(path), "s", 1)]
 
 
+def test_files_of_a_format_that_does_not_grow_are_taken_when_they_are_left_alone(followed: Followed) -> None:
+    follower = Follower(followed.log, "openai", [followed.folder], now=lambda: followed.time)
+    followed.append("chats.jsonl", b'{"messages":[{"role":"user","content":"Hi"}]}\n{"messages":')
+    assert list(follower.look()) == []
+    followed.append("chats.jsonl", b'[{"role":"user","content":"Ho"}]}\n')
+    followed.time += 60
+    assert [change.events for change in follower.look() if isinstance(change, Imported)] == [2, 2]
+    assert list(follower.look()) == []
+
+
 # --- from the start to the end --------------------------------------------------------------------------------------------------------
 
 
@@ -447,7 +471,9 @@ def test_a_change_that_nobody_told_is_found_by_looking(tmp_path: Path) -> None:
 
     def hints() -> Iterator[list[str]]:
         (tmp_path / "a.jsonl").write_bytes(line("u1"))
-        while not list(log.session_ids()):
+        for _ in range(100_000):
+            if list(log.session_ids()):
+                break
             yield []
         follower.stop()
         yield []

@@ -172,6 +172,12 @@ def test_amended_and_retracted_messages_are_found_as_they_are_now(log: EventLog,
     assert seqs(catalog, "more") == []
 
 
+def test_a_message_that_is_amended_before_anybody_asked_is_found_as_it_is_now(log: EventLog, catalog: Catalog) -> None:
+    session = log.session("s", create=True)
+    session.append(MessageAdded(role="user", content="before", message_id="m"), MessageAmended(message_id="m", content="after"))
+    assert (seqs(catalog, "before"), seqs(catalog, "after")) == ([], [2])
+
+
 def test_a_message_that_was_never_completed_is_found_by_its_deltas(log: EventLog, catalog: Catalog) -> None:
     session = log.session("s", create=True)
     for piece in ("never com", "plete", "d at all"):

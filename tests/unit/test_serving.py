@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ import pytest
 from eventlog import EventLog
 from eventlog.disk import Disk
 from eventlog.events import MessageAdded, SessionStarted, UsageRecorded
-from projections import Catalog
+from projections import Catalog, building
 from projections.cost import NO_PRICES, Tokens
 from projections.folder import Folder
 
@@ -159,7 +160,7 @@ def test_the_old_state_serves_while_another_builds_the_new_one(tmp_path: Path) -
 def test_what_a_killed_build_left_is_cleared_away(tmp_path: Path) -> None:
     fill(tmp_path)
     (tmp_path / "projections").mkdir()
-    for name in ("catalog.building", "catalog.building-journal", "catalog-1.building", "search.building"):
+    for name in ("catalog.0a.building", "catalog.0a.building-journal", "catalog.0a-1.building", "search.0a.building"):
         (tmp_path / "projections" / name).write_bytes(b"half of it")
     assert ask(tmp_path) == (RIGHT, [])
     assert files(tmp_path, "*building*") == []
@@ -224,13 +225,32 @@ def test_several_processes_catch_up_at_once(tmp_path: Path) -> None:
     assert [process.returncode for process in processes] == [0, 0, 0]
 
 
+def test_where_another_process_writes_for_too_long_the_answer_is_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path)
+    assert ask(tmp_path) == (RIGHT, [])
+    monkeypatch.setattr(building, "BUSY_TIMEOUT_S", 0.01)
+    [file] = files(tmp_path, "catalog.*.sqlite")
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    notices: list[str] = []
+    with EventLog.open(tmp_path) as log, Catalog.open(log, prices=NO_PRICES, notice=notices.append) as catalog:
+        log.session("new", create=True).append(SessionStarted())
+        assert catalog.list().total == 20
+        assert notices == ["another process has been writing the projections for too long; this answer may lack the latest events"]
+        other.execute("COMMIT")
+        other.close()
+        assert catalog.list().total == 21
+        assert len(notices) == 1
+
+
 def test_a_child_process_has_a_connection_of_its_own(tmp_path: Path) -> None:
     fill(tmp_path)
     with EventLog.open(tmp_path) as log, Catalog.open(log, prices=NO_PRICES) as catalog:
         assert answers(catalog) == RIGHT
+        parent_s = catalog._serving._connection
         child = os.fork()
         if child == 0:
-            os._exit(0 if answers(catalog) == RIGHT else 1)
+            os._exit(0 if answers(catalog) == RIGHT and catalog._serving._connection is not parent_s else 1)
         assert os.waitpid(child, 0)[1] == 0
         log.session("new", create=True).append(SessionStarted(), time=datetime.now(timezone.utc))
         assert catalog.list().total == 21

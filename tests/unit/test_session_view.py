@@ -388,7 +388,7 @@ def test_deltas_show_as_a_partial_message_in_the_order_of_their_kinds() -> None:
     assert (message.partial, message.role, view.counts.assistant_messages) == (True, "assistant", 1)
 
 
-def test_the_completing_message_replaces_its_deltas_where_they_stood_and_later_deltas_are_ignored() -> None:
+def test_the_completing_message_replaces_its_deltas_and_stands_where_it_is_added_and_later_deltas_are_ignored() -> None:
     view = view_of(
         MessageDelta(message_id="m", content="Hel"),
         MessageAdded(role="user", content="in between"),
@@ -396,9 +396,9 @@ def test_the_completing_message_replaces_its_deltas_where_they_stood_and_later_d
         MessageDelta(message_id="m", content="lo"),
         MessageAdded(role="tool", content="!", message_id="m"),
     )
-    assert said(view) == ["Hello!", "in between"]
-    message = view.messages[0]
-    assert (message.seq, message.time, message.partial, message.role, message.model) == (1, T0, False, "tool", "m1")
+    assert said(view) == ["in between", "Hello!"]
+    message = view.messages[1]
+    assert (message.seq, message.time, message.partial, message.role, message.model) == (3, T0 + timedelta(seconds=2), False, "tool", "m1")
     assert (view.counts.messages, view.counts.assistant_messages, view.counts.user_messages, view.counts.events) == (2, 0, 1, 5)
 
 

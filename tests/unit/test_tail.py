@@ -21,6 +21,7 @@ from eventlog.files import FilesBackend
 from eventlog.follower import FileFollower
 from eventlog.layout import Layout, SegmentName
 from eventlog.pieces import last_seq_in
+from eventlog.stored import StoredEvent
 from eventlog.tail import CaughtUp, Tail
 from tests.tails import PATIENCE_S, leaving_nothing_open, note, places, rest, take
 
@@ -108,6 +109,7 @@ def test_a_cursor_from_between_any_two_items_goes_on_without_a_gap_or_a_duplicat
     for count in range(5):
         with session.tail() as tail:
             given = take(tail, count)
+            tail.wait(0)  # the next one is ready, and not given out
             cursor = tail.cursor
         with session.tail(cursor) as tail:
             assert places(given + rest(tail)) == [("a", 1), ("a", 2), ("a", 3), ("a", 4)]
@@ -286,6 +288,36 @@ def test_what_was_noted_right_before_the_journal_was_deleted_is_found(store: Eve
         assert places(take(tail, 1)) == [("b", 1)]
 
 
+def test_a_writer_that_noted_nothing_since_the_deletion_is_not_taken_for_dead(settings: Settings) -> None:
+    with (
+        EventLog.open(settings=settings) as writing,
+        EventLog.open(settings=settings.replace(poll_interval_ms=1)) as log,
+        log.tail() as tail,
+    ):
+        session = writing.start(id="a")
+        take(tail, 1)
+        shutil.rmtree(settings.store / "changes")
+        for number in range(3):  # each makes the tail ask
+            log.start(id=f"s{number}")
+            assert places(take(tail, 1)) == [(f"s{number}", 1)]
+            tail.wait(0.02)
+        session.append(note())
+        assert places(take(tail, 1)) == [("a", 2)]
+
+
+def test_a_session_of_unknown_position_ends_a_tail_instead_of_leaving_a_gap(store: EventLog, settings: Settings) -> None:
+    with EventLog.open(settings=settings) as writing:
+        session = writing.start(id="a")
+        shutil.rmtree(settings.store / "changes")
+        with store.tail() as tail:  # it reads the session, and nothing says that somebody is writing to it
+            take(tail, 1)
+            assert not tail.wait(0)
+            session.append(note())
+            writing.close()
+            with pytest.raises(CursorExpired, match="the position of session 'a'"):
+                rest(tail)
+
+
 def test_a_journal_of_which_a_note_was_lost_ends_a_tail_instead_of_hiding_a_session(settings: Settings) -> None:
     backend = FilesBackend.open(settings)
     with EventLog(backend, settings) as log:
@@ -347,6 +379,28 @@ def test_a_rolled_journal_is_followed(store: EventLog, settings: Settings) -> No
     journal.close()
 
 
+def test_a_session_that_two_writers_of_a_process_have_open_is_noted_until_both_let_go(store: EventLog) -> None:
+    shared = store.session("a", create=True)
+    shared.append(note())
+    with store.session("a", exclusive=True) as exclusive:
+        exclusive.append(note())
+    with store.tail(after="end") as tail:
+        shared.append(note())
+        assert places(take(tail, 1)) == [("a", 3)]
+
+
+def test_a_writer_that_is_taken_up_while_it_is_being_let_go_keeps_no_descriptor(store: EventLog) -> None:
+    session = store.session("a", create=True)
+    session.append(note())
+    backend = store._backend
+    assert isinstance(backend, FilesBackend)
+    stream = backend.stream("a", create=False)
+    stream.__del__()  # as another thread that drops the last handle at this moment does
+    session.append(note())
+    assert not stream.has_descriptor
+    assert backend.stream("a", create=False) is not stream
+
+
 # --- damage --------------------------------------------------------------------------------------------------------------------
 
 
@@ -381,13 +435,16 @@ def test_a_tail_that_skips_damage_goes_on_live(store: EventLog, settings: Settin
         assert places(take(tail, 3)) == [("a", seq) for seq in seqs]
 
 
-def test_damage_that_comes_while_a_tail_runs_is_raised(store: EventLog, settings: Settings) -> None:
+@pytest.mark.parametrize("is_event", [True, False])
+def test_damage_that_comes_while_a_tail_runs_is_raised(store: EventLog, settings: Settings, is_event: bool) -> None:
     session = store.session("a", create=True)
     session.append(note())
     with session.tail() as tail:
-        take(tail, 1)
+        (stored,) = take(tail, 1)
+        assert isinstance(stored, StoredEvent)
+        assert not tail.wait(0)
         with open(Layout(settings.store).path(SegmentName(1, False, "a")), "ab") as file:
-            file.write(b"this is no event\n" * 50)
+            file.write(stored.raw.replace(b'"seq":1', b'"seq":2') + b"\n" if is_event else b"this is no event\n" * 50)
         with pytest.raises(Damaged):
             take(tail, 1)
 
@@ -397,6 +454,7 @@ def test_a_torn_tail_is_waited_behind(store: EventLog, settings: Settings) -> No
     session.append(note())
     with session.tail() as tail:
         take(tail, 1)
+        assert not tail.wait(0)
         with open(Layout(settings.store).path(SegmentName(1, False, "a")), "ab") as file:
             file.write(b'{"seq":2,"time":"20')
         assert rest(tail) == []

@@ -91,6 +91,51 @@ def test_a_result_without_a_call_is_no_call(log: EventLog, catalog: Catalog) -> 
     assert catalog.list().items[0].tool_calls == 0
 
 
+def test_a_result_answers_the_latest_turn_and_there_the_oldest_call_of_its_id(log: EventLog, catalog: Catalog) -> None:
+    def results() -> list[Any]:
+        return [item.output for item in catalog.tools(session_id="s").items]
+
+    record(log, "s", ToolCalled(name="T", call_id="x"))  # abandoned
+    record(log, "s", MessageAdded(role="user", content="again"))
+    record(log, "s", ToolCalled(name="T", call_id="x"), ToolCalled(name="T", call_id="x"))
+    assert results() == [None, None, None]
+    record(log, "s", ToolReturned(call_id="x", output="first"))
+    assert results() == [None, "first", None]
+    record(log, "s", ToolReturned(call_id="x", output="second"))
+    assert results() == [None, "first", "second"]
+    record(log, "s", ToolReturned(call_id="x", output="late"))
+    assert results() == ["late", "first", "second"]
+
+
+def test_results_without_an_id_are_paired_by_name_and_position(log: EventLog, catalog: Catalog) -> None:
+    record(log, "s", ToolCalled(name="A", arguments=1), ToolCalled(name="B", arguments=2), ToolCalled(name="A", arguments=3))
+    catalog.tools()
+    record(log, "s", ToolReturned(name="A", output="first A"), ToolReturned(output="the last"), ToolReturned(output="the one left"))
+    assert [(item.arguments, item.output) for item in catalog.tools(session_id="s").items] == [
+        (1, "first A"),
+        (2, "the one left"),
+        (3, "the last"),
+    ]
+
+
+def test_a_call_that_is_told_of_by_an_event_and_by_its_message_is_one(log: EventLog, catalog: Catalog) -> None:
+    record(log, "s", ToolCalled(name="T", call_id="x"))
+    catalog.tools()
+    record(log, "s", MessageAdded(role="assistant", content=[Part(type="tool_call", id="x", name="T", arguments="given")], message_id="m"))
+    record(log, "s", ToolReturned(call_id="x", output="y"))
+    record(log, "s", MessageAdded(role="tool", content=[Part(type="tool_call_response", id="x", response="y")]))
+    [item] = catalog.tools().items
+    assert (item.called_seq, item.arguments, item.message_id, item.output) == (1, "given", "m", "y")
+    assert catalog.list().items[0].tool_calls == 1
+
+
+def test_a_message_tells_of_the_call_of_the_latest_turn(log: EventLog, catalog: Catalog) -> None:
+    for _ in range(2):
+        record(log, "s", ToolCalled(name="T", call_id="x"), MessageAdded(role="user", content="turn"))
+    record(log, "s", MessageAdded(role="assistant", content=[Part(type="tool_call", id="x", name="T", arguments="given")]))
+    assert [item.arguments for item in catalog.tools(session_id="s").items] == [None, "given"]
+
+
 @pytest.mark.parametrize("session_id", [None, "s"])
 def test_pages_hold_every_call_once(log: EventLog, catalog: Catalog, session_id: str | None) -> None:
     parts = [Part(type="tool_call", id=str(number), name="T", arguments=number) for number in range(5)]

@@ -1,0 +1,39 @@
+"""``eventlog compact``: fewer and smaller files with the same events in them."""
+
+from __future__ import annotations
+
+import click
+
+from .context import Context, command
+from .duration import duration
+
+
+@command("compact")
+@click.argument("sessions", nargs=-1, metavar="[SESSION]...")
+@click.option("--drop-deltas", is_flag=True, help="Also leave out streamed pieces whose message is complete; this is recorded.")
+@click.option("--idle", type=duration, default="1h", show_default=True, help="Seal segments that nothing was appended to for so long.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+def compact(context: Context, sessions: tuple[str, ...], drop_deltas: bool, idle: float, dry_run: bool) -> None:
+    """Make fewer and smaller files with the same events in them.
+
+    Seals what is idle, compresses, joins small segments, and removes what crashes have left. Programs may write and read meanwhile.
+    Exit code 1 when something could not be done."""
+    with context.open_log(write=True) as log:
+        chosen = [context.find_session(log, session) for session in dict.fromkeys(sessions)] or None
+        report = log.compact(chosen, drop_deltas=drop_deltas, idle_s=idle, dry_run=dry_run)
+    if report.skipped:
+        context.bad_news()
+    if context.json:
+        context.emit(report)
+        return
+    would = "would be " if dry_run else ""
+    context.say(
+        f"{report.sessions:,} sessions: {report.sealed:,} segments {would}sealed, {report.compressed:,} compressed, {report.joined:,}"
+        f" joined to others, {report.removed:,} leftovers removed"
+    )
+    if drop_deltas:
+        context.say(f"{report.left_out:,} deltas of complete messages {would or 'were '}left out")
+    if not dry_run:
+        context.say(f"{report.bytes_before:,} bytes before, {report.bytes_after:,} after")
+    for skipped in report.skipped:
+        context.warn(f"{skipped.session_id}: {skipped.reason}")

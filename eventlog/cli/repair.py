@@ -1,0 +1,48 @@
+"""``eventlog repair``: what can be made whole again, and with ``--apply`` made whole."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from ..backend import Report
+from .context import Context, command
+
+
+@command("repair")
+@click.argument("sessions", nargs=-1, metavar="[SESSION]...")
+@click.option("--apply", is_flag=True, help="Do it. Without this nothing is changed.")
+def repair(context: Context, sessions: tuple[str, ...], apply: bool) -> None:
+    """Make whole what verify finds damaged; only say so unless --apply.
+
+    Every byte that is taken out of its place is copied to quarantine/ before, every event that can be proven stays. What is lost for ever
+    is said. Exit code 1 where something is to be repaired, or is left."""
+    with context.open_log(write=apply) as log, context.progress("verifying") as update:
+        chosen = [context.find_session(log, session) for session in dict.fromkeys(sessions)] or None
+        report = log.repair(chosen, apply=apply, progress=lambda found: update(found.sessions, None))
+    if report.actions if report.verify is None else not report.verify.ok:
+        context.bad_news()
+    if context.json:
+        after = None if report.verify is None else {"ok": report.verify.ok, **msgspec.structs.asdict(report.verify)}
+        context.emit({"applied": report.applied, "actions": report.actions, "verify": after})
+        return
+    if report.actions:
+        context.table(
+            ["session", "segment", "what is wrong", "what is done" if apply else "what would be done"],
+            [(action.session_id, action.segment, action.problem, action.detail) for action in report.actions],
+        )
+        context.say()
+    if report.verify is None:
+        todo = f"{len(report.actions):,} things to repair; nothing was changed, --apply does it"
+        context.say(todo if report.actions else "nothing to repair")
+    else:
+        _say_what_is_left(context, report.verify, len(report.actions))
+
+
+def _say_what_is_left(context: Context, after: Report, done: int) -> None:
+    for rewrite in after.rewrites:
+        if rewrite.left_out:
+            lost = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in rewrite.left_out)
+            context.say(f"not in {rewrite.segment} any more: events {lost} ({rewrite.reason})")
+    verdict = "verify is clean" if after.ok else f"{len(after.problems):,} problems are left; `eventlog verify` shows them"
+    context.say(f"{done:,} things repaired; {verdict}")

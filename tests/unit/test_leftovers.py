@@ -1,0 +1,74 @@
+"""What crashes leave is ignored, and cleared up only where something else holds it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from eventlog import EventLog, Settings
+from eventlog.events import MessageAdded
+
+SETTINGS = Settings(segment_size_bytes=1_000, frame_size_bytes=500, compress=False, sync="never")
+
+
+@pytest.fixture
+def joined(tmp_path: Path) -> tuple[Path, Path]:
+    """The folder of a session that was joined, and one with the files that it had before."""
+    with EventLog.open(tmp_path / "store", settings=SETTINGS) as log:
+        session = log.session("s", create=True)
+        for number in range(22):
+            session.append(MessageAdded(role="user", content=f"{number} {'x' * 60}"))
+        (folder,) = {path.parent for path in (tmp_path / "store" / "sessions").rglob("s.*")}
+        shutil.copytree(folder, tmp_path / "before")
+    with EventLog.open(tmp_path / "store", settings=SETTINGS.replace(segment_size_bytes=100_000)) as log:
+        log.compact()
+    assert sorted(path.name for path in folder.iterdir()) == ["s.1.jsonl.zst", "s.21.jsonl"]
+    return folder, tmp_path / "before"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    "left", [["s.1.jsonl"], ["s.6.jsonl"], ["s.11.jsonl", "s.16.jsonl"], ["s.1.jsonl", "s.6.jsonl", "s.11.jsonl", "s.16.jsonl"]]
+)
+def test_covered_segments_are_ignored_and_go(joined: tuple[Path, Path], tmp_path: Path, left: list[str]) -> None:
+    folder, before = joined
+    for name in left:
+        shutil.copy(before / name, folder)
+    with EventLog.open(tmp_path / "store", settings=SETTINGS) as log:
+        session = log.session("s")
+        for after in range(23):
+            assert [stored.seq for stored in session.read(after=after)] == list(range(after + 1, 23))
+        assert session.append(MessageAdded(role="user", content="x")) == 23
+        assert log.verify().ok
+        assert log.compact().removed == len(left)
+        assert names(folder) == ["s.1.jsonl.zst", "s.21.jsonl"]
+        assert log.verify().ok
+        assert session.append(MessageAdded(role="user", content="x")) == 24
+
+
+def test_a_covered_segment_stays_where_the_one_that_covers_it_is_damaged(joined: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, before = joined
+    shutil.copy(before / "s.6.jsonl", folder)
+    data = bytearray((folder / "s.1.jsonl.zst").read_bytes())
+    data[200] ^= 1
+    (folder / "s.1.jsonl.zst").write_bytes(data)
+    with EventLog.open(tmp_path / "store", settings=SETTINGS) as log:
+        assert log.compact().removed == 0
+    assert "s.6.jsonl" in names(folder)
+
+
+def test_a_segment_that_the_one_before_it_does_not_hold_stays(joined: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, _ = joined
+    other = tmp_path / "other"
+    with EventLog.open(other, settings=SETTINGS) as log, log.session("s", create=True) as session:
+        for number in range(12):
+            session.append(MessageAdded(role="user", content=f"another {number} {'y' * 60}"))
+    shutil.copy(next(other.rglob("s.6.jsonl")), folder)
+    with EventLog.open(tmp_path / "store", settings=SETTINGS) as log:
+        assert log.compact().removed == 0
+    assert "s.6.jsonl" in names(folder)

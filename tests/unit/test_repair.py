@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from eventlog import EventLog, Settings
+from eventlog.events import MessageAdded
+
+SETTINGS = Settings(segment_size_bytes=4000, frame_size_bytes=1000, compress=False)
+
+
+def record(path: Path, *, compress: bool = False, session_id: str = "s") -> list[Path]:
+    """A session of four segments, the last one active; returns their files in order."""
+    with EventLog.open(path, settings=SETTINGS.replace(compress=compress)) as log, log.session(session_id, create=True) as session:
+        for number in range(100):
+            session.append(MessageAdded(role="user", content=f"event {number} " * 3), sync="never")
+    found = sorted(path.glob(f"sessions/*/{session_id}.*.jsonl*"), key=lambda file: int(file.name.split(".")[1]))
+    assert len(found) == 4
+    return found
+
+
+def flip(file: Path, offset: int) -> None:
+    data = bytearray(file.read_bytes())
+    data[offset] ^= 1
+    file.write_bytes(data)
+
+
+def seqs(log: EventLog) -> list[int]:
+    return [stored.seq for stored in log.session("s").read()]
+
+
+def tear(files: list[Path]) -> None:
+    files[-1].write_bytes(files[-1].read_bytes()[:-7])
+
+
+def hit_the_active_one(files: list[Path]) -> None:
+    flip(files[-1], 500)
+
+
+def hit_a_sealed_one(files: list[Path]) -> None:
+    flip(files[1], 500)
+
+
+def hit_a_header(files: list[Path]) -> None:
+    flip(files[1], 40)
+
+
+def hit_a_footer(files: list[Path]) -> None:
+    flip(files[1], files[1].stat().st_size - 60)
+
+
+def cut_a_sealed_one(files: list[Path]) -> None:
+    data = files[1].read_bytes()
+    files[1].write_bytes(data[: data.rfind(b"\n", 0, len(data) // 2) + 1])
+
+
+def remove_one(files: list[Path]) -> None:
+    files[1].unlink()
+
+
+def remove_the_first(files: list[Path]) -> None:
+    files[0].unlink()
+
+
+def put_another_in_its_place(files: list[Path]) -> None:
+    shutil.copy(files[2], files[1])
+
+
+@pytest.mark.parametrize("compress", [False, True], ids=["raw", "compressed"])
+@pytest.mark.parametrize(
+    ("damage", "most_lost"),
+    [
+        (tear, 1),
+        (hit_the_active_one, 1),
+        (hit_a_sealed_one, 12),
+        (hit_a_header, 12),
+        (hit_a_footer, 12),
+        (cut_a_sealed_one, 27),
+        (remove_one, 27),
+        (remove_the_first, 27),
+        (put_another_in_its_place, 27),
+    ],
+)
+def test_after_a_repair_everything_is_explained_and_what_could_be_proven_is_there(
+    tmp_path: Path, damage: Callable[[list[Path]], None], most_lost: int, compress: bool
+) -> None:
+    files = record(tmp_path, compress=compress)
+    before = {file.name: file.read_bytes() for file in files}
+    damage(files)
+    found = {file.name: file.read_bytes() for file in files if file.exists()}
+    with EventLog.open(tmp_path, settings=SETTINGS) as log:
+        readable = [stored.seq for stored in log.session("s").read(on_damage="skip")]
+        planned = log.repair()
+        assert planned.actions
+        assert {file.name: file.read_bytes() for file in files if file.exists()} == found  # a dry run touches nothing
+
+        done = log.repair(apply=True)
+        assert done.actions == planned.actions
+        assert done.verify is not None
+        assert done.verify.problems == []
+        assert log.verify().ok
+        assert seqs(log) == readable
+        assert len(readable) >= 100 - most_lost
+        assert log.repair().actions == []
+
+        kept = b"".join(file.read_bytes() for file in (tmp_path / "quarantine").iterdir())
+        changed = [name for name, data in found.items() if data != before[name]]
+        assert damage is tear or all(found[name] in kept for name in changed)
+
+        assert log.session("s").append(MessageAdded(role="user", content="on")) > 99
+        assert log.verify().ok
+
+
+def test_a_damaged_table_is_made_anew_and_nothing_is_lost(tmp_path: Path) -> None:
+    files = record(tmp_path, compress=True)
+    flip(files[0], files[0].stat().st_size - 40)
+    with EventLog.open(tmp_path, settings=SETTINGS) as log:
+        assert not log.verify().ok
+        log.repair(apply=True)
+        assert log.verify().ok
+        assert seqs(log) == list(range(1, 101))
+
+
+def test_an_edit_with_a_new_footer_is_noticed_by_the_chain_and_explained_by_a_repair(tmp_path: Path) -> None:
+    files = record(tmp_path)
+    other = record(tmp_path / "other")
+    shutil.copy(other[1], files[1])  # the same session and seqs, another history: only the chain shows it
+    with EventLog.open(tmp_path, settings=SETTINGS) as log:
+        assert [problem.kind for problem in log.verify().problems] == ["damaged"] * 2
+        log.repair(apply=True)
+        assert log.verify().ok
+        assert len(seqs(log)) == 100
+
+
+def test_only_the_sessions_that_are_named_are_touched(tmp_path: Path) -> None:
+    files, others = record(tmp_path), record(tmp_path, session_id="t")
+    hit_a_sealed_one(files)
+    hit_a_sealed_one(others)
+    with EventLog.open(tmp_path, settings=SETTINGS) as log:
+        log.repair(["s"], apply=True)
+        assert log.verify(["s"]).ok
+        assert not log.verify(["t"]).ok
