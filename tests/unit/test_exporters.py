@@ -304,7 +304,7 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
             export(log, ["s", "s"], "html", tmp_path / "s.json")
         with pytest.raises(SessionNotFound):
             export(log, ["s", "nobody"], "openai", tmp_path / "s.json")
-    with pytest.raises(KeyboardInterrupt), whole_file(tmp_path / "s.json") as file:
+    with pytest.raises(KeyboardInterrupt), whole_file(tmp_path / "s.json") as file:  # noqa: PT012  the block is the writer
         file.write(b"half")
         raise KeyboardInterrupt
     assert [path.name for path in tmp_path.iterdir()] == ["s.json"]
