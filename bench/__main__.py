@@ -23,6 +23,8 @@ AREAS = {
     "listing": "listing",
     "searching": "searching",
     "rebuild": "rebuild",
+    "tail-latency": "tail_latency",
+    "compaction": "compaction",
     "recovery": "recovery",
     "memory": "memory",
     "growth": "growth",

@@ -1,28 +1,33 @@
-"""Group commit: many appenders at once on one session, all durable, against one thread that writes and syncs."""
+"""Group commit: many appenders at once on one session, all durable, against one thread that writes and syncs.
+
+Threads on one handle, and tasks of one event loop."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from eventlog import EventLog, Session
+from eventlog import EventLog, Session, aio
 
 from .append import SYNCED, Writer, append_each, blocks, fed
 from .measure import Area, Contender, Goal, Run
 from .workload import DESCRIPTION, workload
 
-_GOALS = {8: Goal(at_least=2.5), 64: Goal(at_least=6)}
+_THREADS = {1: None, 8: Goal(at_least=2.5), 64: Goal(at_least=6)}
+_TASKS = {1: None, 8: Goal(at_least=3), 64: Goal(at_least=10)}
 
 
 def areas(run: Run) -> Iterator[Area]:
     made = workload(20_000)
     area = Area(
         name="group-commit",
-        title="Group commit by threads, durable, one session",
-        workload=f"{DESCRIPTION}; each thread appends one event after the other",
+        title="Group commit, durable, one session",
+        workload=f"{DESCRIPTION}; each thread or task appends one event after the other",
         unit="us per event, in all",
     )
     raw = Writer(run.scratch("group-commit/raw"))
@@ -32,23 +37,70 @@ def areas(run: Run) -> Iterator[Area]:
             name=SYNCED, role="limit", units=size, round=fed(blocks(made.lines, size), raw.write_and_sync), durability="fdatasync per event"
         )
     ]
-    with EventLog.open(run.scratch("group-commit/store")) as log:
+    durability = "on stable storage when it returns"
+    with EventLog.open(run.scratch("group-commit/store")) as log, Loop(run.scratch("group-commit/asyncio")) as loop:
         session = log.session("s", create=True)
-        for threads in (1, 8, 64):
+        for threads in _THREADS:
             team = Team(session, made.events, threads, each=max(10, 80 // threads))
+            contenders.append(Contender(name=_threads(threads), units=threads * team.each, round=team.round, durability=durability))
+        for tasks in _TASKS:
+            each = max(10, 80 // tasks)
             contenders.append(
-                Contender(name=_name(threads), units=threads * team.each, round=team.round, durability="on stable storage when it returns")
+                Contender(
+                    name=_tasks(tasks),
+                    units=tasks * each,
+                    round=lambda tasks=tasks, each=each: loop.append(made.events, tasks, each),
+                    durability=durability,
+                )
             )
         os.sync()
         area.measure(contenders, run.scale(25, 5))
-    for threads in (1, 8, 64):
-        name = f"group commit, {_name(threads)}: rate, to one-thread raw write + fdatasync"
-        area.ratio(name, SYNCED, _name(threads), _GOALS.get(threads), by="median", note="median of alternating blocks")
+    note = "median of alternating blocks"
+    for tasks, goal in _TASKS.items():
+        area.ratio(
+            f"group commit, {_tasks(tasks)}: rate, to one-thread raw write + fdatasync", SYNCED, _tasks(tasks), goal, "median", note=note
+        )
+    for threads, goal in _THREADS.items():
+        name = f"group commit, {_threads(threads)}: rate, to one-thread raw write + fdatasync"
+        area.ratio(name, SYNCED, _threads(threads), goal, "median", note=note)
     yield area
 
 
-def _name(threads: int) -> str:
-    return f"{threads} thread{'' if threads == 1 else 's'}"
+def _threads(number: int) -> str:
+    return f"{number} thread{'' if number == 1 else 's'}"
+
+
+def _tasks(number: int) -> str:
+    return f"asyncio, {number} task{'' if number == 1 else 's'}"
+
+
+class Loop:
+    """An event loop with a log in it, whose tasks append to one handle at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.runner = asyncio.Runner()
+
+    def __enter__(self) -> Loop:
+        self.log = self.runner.run(aio.EventLog.open(self.path))
+        self.session = self.runner.run(self.log.session("s", create=True))
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.runner.run(self.log.close())
+        self.runner.close()
+
+    def append(self, events: Sequence[Any], tasks: int, each: int) -> float:
+        async def one(number: int) -> None:
+            for event in events[number * each : (number + 1) * each]:
+                await self.session.append(event)
+
+        async def all_of_them() -> float:
+            begin = time.perf_counter()
+            await asyncio.gather(*(one(number) for number in range(tasks)))
+            return time.perf_counter() - begin
+
+        return self.runner.run(all_of_them())
 
 
 class Team:

@@ -7,6 +7,7 @@ bytes of the lines as they are stored, proven; what the lines mean is decided ab
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, Protocol
 
@@ -22,31 +23,47 @@ ProblemKind = Literal["torn_tail", "damaged", "missing", "foreign"]
 class Lines:
     """Stored event lines of one session, whole appends, proven, in order: ``data`` is the lines with their newlines."""
 
-    __slots__ = ("_offsets", "data", "session_id")
+    __slots__ = ("_first_seq", "_offsets", "_seqs", "data", "session_id")
 
     def __init__(self, session_id: str, data: bytes) -> None:
         self.session_id = session_id
         self.data = data
-        self._offsets: list[int] | None = None
+        self._offsets: list[int] = []  # of each line, and the end; found on the first call that needs them
+        self._first_seq = 0
+        self._seqs: list[int] = []  # of each line, where some are left out between them
 
-    def line(self, index: int) -> bytes:
-        """The line at ``index`` without its newline. The chunk is split on the first call."""
-        offsets = self._offsets or self._split()
-        return self.data[offsets[index] : offsets[index + 1] - 1]
+    def line(self, seq: int) -> bytes:
+        """The line of the event with this seq, without its newline."""
+        index = self._index(seq)
+        return self.data[self._offsets[index] : self._offsets[index + 1] - 1]
 
-    def size(self, index: int) -> int:
-        """The size of the line at ``index`` with its newline."""
-        offsets = self._offsets or self._split()
-        return offsets[index + 1] - offsets[index]
+    def size(self, seq: int) -> int:
+        """The size of the event's line with its newline."""
+        index = self._index(seq)
+        return self._offsets[index + 1] - self._offsets[index]
 
-    def _split(self) -> list[int]:
-        offsets = self._offsets = [0]
+    def _index(self, seq: int) -> int:
+        if not self._offsets:
+            self._split()
+        return bisect_left(self._seqs, seq) if self._seqs else seq - self._first_seq
+
+    def _split(self) -> None:
+        offsets = [0]
         find = self.data.find
         end = find(b"\n")
         while end >= 0:
             offsets.append(end + 1)
             end = find(b"\n", end + 1)
-        return offsets
+        if not self.data:
+            raise IndexError("an event that was not read from a log has no line")
+        self._first_seq = self._seq_at(0)
+        if self._seq_at(offsets[-2]) - self._first_seq != len(offsets) - 2:
+            self._seqs = [self._seq_at(offset) for offset in offsets[:-1]]
+        self._offsets = offsets
+
+    def _seq_at(self, offset: int) -> int:
+        start = offset + len(b'{"seq":')
+        return int(self.data[start : self.data.index(b",", start)])
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -119,23 +120,24 @@ class Session:
         self._check_open()
         check_on_damage(on_damage)
         wanted = None if types is None else frozenset((types,) if isinstance(types, str) else types)
-        return self._read(after, before, wanted, on_damage)
+        return chain.from_iterable(self._read(after, before, wanted, on_damage))
 
     def _check_open(self) -> None:
         if self.closed:
             raise ValueError(f"this handle of session {self.id!r} is closed; open it again with log.session()")
 
-    def _read(self, after: int, before: int | None, wanted: frozenset[str] | None, on_damage: OnDamage) -> Iterator[StoredEvent]:
+    def _read(self, after: int, before: int | None, wanted: frozenset[str] | None, on_damage: OnDamage) -> Iterator[list[StoredEvent]]:
         seen = False
         for lines in self._stream.read(after, before, on_damage):
             seen = True
             events = stored.decode(lines)
-            if wanted is None and events[0].seq > after and (before is None or events[-1].seq < before):
-                yield from events
-                continue
-            for event in events:
-                if event.seq > after and (before is None or event.seq < before) and (wanted is None or event.type in wanted):
-                    yield event
+            if wanted is not None or events[0].seq <= after or (before is not None and events[-1].seq >= before):
+                events = [
+                    event
+                    for event in events
+                    if event.seq > after and (before is None or event.seq < before) and (wanted is None or event.type in wanted)
+                ]
+            yield events
         if not seen and not self._create and not self._stream.exists():
             raise SessionNotFound(self.id)
 

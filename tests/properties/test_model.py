@@ -25,7 +25,7 @@ events = st.one_of(
     st.builds(MessageAdded, role=st.sampled_from(["user", "assistant"]), content=st.text(max_size=60)),
     st.builds(MessageAdded, role=st.just("user"), content=st.integers(100, 1_200).map("x".__mul__)),
     st.builds(SessionResumed, reason=st.none() | st.text(max_size=5)),
-    st.builds(UnknownEvent, st.just("shop.rated"), st.fixed_dictionaries({"stars": st.integers(0, 5)})),
+    st.builds(UnknownEvent, st.just("model.unknown"), st.fixed_dictionaries({"stars": st.integers(0, 5)})),
 )
 sessions = st.sampled_from(["a", "b.2", "C"])
 levels = st.sampled_from(["always", "interval", "never"])

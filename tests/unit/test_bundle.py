@@ -62,7 +62,7 @@ def test_sessions_arrive_to_the_byte_under_their_ids(log: EventLog, path: Path, 
         assert raws(other, "a") == raws(log, "a")
         found = other.verify()
         assert found.ok
-        assert [rewrite.reason for rewrite in found.rewrites] == ["deltas of complete messages were left out"] * 3
+        assert [rewrite.reason for rewrite in found.rewrites] == ["deltas of complete messages were left out"]
         assert other.session("a").append(MessageAdded(role="user", content="goes on")) == log.session("a").last_seq + 1
         assert other.verify().ok
     assert not list((tmp_path / "other").rglob("*.tmp"))

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+import pytest
+
+from eventlog import line, stored
+from eventlog.backend import Lines
+from eventlog.events import MessageAdded, UnknownEvent
+from eventlog.line import Envelope
+from eventlog.stored import StoredEvent
+
+TIME = "2026-01-02T03:04:05.678901Z"
+
+
+def chunk(*seqs: int, session_id: str = "s", **fields: object) -> Lines:
+    """Lines of messages with these seqs, each of which says its own."""
+    written, running = b"", 0
+    for seq in seqs:
+        envelope = Envelope(seq, TIME, "message.added", MessageAdded(role="user", content=f"message {seq}"))
+        for name, value in fields.items():
+            setattr(envelope, name, value)
+        one, running = line.encode(envelope, running)
+        written += one
+    return Lines(session_id, written)
+
+
+@pytest.mark.parametrize("seqs", [(1, 2, 3), (9_998, 9_999, 10_000, 10_001), (4, 5, 9, 10, 200), (7,)])
+def test_each_event_finds_its_own_line_also_where_events_are_missing_between_them(seqs: tuple[int, ...]) -> None:
+    lines = chunk(*seqs)
+    events = stored.decode(lines)
+    assert [event.seq for event in events] == list(seqs)
+    for event in events:
+        assert event.raw.startswith(b'{"seq":%d,' % event.seq)
+        assert f'"message {event.seq}"'.encode() in event.raw
+        assert event.size_bytes == len(event.raw) + 1
+    assert b"".join(event.raw + b"\n" for event in events) == lines.data
+
+
+def test_events_of_several_chunks_keep_to_their_own() -> None:
+    one, other = stored.decode(chunk(1, 2)), stored.decode(chunk(1, 5, session_id="t"))
+    assert [(event.session_id, event.raw[:9]) for event in [*one, *other]] == [
+        ("s", b'{"seq":1,'),
+        ("s", b'{"seq":2,'),
+        ("t", b'{"seq":1,'),
+        ("t", b'{"seq":5,'),
+    ]
+
+
+def test_threads_that_decode_at_once_do_not_mix_up_their_chunks() -> None:
+    chunks = [chunk(*range(1, 400), session_id=f"s{number}") for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        for lines, events in zip(chunks * 4, pool.map(stored.decode, chunks * 4), strict=True):
+            assert {event.session_id for event in events} == {lines.session_id}
+
+
+def test_a_line_of_another_version_is_told_from_its_neighbours() -> None:
+    first, second = chunk(1), chunk(2, v=2)
+    events = stored.decode(Lines("s", first.data + second.data))
+    assert events[0].event == MessageAdded(role="user", content="message 1")
+    assert events[1].event == UnknownEvent("message.added", {"role": "user", "content": "message 2"}, 2)
+    assert [event.raw[:9] for event in events] == [b'{"seq":1,', b'{"seq":2,']
+
+
+def test_text_that_looks_like_a_version_is_text() -> None:
+    lines = chunk(1)
+    written, _ = line.encode(Envelope(1, TIME, "message.added", MessageAdded(role="user", content='{"a":1,"v":2}')), 0)
+    (event,) = stored.decode(Lines(lines.session_id, written))
+    assert event.event == MessageAdded(role="user", content='{"a":1,"v":2}')
+
+
+def test_an_event_that_was_not_read_from_a_log_has_no_line() -> None:
+    stored.decode(chunk(1))  # leaves nothing behind
+    event = StoredEvent(seq=1, time=msgspec.json.decode(f'"{TIME}"', type=object), event=None)
+    with pytest.raises(IndexError, match="has no line"):
+        event.raw  # noqa: B018
+    assert event.session_id == ""
