@@ -9,11 +9,16 @@ So origins nest: outermost is where this copy was taken from, innermost what an 
 session and seq at the inner end of that chain, its own where it is no copy: all copies of an event have the same one.
 
 The idempotency key of an append is not copied: it belongs to an append to the other session.
+
+The data stands as it was also where it means something else here; the origin then says what, and whoever folds events asks for it: where
+a compaction's first kept event is now (`first_kept_seq`), and what a message is called whose id another session of a merge
+uses for a message of its own (``"ids":{"m1":"b:m1"}``, `as_meant`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from copy import copy as shallow_copy
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -22,9 +27,12 @@ import msgspec
 from . import timestamps
 from .events import SessionCompacted
 from .line import Envelope
+from .registry import Event
 from .stored import StoredEvent
 
 _NOTHING = msgspec.Raw()
+_IDS = b'"ids":'
+_NAMES_A_MESSAGE = ("message_id", "reply_to")
 MISSING_PER_APPEND = 256
 
 
@@ -42,6 +50,7 @@ class _Link(msgspec.Struct, gc=False):
     seq: Any = None
     origin: msgspec.Raw = _NOTHING
     first_kept_seq: Any = None
+    ids: Any = None
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -124,6 +133,30 @@ def first_kept_seq(stored: StoredEvent, stated: int | None) -> int | None:
         if isinstance(link.first_kept_seq, int):
             return link.first_kept_seq
     return stated
+
+
+def as_meant(stored: StoredEvent) -> StoredEvent:
+    """The event with the message ids that it has in this session: the same one, unless a merge had to tell two messages apart."""
+    origin = stored.origin_raw
+    if origin is None or _IDS not in bytes(origin):
+        return stored
+    for link in links(origin):
+        if isinstance(link.ids, dict):
+            event = stored.event
+            given = {name: link.ids.get(getattr(event, name, None)) for name in _NAMES_A_MESSAGE}
+            changed = {name: id for name, id in given.items() if isinstance(id, str)}
+            if not changed or not isinstance(event, Event):
+                return stored
+            meant = shallow_copy(stored)
+            meant.event = msgspec.structs.replace(event, **changed)
+            return meant
+    return stored
+
+
+def message_ids(stored: StoredEvent) -> list[str]:
+    """The ids of messages that the event uses, as it stands in its line."""
+    found = (getattr(stored.event, name, None) for name in _NAMES_A_MESSAGE)
+    return [id for id in found if isinstance(id, str)]
 
 
 def appends(events: Iterable[StoredEvent]) -> Iterator[list[StoredEvent]]:

@@ -9,8 +9,9 @@
   Where two sources end up saying different things, the `SessionMerged` records what each said.
 - **A `SessionMerged` ends each merge** and says up to which seq every source has been taken in. Copies behind the last one are of a merge
   that was interrupted; merging again finishes it.
-- The seqs that an event's data names are those of the source, but ``first_kept_seq`` of a compaction: views cut by it, so the
-  copy's origin says where that event is now.
+- What an event's data names is the source's. Where a view goes by it, the copy's origin says what it is here: the event that a
+  compaction kept first, and a message whose id a session of another family uses too. A family is a session with its forks and
+  theirs: they mean the same message by an id, others do not. The id belongs to the family that used it first.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from . import copies
 from .backend import OnDamage
@@ -66,6 +69,8 @@ class _Merge:
         self._is_into = is_into
         self._on_damage: OnDamage = on_damage
         self._held: dict[str, Ranges] = {}
+        self._families: dict[str, str] = {}
+        self._owners: dict[str, str] = {}  # by message id, as it is meant here: the family that uses it
         self._taken: dict[str, int] = {}
         self._recorded: list[dict[str, Any]] = []
         self._before = Details()  # what the target says by itself
@@ -85,7 +90,10 @@ class _Merge:
     def _read_target(self) -> None:
         for stored in self._target.read(on_damage="skip"):
             self._hold(stored)
-            event = stored.event
+            meant = copies.as_meant(stored)
+            for message_id in copies.message_ids(meant):
+                self._owners.setdefault(message_id, self._family_of(stored))
+            event = meant.event
             self._now.apply(event)
             taken_from = copies.taken_from(stored)
             if isinstance(event, SessionMerged) and taken_from is None:
@@ -123,7 +131,7 @@ class _Merge:
     def _take(self, fresh: list[StoredEvent]) -> None:
         if not fresh:
             return
-        batch = [copies.copy(stored, more=stored is not fresh[-1], said=self._moved(stored)) for stored in fresh]
+        batch = [copies.copy(stored, more=stored is not fresh[-1], said=self._moved(stored) + self._renamed(stored)) for stored in fresh]
         self._target.append_envelopes(batch, sync="never")
         self._is_open = True
         for stored in fresh:
@@ -145,6 +153,33 @@ class _Merge:
             if copies.identity(here) == which:
                 return b',"first_kept_seq":%d' % here.seq
         return b""
+
+    def _renamed(self, stored: StoredEvent) -> bytes:
+        """The names here of the messages whose ids another family uses already."""
+        ids: dict[str, str] = {}
+        family = self._family_of(stored)
+        for stands, meant in zip(copies.message_ids(stored), copies.message_ids(copies.as_meant(stored)), strict=True):
+            name = meant
+            while self._owners.setdefault(name, family) != family:
+                name = f"{family}:{name}"
+            if name != meant:
+                ids[stands] = name
+        return b',"ids":' + msgspec.json.encode(ids) if ids else b""
+
+    def _family_of(self, stored: StoredEvent) -> str:
+        """The session at the root of all forks, for the session that the event is from."""
+        whence = copies.taken_from(stored) if stored.session_id == self._target.id else None
+        session_id = stored.session_id if whence is None else whence.session_id
+        if session_id not in self._families:
+            self._families[session_id] = self._root_of(session_id)
+        return self._families[session_id]
+
+    def _root_of(self, session_id: str) -> str:
+        source = next((session for session in (self._target, *self._sources) if session.id == session_id), None)
+        for first in source.read(before=2, on_damage="skip") if source is not None else ():
+            if source is not self._target or self._is_into:
+                return copies.identity(first).session_id
+        return session_id
 
     # --- the end -------------------------------------------------------------------------------------------------------------
 

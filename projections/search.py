@@ -21,6 +21,7 @@ from msgspec import UNSET
 
 from eventlog import StoredEvent
 from eventlog import events as e
+from eventlog.copies import as_meant
 
 from .moments import microseconds_of
 from .projection import State, Table
@@ -102,6 +103,7 @@ class Search:
         return State(Kept())
 
     def fold(self, state: State[Kept], stored: StoredEvent) -> State[Kept]:
+        stored = as_meant(stored)
         handler = _HANDLERS.get(type(stored.event))
         if handler is not None:
             handler(state, stored)

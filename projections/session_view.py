@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import UNSET
 
-from eventlog.copies import first_kept_seq
+from eventlog.copies import as_meant, first_kept_seq
 from eventlog.events import (
     ContextCompacted,
     ContextUpdated,
@@ -172,7 +172,7 @@ class SessionView(msgspec.Struct, dict=True, kw_only=True):
         latest = view.updated_at or _NO_TIME
         stored: StoredEvent | None = None
         try:
-            for stored in events:
+            for stored in map(as_meant, events):
                 event = stored.event
                 kind = type(event)
                 if not folding.settled:

@@ -21,6 +21,7 @@ from msgspec import UNSET
 
 from eventlog import StoredEvent
 from eventlog import events as e
+from eventlog.copies import as_meant
 
 from .cost import NO_PRICES, Prices
 from .message_tally import HANDLERS as MESSAGE_HANDLERS
@@ -105,6 +106,7 @@ class Tally:
         return State(Summary())
 
     def fold(self, state: State[Summary], stored: StoredEvent) -> State[Summary]:
+        stored = as_meant(stored)
         kept = state.kept
         kept.events += 1
         kept.size_bytes += stored.size_bytes

@@ -116,6 +116,10 @@ def _check_merge(merged: Session, *sources: Session) -> None:
         assert [content(stored) for stored in mine] == [content(stored) for stored in theirs]
         assert [stored.more for stored in mine] == [stored.more for stored in theirs]
     assert len(copies) == sum(source.last_seq for source in sources)
+    view, views = replay(merged.read(), SessionView), [replay(source.read(), SessionView) for source in sources]
+    assert view.counts.messages == sum(each.counts.messages for each in views)  # also where both use an id for a message of their own
+    assert len(view.retracted) == sum(len(each.retracted) for each in views)
+    assert view.usage.input_tokens == sum(each.usage.input_tokens for each in views)
     last = list(merged.read())[-1]
     assert isinstance(last.event, SessionMerged)
 

@@ -45,7 +45,7 @@ def test_fork_prints_the_id_of_the_new_session(store: Path) -> None:
         (["fork", "nobody"], 1, "no session 'nobody'"),
         (["fork", "debug-1", "--at", "9"], 2, "session 'debug-1' has the events 1 to 3, not 9"),
         (["fork", "debug-1", "--at", "2", "--turn", "1"], 2, "give one of --at, --message, --turn and --call"),
-        (["fork", "debug-1", "--id", "other-2"], 1, "session 'other-2' is there already"),
+        (["fork", "debug-1", "--id", "other-2"], 1, "session 'other-2' exists already"),
         (["merge", "debug-1"], 2, "a merge needs at least two different sessions"),
         (["merge", "debug-1", "--into", "debug-1"], 2, "a merge needs at least two different sessions"),
         (["merge"], 2, "Missing argument 'SESSION...'"),
@@ -69,15 +69,15 @@ def test_merge_prints_the_id_and_says_where_the_sessions_disagree(store: Path) -
     assert made.err == "eventlog: the sessions disagree on title; the last event has what each says\n"
     assert [message.parts[0]["content"] for message in view_of(store, made.out.strip()).messages] == [
         "Debug?",
-        "Other?",
         "Debug!",
+        "Other?",
         "Other!",
     ]
     again = eventlog("merge", "debug-1", "other-2", "--store", store, "--json").json
     assert again["session_id"] == made.out.strip()  # type: ignore[index]
     into = eventlog("merge", "other-2", "--into", "debug-1", "--store", store, "--json").json
     conflict = {"name": "title", "values": {"debug-1": "Debug", "other-2": "Other"}, "kept": "Debug"}
-    assert into == {"session_id": "debug-1", "last_seq": 8, "events_before": 3, "conflicts": [conflict]}
+    assert into == {"session_id": "debug-1", "last_seq": 7, "events_before": 3, "conflicts": [conflict]}
     with EventLog.open(store) as log:
         assert isinstance(list(log.session("debug-1").read())[-1].event, SessionMerged)
 

@@ -9,7 +9,17 @@ import pytest
 from eventlog import EventLog, Session
 from eventlog.copies import taken_from
 from eventlog.errors import InvalidInput, SessionDeleted, SessionNotFound
-from eventlog.events import ContextCompacted, ContextUpdated, MessageAdded, SessionEnded, SessionMerged, SessionRestored, SessionUpdated
+from eventlog.events import (
+    ContextCompacted,
+    ContextUpdated,
+    MessageAdded,
+    MessageAmended,
+    MessageRetracted,
+    SessionEnded,
+    SessionMerged,
+    SessionRestored,
+    SessionUpdated,
+)
 from eventlog.events import SessionDeleted as Deleted
 from projections import SessionView, replay
 
@@ -165,3 +175,24 @@ def test_a_session_that_is_not_there_is_said_before_anything_is_written() -> Non
             with pytest.raises(SessionNotFound):
                 log.merge(ids, into=into)  # type: ignore[arg-type]
         assert list(log.session_ids()) == ["a"]
+
+
+def test_an_id_that_two_sessions_use_for_messages_of_their_own_names_two_messages() -> None:
+    with EventLog.memory() as log:
+        a, b = log.start(id="a"), log.start(id="b")
+        for session, second in ((a, 1), (b, 2)):
+            session.append(MessageAdded(role="user", content=session.id, message_id="m1"), time=f"2026-01-02T00:00:0{second}Z")
+            session.append(MessageAdded(role="user", content="reply", message_id=f"{session.id}2", reply_to="m1"))
+        fork = log.fork("a", id="f")
+        fork.append(MessageAmended(message_id="m1", content="a, amended"))  # the same message: a fork is of the family
+        merged = log.merge(["a", "b", "f"])
+        expected = [("m1", "a, amended", None), ("b:m1", "b", None), ("a2", "reply", "m1"), ("b2", "reply", "b:m1")]
+        for session in (merged, log.fork(merged.id)):
+            view = replay(session.read(), SessionView)
+            assert [(shown.message_id, shown.parts[0]["content"], shown.reply_to) for shown in view.messages] == expected
+        assert [stored.event.message_id for stored in merged.read(types=["message.added"])] == ["m1", "m1", "a2", "b2"]
+        b.append(MessageRetracted(message_id="m1"))
+        again = log.merge(["a", "b", "f"])
+        assert [shown.message_id for shown in replay(again.read(), SessionView).messages] == ["m1", "a2", "b2"]
+        twice = log.merge([merged.id, log.start(id="c").id])
+        assert [shown.message_id for shown in replay(twice.read(), SessionView).messages] == ["m1", "a2", "b2"]
