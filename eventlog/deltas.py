@@ -50,6 +50,7 @@ class _LeftOut(msgspec.Struct):
 
 class _CompactedLine(msgspec.Struct):
     data: _LeftOut
+    origin: msgspec.Raw = msgspec.Raw()
 
 
 _message_line = msgspec.json.Decoder(_MessageLine)
@@ -90,7 +91,9 @@ class CompleteDeltas:
             head = line[:_HEAD_SIZE]
             try:
                 if _COMPACTED in head:
-                    self.announced.add_all(_compacted_line.decode(line).data.left_out)
+                    said = _compacted_line.decode(line)
+                    if not bytes(said.origin):  # a copy speaks of another session
+                        self.announced.add_all(said.data.left_out)
                 elif _MESSAGE in head:
                     self._look_at_message(_message_line.decode(line))
             except (msgspec.ValidationError, RecursionError):

@@ -9,6 +9,7 @@ EventLogError
 │   ├── InvalidEvent
 │   │   └── EventTooLarge
 │   ├── InvalidSetting
+│   ├── InvalidBundle
 │   └── InvalidCursor
 ├── SessionError            the session is not in a state that allows this
 │   ├── SessionNotFound
@@ -77,6 +78,15 @@ class InvalidSetting(InvalidInput):
         self.source = source
         self.allowed = allowed
         super().__init__(f"setting {name} = {value!r} (from {source}) is not usable: {allowed}")
+
+
+class InvalidBundle(InvalidInput):
+    """The file is no bundle, or not whole. Nothing of it was taken."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.path = path
+        self.why = why
+        super().__init__(f"{path} is not a whole bundle ({why}); ask for it again")
 
 
 class InvalidCursor(InvalidInput):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from .backend import Progress
+    from .backup import BackupReport
+    from .bundle import Bundle, Manifest
     from .compaction import CompactionReport
     from .erasing import PurgeReport, RedactionReport
     from .files import FilesBackend
@@ -327,6 +330,45 @@ class EventLog:
         if pattern is not None:
             return redact(backend, session_id, Pattern(pattern), what="matches of a pattern", reason=reason, dry_run=dry_run)
         return redact(backend, session_id, Seqs(seqs or ()), what="whole events", reason=reason, dry_run=dry_run)
+
+    def backup(self, folder: str | os.PathLike[str]) -> BackupReport:
+        """Bring a copy of the store in ``folder`` up to date, or make one: what it has already is not copied again.
+
+        The copy is a store: it can be read and verified like any other. Consistent while writers run: each session in it is the session
+        as it was at one moment. What was copied is verified afterwards (``report.problems``). Sessions that the store has lost stay in
+        the copy. Raises `NotAStore` where the folder holds something else, `InvalidInput`, `OSError`; after an error call it again."""
+        from .backup import backup
+
+        return backup(self._need_files("backup"), Path(folder))
+
+    @staticmethod
+    def restore_backup(
+        folder: str | os.PathLike[str], *, settings: Settings | None = None, session_ids: Iterable[str] | None = None
+    ) -> BackupReport:
+        """Bring back from a copy in ``folder`` the sessions that the store (``settings.store``, made if it is not there) does not have.
+
+        A session that is there stays as it is (``report.kept``). Raises `StoreNotFound`, `NotAStore` (also where the backup is one of
+        another store), `SessionNotFound`, `OSError`; after an error call it again."""
+        from .backup import restore_backup
+        from .settings import load
+
+        return restore_backup(Path(folder), settings or load(), session_ids=session_ids)
+
+    def bundle(self, session_ids: Iterable[str], path: str | os.PathLike[str]) -> Manifest:
+        """Write the sessions into one file, as they are at this moment, to be handed to somebody (``eventlog import bundle``).
+
+        Raises `SessionNotFound`, `OSError`; ``path`` then is what it was."""
+        from .bundle import write
+
+        return write(self._need_files("bundle"), session_ids, Path(path))
+
+    def open_bundle(self, path: str | os.PathLike[str]) -> AbstractContextManager[Bundle]:
+        """A bundle, checked byte by byte, whose sessions can be installed or read. Nothing is in the log before that.
+
+        Raises `InvalidBundle` on entering."""
+        from .bundle import opened
+
+        return opened(self._need_files("a bundle"), Path(path))
 
     def _files(self) -> FilesBackend | None:
         """The backend where it keeps files, else None: in memory, or where recording is off."""

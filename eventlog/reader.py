@@ -130,6 +130,21 @@ def covers(lost: tuple[int, int] | None, first: int, last: int) -> bool:
     return lost is not None and lost[0] <= first and last <= lost[1]
 
 
+def standing(layout: Layout, session_id: str) -> list[SegmentName]:
+    """The session's segments without those that a joined one covers. Costs a look at the end of each."""
+    found: list[SegmentName] = []
+    next_seq = 0
+    for name in layout.segments(session_id):
+        if name.first_seq < next_seq:
+            continue
+        found.append(name)
+        try:
+            next_seq = recovery.end_of(layout, name).next_seq
+        except Damaged:
+            pass  # it has no end (yet)
+    return found
+
+
 def exists(layout: Layout, session_id: str) -> bool:
     """Whether the session has an event: a segment of which only the name was made does not count."""
     names = layout.segments(session_id)

@@ -39,7 +39,7 @@ def open_store(path: Path, disk: Disk, *, create: bool) -> tuple[Layout, StoreFi
         _check_that_nothing_else_is_here(path, create=create)
         if not create:
             raise StoreNotFound(path) from None
-        found = _make(places, disk)
+        found = _make(places, disk, StoreFile(FORMAT, FORMAT, str(uuid.uuid4()), timestamps.normalise(timestamps.now())))
     except NotADirectoryError:
         raise NotAStore(path, "it is a file") from None
     else:
@@ -72,7 +72,24 @@ def _check_that_nothing_else_is_here(path: Path, *, create: bool) -> None:
         raise NotAStore(path, f"there is no {layout.STORE_FILE}; a program that was making it was interrupted")
 
 
-def _make(places: Layout, disk: Disk) -> StoreFile:
+def make_same(path: Path, disk: Disk, like: StoreFile) -> Layout:
+    """A folder for a copy of a store, made if it is not there: it says that it is the same store. Raises what `open_store` raises, and
+    `NotAStore` where there is another store."""
+    places = Layout(path)
+    try:
+        with open(places.store_file, "rb") as file:
+            found = _decode(path, file.read(65536))
+    except FileNotFoundError:
+        _check_that_nothing_else_is_here(path, create=True)
+        found = _make(places, disk, like)
+    except NotADirectoryError:
+        raise NotAStore(path, "it is a file") from None
+    if found.store_id != like.store_id:
+        raise NotAStore(path, f"it belongs to the store {found.store_id}, not to {like.store_id}")
+    return places
+
+
+def _make(places: Layout, disk: Disk, made: StoreFile) -> StoreFile:
     """All shards at once, so that a watcher need never see a folder appear. ``store.json`` comes last, when all the folders are durable:
     whoever finds it may append, also where whoever made it was interrupted."""
     parents = []
@@ -90,7 +107,6 @@ def _make(places: Layout, disk: Disk) -> StoreFile:
     check_locks(places.root)
     for folder in (places.sessions, places.root, os.path.dirname(places.root)):
         disk.sync_directory(folder)
-    made = StoreFile(FORMAT, FORMAT, str(uuid.uuid4()), timestamps.normalise(timestamps.now()))
     replace_file(disk, places.store_file, msgspec.json.encode(made) + b"\n")
     with open(places.store_file, "rb") as file:  # another process may have made it at the same time
         return _decode(Path(places.root), file.read(65536))

@@ -286,6 +286,18 @@ class SessionWriter:
             self._seal(state, written_ns=os.fstat(self._fd).st_mtime_ns)
             return state.ended is not None and self._prepare() is not None
 
+    def claim(self) -> bool:
+        """Take the lock of a session that is not there yet, by the name of its first segment. False where it is there."""
+        with self._mutex:
+            state = self._prepare()
+            return state.seq == 0 and state.after is None and self._size == 0
+
+    def give_up_claim(self) -> None:
+        """The session has come to be there otherwise: remove the empty segment that only claimed it, unless another has its name."""
+        path = self._host.layout.path(self._name)
+        if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(self._fd)):
+            self._disk.unlink(path)
+
     def position(self) -> int | None:
         """The position, where this writer holds the lock and need not look; else None."""
         return self._tail.seq if self._held and self._tail is not None else None

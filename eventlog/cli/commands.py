@@ -48,6 +48,9 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
         "cleanup": Command("eventlog.cli.retention:cleanup", "Delete sessions by age."),
         "purge": Command("eventlog.cli.retention:purge", "Remove everything of deleted sessions but their tombstones."),
         "redact": Command("eventlog.cli.redact:redact", "Take content out of a session for good."),
+        "backup": Command("eventlog.cli.backup:backup", "Bring a copy of the store up to date, or make one."),
+        "restore-backup": Command("eventlog.cli.backup:restore_backup", "Bring sessions back from a backup."),
+        "bundle": Command("eventlog.cli.backup:bundle", "Put sessions into one file, to hand them to somebody."),
     },
     "Set up": {
         "demo": Command("eventlog.cli.demo:demo", "Record a small session, crash it, recover it and replay it."),

@@ -21,6 +21,7 @@ from .report import ImportReport, Skipped
 __all__ = ["FORMATS", "ImportReport", "Importer", "Skipped", "SourceFile", "import_paths", "open_importer"]
 
 FORMATS = {
+    "bundle": "eventlog.importers.bundle",
     "claude-code": "eventlog.importers.claude_code",
     "jsonl": "eventlog.importers.jsonl",
     "openai": "eventlog.importers.openai",

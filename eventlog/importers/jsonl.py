@@ -12,7 +12,7 @@ after it would have another seq. The checksums are not looked at: they prove a l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -235,6 +235,21 @@ class _Taking:
             if stored.seq >= event.seq:
                 return stored.seq == event.seq and _same(stored, text)
         return False
+
+
+def take_lines(session: Session, texts: Iterable[bytes], report: ImportReport) -> str | None:
+    """Compare stored lines with what the session has, and append what follows it; returns why the rest is refused, if it is."""
+    taking = _Taking(session, report)
+    try:
+        for number, text in enumerate(texts, 1):
+            taking.take(_Line(number, text))
+    except _Refused as refused:
+        return refused.reason
+    except (InvalidInput, SessionError) as error:
+        return str(error)
+    finally:
+        session.sync()
+    return None
 
 
 def _same(stored: StoredEvent, text: bytes) -> bool:

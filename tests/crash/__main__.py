@@ -32,6 +32,7 @@ def every_fault(folder: Path, seed: int) -> Iterator[int]:
         for workload in (*LIVES, MAKING._replace(steps=MAKING.steps[:1])):
             with fresh(folder) as place:
                 yield from ones(faults.every_call(workload, place, shares=faults.SHARES, seed=number))
+        print(f"    every call of every workload, seed {number}", flush=True)
 
 
 def every_power_loss(folder: Path, seed: int) -> Iterator[int]:
@@ -39,6 +40,7 @@ def every_power_loss(folder: Path, seed: int) -> Iterator[int]:
         for workload in LIVES:
             with fresh(folder) as place:
                 yield from ones(faults.every_step_without_power(workload, place, seeds=range(10 * number, 10 * number + 10)))
+        print(f"    every step of every workload, ten times, seed {number}", flush=True)
 
 
 def every_kill_in_recovery(folder: Path, seed: int) -> Iterator[int]:

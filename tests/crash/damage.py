@@ -199,6 +199,7 @@ def blocks(original: Original, *, seed: int = 0, every: int = 1) -> Iterator[str
 
 def frame_flips(original: Original, every: int = 1, first: int = 0) -> Iterator[int]:
     """Flip bits of a compressed segment: noticed, and nothing outside the hit frame is withheld. A table that is hit takes nothing."""
+    original.restore(original.data)
     frames = _frames(original)
     for bit in range(first, len(original.data) * 8, every):
         byte = bit >> 3

@@ -147,6 +147,7 @@ def test_a_reader_that_has_enough_ends_it_quietly_even_while_nothing_happens(log
     log.start(id="a")
     with Running(store, "--json") as tail:
         tail.json()
+        assert tail.json()["caught_up"] is True  # nothing more is to be written
         assert tail.process.stdout is not None
         assert tail.process.stderr is not None
         tail.process.stdout.close()

@@ -6,18 +6,30 @@ import doctest
 import importlib
 import pkgutil
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import eventlog
 import projections
+from eventlog import registry
 from eventlog.cli.commands import COMMANDS
 from eventlog.settings import table
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def event_types_of_examples_go_with_them() -> Iterator[None]:
+    types, upcasts = dict(registry._types), dict(registry._upcasts)
+    yield
+    for now, before in ((registry._types, types), (registry._upcasts, upcasts)):
+        now.clear()
+        now.update(before)
+    registry.generation += 1
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.splitlines()[0])
