@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def areas(run: Run) -> Iterator[Area]:
                 Contender(
                     name=_tasks(tasks),
                     units=tasks * each,
-                    round=lambda tasks=tasks, each=each: loop.append(made.events, tasks, each),
+                    round=partial(loop.append, made.events, tasks, each),
                     durability=durability,
                 )
             )

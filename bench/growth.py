@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import cycle, islice
 
 from eventlog import EventLog, Settings
 from eventlog.events import MessageAdded
+from projections import replay
 
 from .append import append_each
 from .measure import Area, Contender, Goal, Growth, Run, Timing
@@ -51,7 +53,7 @@ def _append_by_length(run: Run) -> Growth:
     sessions = [log.session("s", exclusive=True) for log in logs]
     events = list(islice(cycle(workload(2_000).events), 1_000))
     contenders = [
-        Contender(name=str(size), units=len(events), round=lambda session=session: append_each(session, events))
+        Contender(name=str(size), units=len(events), round=partial(append_each, session, events))
         for size, session in zip(sizes, sessions, strict=True)
     ]
     timings = _measured(contenders, run.scale(25, 5))
@@ -78,9 +80,7 @@ def _append_by_segments(run: Run) -> Growth:
             session.append(HELLO)
             return time.perf_counter() - begin
 
-    contenders = [
-        Contender(name=str(size), units=1, round=lambda log=log: first_append(log)) for size, log in zip(sizes, logs, strict=True)
-    ]
+    contenders = [Contender(name=str(size), units=1, round=partial(first_append, log)) for size, log in zip(sizes, logs, strict=True)]
     timings = _measured(contenders, run.scale(40, 8))
     for log in logs:
         log.close()
@@ -90,6 +90,7 @@ def _append_by_segments(run: Run) -> Growth:
 def _append_by_readers(run: Run) -> Growth:
     sizes = [0, 4, 32]
     contenders = []
+    kept = []
     logs = []
     for size in sizes:
         log = EventLog.open(run.scratch(f"growth-readers-{size}"), sync="never")
@@ -100,12 +101,10 @@ def _append_by_readers(run: Run) -> Growth:
         for reader in readers:
             next(reader)  # in the middle of reading, its file open
 
-        def work(session=session, readers=readers) -> None:
-            append_each(session, workload(2_000).events)
-            assert len(readers) in sizes
-
-        contenders.append(Contender(name=str(size), units=2_000, round=work))
+        kept.append(readers)
+        contenders.append(Contender(name=str(size), units=2_000, round=partial(append_each, session, workload(2_000).events)))
     timings = _measured(contenders, run.scale(15, 4))
+    kept.clear()
     for log in logs:
         log.close()
     return Growth(name="append, not durable", size="readers in the middle of it", expected="constant", points=_points(sizes, timings))
@@ -119,7 +118,7 @@ def _first_append_by_sessions(run: Run) -> Growth:
         with log.start():
             pass
 
-    contenders = [Contender(name=str(size), units=1, round=lambda log=log: start(log)) for size, log in zip(sizes, logs, strict=True)]
+    contenders = [Contender(name=str(size), units=1, round=partial(start, log)) for size, log in zip(sizes, logs, strict=True)]
     timings = _measured(contenders, run.scale(60, 8))
     for log in logs:
         log.close()
@@ -135,7 +134,7 @@ def _last_event_by_length(run: Run) -> Growth:
         (found,) = session.read(after=session.last_seq - 1)
         assert found.seq == session.last_seq
 
-    contenders = [Contender(name=str(size), units=1, round=lambda log=log: last(log)) for size, log in zip(sizes, logs, strict=True)]
+    contenders = [Contender(name=str(size), units=1, round=partial(last, log)) for size, log in zip(sizes, logs, strict=True)]
     timings = _measured(contenders, run.scale(40, 8))
     for log in logs:
         log.close()
@@ -145,19 +144,14 @@ def _last_event_by_length(run: Run) -> Growth:
 
 
 def _replay_by_length(run: Run) -> Growth:
-    from projections import replay
-
     sizes = [2_000, 20_000, 200_000] if not run.quick else [2_000, 20_000]
     logs = [EventLog.open(session_of(run, size)) for size in sizes]
-    contenders = [
-        Contender(name=str(size), units=size, round=lambda log=log: _drop(replay(log.session("s").read(), Statistics)))
-        for size, log in zip(sizes, logs, strict=True)
-    ]
+    contenders = [Contender(name=str(size), units=size, round=partial(_replay, log)) for size, log in zip(sizes, logs, strict=True)]
     timings = _measured(contenders, run.scale(11, 3))
     for log in logs:
         log.close()
     return Growth(name=f"{STATISTICS}, per event", size="events in the session", expected="constant", points=_points(sizes, timings))
 
 
-def _drop(value: object) -> None:
-    del value
+def _replay(log: EventLog) -> None:
+    replay(log.session("s").read(), Statistics)

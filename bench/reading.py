@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Union
@@ -17,7 +17,7 @@ from eventlog.events import MessageAdded, UsageRecorded
 from projections import SessionView, replay
 
 from .append import peers
-from .measure import Area, Contender, Goal, Run
+from .measure import Area, Contender, Goal, Role, Run
 from .peers import Peer
 from .stores import session_of
 from .workload import DESCRIPTION, workload
@@ -114,10 +114,11 @@ def _active(run: Run, *, collector: bool) -> Area:
         for chunk in chunks:
             decode_lines(chunk)
 
-    def limit_kept() -> None:
+    def limit_kept() -> object:
         kept = []
         for chunk in chunks:
             kept += decode_lines(chunk)
+        return kept
 
     def page_cache() -> None:
         fd = os.open(path, os.O_RDONLY)
@@ -126,11 +127,11 @@ def _active(run: Run, *, collector: bool) -> Area:
             offset += len(data)
         os.close(fd)
 
-    def json_lines() -> None:
+    def json_lines() -> object:
         with open(path, encoding="utf-8") as file:
-            kept = [json.loads(line) for line in file]
-        del kept
+            return [json.loads(line) for line in file]
 
+    kept = _Kept()
     with EventLog.open(store, sync="never") as log:
         session = log.session("s")
 
@@ -138,19 +139,15 @@ def _active(run: Run, *, collector: bool) -> Area:
             for _ in session.read():
                 pass
 
-        def read_kept() -> None:
-            kept = list(session.read())
-            del kept
-
         contenders = [
             Contender(name="pread of the file", role="limit", units=events, round=page_cache),
             Contender(name=LIMIT, role="limit", units=events, round=limit),
-            Contender(name=f"{LIMIT}, everything kept", role="limit", units=events, round=limit_kept),
+            kept.contender(f"{LIMIT}, everything kept", events, limit_kept, "limit"),
             Contender(name=READ, units=events, round=read),
-            Contender(name=f"{READ}, everything kept", units=events, round=read_kept),
-            Contender(name=STATISTICS, units=events, round=lambda: _drop(replay(session.read(), Statistics))),
-            Contender(name=VIEW, units=events, round=lambda: _drop(replay(session.read(), SessionView))),
-            Contender(name=JSONL, role="peer", units=events, round=json_lines, durability="dicts, nothing verified"),
+            kept.contender(f"{READ}, everything kept", events, lambda: list(session.read())),
+            kept.contender(STATISTICS, events, lambda: replay(session.read(), Statistics)),
+            kept.contender(VIEW, events, lambda: replay(session.read(), SessionView)),
+            kept.contender(JSONL, events, json_lines, "peer", "dicts, nothing verified"),
         ]
         area.measure(contenders, run.scale(11, 3))
     goal = None if collector else Goal(at_most=1.5, stretch=1.3)
@@ -165,8 +162,20 @@ def _active(run: Run, *, collector: bool) -> Area:
     return area
 
 
-def _drop(value: object) -> None:
-    del value
+class _Kept:
+    """Holds what a round made until the next one is prepared: to free it is not the round's."""
+
+    def __init__(self) -> None:
+        self.value: object = None
+
+    def clear(self) -> None:
+        self.value = None
+
+    def contender(self, name: str, units: int, make: Callable[[], object], role: Role = "subject", durability: str = "") -> Contender:
+        def round() -> None:
+            self.value = make()
+
+        return Contender(name=name, units=units, round=round, role=role, durability=durability, prepare=self.clear)
 
 
 def _peers(run: Run) -> Area:
@@ -180,6 +189,7 @@ def _peers(run: Run) -> Area:
     )
     opened: list[Peer] = []
     contenders = []
+    kept = _Kept()
     for peer, contender in peers(run, area, made, 100, durable=False):
         opened.append(peer)
         if contender.name == "file rewritten per message":
@@ -187,11 +197,11 @@ def _peers(run: Run) -> Area:
         fill = getattr(peer, "extend", peer.append)
         fill(made.records())
         found = peer.load()
-        contenders.append(Contender(name=contender.name, role="peer", units=found, round=lambda peer=peer: _drop(peer.load())))
+        contenders.append(Contender(name=contender.name, role="peer", units=found, round=_load(peer)))
     with EventLog.open(session_of(run, events), sync="never") as log:
         session = log.session("s")
-        contenders.append(Contender(name=VIEW, units=events, round=lambda: _drop(replay(session.read(), SessionView))))
-        contenders.append(Contender(name=READ, units=events, round=lambda: _drop(list(session.read()))))
+        contenders.append(kept.contender(VIEW, events, lambda: replay(session.read(), SessionView)))
+        contenders.append(kept.contender(READ, events, lambda: list(session.read())))
         area.measure(contenders, run.scale(7, 2))
     for peer in opened:
         peer.close()
@@ -200,6 +210,13 @@ def _peers(run: Run) -> Area:
     for name in ("open('a') + json.dumps", "sqlite3 WAL", "langgraph-checkpoint-sqlite", "google-adk"):
         area.ratio(f"{name}, to replay into SessionView", name, VIEW)
     return area
+
+
+def _load(peer: Peer) -> Callable[[], None]:
+    def load() -> None:
+        peer.load()
+
+    return load
 
 
 def _compressed(run: Run) -> Area:

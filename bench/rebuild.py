@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from eventlog import EventLog
 from projections import Catalog
@@ -37,9 +38,7 @@ def areas(run: Run) -> Iterator[Area]:
     for size in (sessions // 10, sessions):
         with EventLog.open(many_sessions(run, size, _EVENTS)) as log, Catalog.open(log) as catalog:
             part = Area(name="", title="", workload="", unit="")
-            part.measure(
-                [Contender(name="rebuild", units=size * _EVENTS, round=lambda catalog=catalog: _rebuild(catalog, 1, "catalog"))], 3
-            )
+            part.measure([Contender(name="rebuild", units=size * _EVENTS, round=partial(_rebuild, catalog, 1, "catalog"))], 3)
         growth.points.append((size, part.timings[0].lower_quartile))
     area.growth.append(growth)
     yield area

@@ -167,7 +167,7 @@ class SessionView(msgspec.Struct, dict=True, kw_only=True):
             folding: _Folding = view.__dict__["folding"]
         except KeyError:
             raise ValueError("this view was decoded or copied and cannot be folded on; replay the session into a new one") from None
-        handlers = folding.handlers
+        find = folding.handlers.get
         count = 0
         latest = view.updated_at or _NO_TIME
         stored: StoredEvent | None = None
@@ -177,8 +177,9 @@ class SessionView(msgspec.Struct, dict=True, kw_only=True):
                 kind = type(event)
                 if not folding.settled:
                     _settle(view, folding, stored, kind)
-                if kind in handlers:
-                    handlers[kind](stored, event)
+                handler = find(kind)
+                if handler is not None:
+                    handler(stored, event)
                 elif kind in _CHANGES:
                     _CHANGES[kind](view, stored, event)
                 if stored.time > latest:

@@ -21,7 +21,7 @@ class _Loose(sqlite3.Connection):
 @contextmanager
 def _loose() -> Iterator[None]:
     connect = sqlite3.connect
-    sqlite3.connect = partial(connect, factory=_Loose)
+    sqlite3.connect = partial(connect, factory=_Loose)  # type: ignore[assignment]
     try:
         yield
     finally:
