@@ -30,7 +30,7 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
         "stats": Command("projections.cli.stats:stats", "Show statistics of the store, or of one session."),
         "tools": Command("projections.cli.tools:tools", "List tool calls with their results."),
         "show": Command("projections.cli.show:show", "Show a session: its header, messages, tools and totals."),
-        "tail": Command("eventlog.cli.tail:tail", "Show what is in a session, or in all, then what happens, live."),
+        "tail": Command("eventlog.cli.tail:tail", "Show what is there, then what happens, live."),
         "cat": Command("eventlog.cli.cat:cat", "Print a session's stored event lines, as they are."),
     },
     "Replay": {

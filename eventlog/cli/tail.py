@@ -36,7 +36,7 @@ _LOOK_AT_OUTPUT_S = 0.5  # how often to see whether anybody still reads what is 
 @click.option("--type", "types", multiple=True, metavar="TYPE", help="Only events of this type; may be given several times.")
 @click.option("--skip-damaged", is_flag=True, help="Go on behind damaged bytes.")
 def tail(context: Context, session: str | None, after: str, types: tuple[str, ...], skip_damaged: bool) -> None:
-    """Show what is in a session, or in all, then what happens, live.
+    """Show what is there, then what happens, live.
 
     Runs until it is interrupted (exit code 130), and then prints the cursor to go on from. With --json each event is the stored line
     with its session_id, and {"caught_up":true,"cursor":...} says when everything that was there has been printed."""

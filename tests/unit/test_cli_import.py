@@ -49,5 +49,5 @@ def test_a_person_sees_the_first_skipped_records_with_their_place(tmp_path: Path
 def test_an_unknown_format_is_refused_before_a_store_is_made(tmp_path: Path, source: Path) -> None:
     outcome = eventlog("import", "claude-coda", source, "--store", tmp_path / "store")
     assert outcome.code == 2
-    assert outcome.one_line_error().startswith("unknown format 'claude-coda', there are claude-code")
+    assert outcome.one_line_error().startswith("unknown format 'claude-coda', there are bundle, claude-code, jsonl, openai")
     assert not (tmp_path / "store").exists()
