@@ -36,11 +36,11 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
     "Replay": {
         "fork": Command("eventlog.cli.fork:fork", "Begin a new session as another one was at some point."),
         "merge": Command("eventlog.cli.merge:merge", "Bring several sessions into one, each event once."),
-        "export": Command("projections.cli.export:export_sessions", "Write sessions as documents, pages, data or training samples."),
+        "export": Command("projections.cli.export:export_sessions", "Write sessions as documents, data or training samples."),
     },
     "Keep": {
         "rebuild": Command("projections.cli.rebuild:rebuild", "Make the projections anew from the log, or check them."),
-        "repair": Command("eventlog.cli.repair:repair", "Make whole what verify finds damaged; only say so unless --apply."),
+        "repair": Command("eventlog.cli.repair:repair", "Make whole what verify finds damaged, or only say so."),
         "verify": Command("eventlog.cli.verify:verify", "Check every byte of the store, or of some sessions."),
         "compact": Command("eventlog.cli.compact:compact", "Make fewer and smaller files with the same events in them."),
         "delete": Command("eventlog.cli.retention:delete", "Hide sessions and refuse to append to them."),

@@ -13,7 +13,7 @@ from .context import Context, command
 @click.argument("sessions", nargs=-1, metavar="[SESSION]...")
 @click.option("--apply", is_flag=True, help="Do it. Without this nothing is changed.")
 def repair(context: Context, sessions: tuple[str, ...], apply: bool) -> None:
-    """Make whole what verify finds damaged; only say so unless --apply.
+    """Make whole what verify finds damaged, or only say so.
 
     Every byte that is taken out of its place is copied to quarantine/ before, every event that can be proven stays. What is lost for ever
     is said. Exit code 1 where something is to be repaired, or is left."""

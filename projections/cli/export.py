@@ -40,7 +40,7 @@ def export_sessions(
     skip_damaged: bool,
     **filters: Any,
 ) -> None:
-    """Write sessions as documents, pages, data or training samples.
+    """Write sessions as documents, data or training samples.
 
     Name sessions, or choose them with the filters of `eventlog list`, or --all. Files are written whole or not at all. Training formats
     (openai, trl, sharegpt, parquet) say what they left out, and why, on standard error."""
