@@ -20,14 +20,14 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from .backend import Progress
-    from .backup import BackupReport
-    from .bundle import Bundle, Manifest
-    from .compaction import CompactionReport
-    from .erasing import PurgeReport, RedactionReport
     from .files import FilesBackend
     from .following import After
-    from .repair import RepairReport
-    from .retention import CleanupReport, Deleted
+    from .maintenance.backup import BackupReport
+    from .maintenance.bundle import Bundle, Manifest
+    from .maintenance.compaction import CompactionReport
+    from .maintenance.erasing import PurgeReport, RedactionReport
+    from .maintenance.repair import RepairReport
+    from .maintenance.retention import CleanupReport, Deleted
     from .subscription import Callback, OnError, Subscription
     from .tail import Tail
 
@@ -127,7 +127,7 @@ class EventLog:
 
         Raises `SessionNotFound`, `SessionExists`, `SessionDeleted` (a deleted session without a seq), `InvalidInput` (no such seq,
         message, turn or call), `Damaged`, and what `Session.append` raises. FORMAT.md, "Copies"."""
-        from . import fork
+        from .replays import fork
 
         if sum(way is not None for way in (at, message, turn, call)) > 1:
             raise TypeError("fork takes one of at, message, turn and call")
@@ -146,7 +146,7 @@ class EventLog:
 
         Raises `InvalidInput` for fewer than two sessions, `SessionNotFound`, `SessionDeleted`, `Damaged`, and what `Session.append`
         raises."""
-        from . import merge
+        from .replays import merge
 
         return self.session(merge.merge(self, session_ids, into, on_damage=on_damage))
 
@@ -242,7 +242,7 @@ class EventLog:
         with a `SessionCompacted`. Writers, readers and tails may run meanwhile; a crash leaves the old files or the new. What cannot be
         done for a session (it is damaged, locked, the disk is full) is in the report and stops no other. ``dry_run`` only counts what
         would be done. Raises `SessionNotFound`."""
-        from .compaction import CompactionReport, compact
+        from .maintenance.compaction import CompactionReport, compact
 
         backend = self._files()
         if backend is None:
@@ -256,14 +256,14 @@ class EventLog:
         that can be proven stays where it is. Afterwards verify is clean and lists what was written again; the seqs that are lost for
         ever stand in the footers and headers. ``progress`` is called with the report so far. Raises `SessionNotFound`, `SessionLocked`,
         `OSError`; after an error call it again."""
-        from .repair import repair
+        from .maintenance.repair import repair
 
         return repair(self._need_files("repair"), session_ids, apply=apply, progress=progress)
 
     def delete(self, session_id: str, reason: str | None = None) -> int:
         """Hide the session from lists and refuse to append to it; returns the seq of its tombstone. Its id stays burned, its bytes stay
         until `purge`, and until then `restore` brings it back. Deleting again changes nothing. Raises `SessionNotFound`."""
-        from .retention import delete
+        from .maintenance.retention import delete
 
         with self.session(session_id) as session:
             return delete(session, reason)
@@ -272,7 +272,7 @@ class EventLog:
         """Bring a deleted session back; returns the seq of its `SessionRestored`.
 
         Raises `NotDeleted`, `SessionPurged`, `SessionNotFound`."""
-        from .retention import restore
+        from .maintenance.retention import restore
 
         return restore(self, session_id, reason)
 
@@ -282,13 +282,13 @@ class EventLog:
         The ``keep`` newest sessions of the log stay whatever their age, and pinned ones always. ``status`` limits it to active, completed,
         failed or abandoned ones. ``dry_run`` only says what would go. Deleted is not purged: see `restore` and `purge`.
         Raises `InvalidInput`."""
-        from .retention import cleanup
+        from .maintenance.retention import cleanup
 
         return cleanup(self, self._files(), older_than_s=older_than_s, keep=keep, status=status, dry_run=dry_run)
 
     def deleted(self) -> Iterator[Deleted]:
         """The sessions that are deleted, with the time until which they can be restored. Costs a look at the end of every session."""
-        from .retention import deleted
+        from .maintenance.retention import deleted
 
         return deleted(self, self._files())
 
@@ -298,7 +298,7 @@ class EventLog:
 
         It is done when ``grace_period_s`` has passed since the tombstone, or with ``now``, which also deletes (for ``reason``) what is not
         deleted yet. Raises `NotDeleted`, `StillRestorable`, `SessionNotFound`, `SessionLocked`; after an `OSError` call it again."""
-        from .retention import purge
+        from .maintenance.retention import purge
 
         return purge(self, self._need_files("purge"), session_id, now=now, reason=reason, dry_run=dry_run)
 
@@ -320,8 +320,8 @@ class EventLog:
 
         Raises `InvalidInput` (no such event, a bad pattern, a reason that holds it), `SessionNotFound`, `SessionLocked`; after an
         `OSError` or a crash call it again."""
-        from .erasing import redact
-        from .redaction import Pattern, Seqs
+        from .maintenance.erasing import redact
+        from .maintenance.redaction import Pattern, Seqs
 
         if (seqs is None) == (pattern is None):
             raise ValueError("redact takes seqs or a pattern")
@@ -337,7 +337,7 @@ class EventLog:
         The copy is a store: it can be read and verified like any other. Consistent while writers run: each session in it is the session
         as it was at one moment. What was copied is verified afterwards (``report.problems``). Sessions that the store has lost stay in
         the copy. Raises `NotAStore` where the folder holds something else, `InvalidInput`, `OSError`; after an error call it again."""
-        from .backup import backup
+        from .maintenance.backup import backup
 
         return backup(self._need_files("backup"), Path(folder))
 
@@ -349,7 +349,7 @@ class EventLog:
 
         A session that is there stays as it is (``report.kept``). Raises `StoreNotFound`, `NotAStore` (also where the backup is one of
         another store), `SessionNotFound`, `OSError`; after an error call it again."""
-        from .backup import restore_backup
+        from .maintenance.backup import restore_backup
         from .settings import load
 
         return restore_backup(Path(folder), settings or load(), session_ids=session_ids)
@@ -358,7 +358,7 @@ class EventLog:
         """Write the sessions into one file, as they are at this moment, to be handed to somebody (``eventlog import bundle``).
 
         Raises `SessionNotFound`, `OSError`; ``path`` then is what it was."""
-        from .bundle import write
+        from .maintenance.bundle import write
 
         return write(self._need_files("bundle"), session_ids, Path(path))
 
@@ -366,7 +366,7 @@ class EventLog:
         """A bundle, checked byte by byte, whose sessions can be installed or read. Nothing is in the log before that.
 
         Raises `InvalidBundle` on entering."""
-        from .bundle import opened
+        from .maintenance.bundle import opened
 
         return opened(self._need_files("a bundle"), Path(path))
 

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from ..log import EventLog
-from ..retention import STATUSES
+from ..maintenance.retention import STATUSES
 from .context import Context, command
 from .duration import duration, in_words
 

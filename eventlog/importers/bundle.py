@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eventlog.bundle import Bundle
 from eventlog.errors import EventLogError
 from eventlog.log import EventLog
+from eventlog.maintenance.bundle import Bundle
 
 from .jsonl import take_lines
 from .report import ImportReport, Skipped

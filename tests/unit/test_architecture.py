@@ -20,6 +20,8 @@ THIRD_PARTY = {
     "eventlog": {"msgspec", "watchfiles", "zstandard"},
     "eventlog/cli": {"click", "msgspec", "rich"},
     "eventlog/importers": {"msgspec", "watchfiles"},
+    "eventlog/maintenance": {"msgspec"},
+    "eventlog/replays": {"msgspec"},
     "eventlog/testing": {"msgspec", "pytest"},
     "projections": {"genai_prices", "msgspec"},
     "projections/cli": {"click", "msgspec", "rich"},
@@ -30,7 +32,9 @@ LAZY = {"sqlite3", "tomllib", "watchfiles", "zstandard"}
 # The only edges that a part may import beyond its own package's flat files.
 EDGES = {
     "eventlog/__main__.py": {"eventlog.cli"},
-    "eventlog/cli": {"eventlog.cli", "eventlog.importers"},
+    "eventlog/cli": {"eventlog.cli", "eventlog.importers", "eventlog.maintenance"},
+    "eventlog/importers": {"eventlog.importers", "eventlog.maintenance"},
+    "eventlog/log.py": {"eventlog.maintenance", "eventlog.replays"},  # the doors to them: inside the methods, see below
     "projections/cli": {"eventlog.cli", "projections.cli", "projections.exporters"},
     "projections/exporters": {"eventlog.importers", "projections.exporters"},  # what an import kept is given back
 }
@@ -124,6 +128,11 @@ def test_the_core_never_imports_an_edge() -> None:
             if edge is not None and edge not in allowed:
                 found.append(f"{path}:{each.line} imports {edge}")
     assert found == []
+
+
+def test_what_a_program_may_never_call_is_loaded_by_the_method_that_calls_it() -> None:
+    code = "import sys, eventlog.log; print([name for name in sys.modules if name.startswith(('eventlog.maintenance', 'eventlog.replays'))])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout == "[]\n"
 
 
 def test_each_part_imports_only_what_is_listed_for_it() -> None:

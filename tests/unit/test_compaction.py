@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from eventlog import EventLog, Settings, errors
-from eventlog.compaction import Skipped
 from eventlog.events import MessageAdded, MessageAmended, MessageDelta, MessageRetracted, SessionCompacted
 from eventlog.files import FilesBackend
+from eventlog.maintenance.compaction import Skipped
 from eventlog.session import Session
 from eventlog.testing import CountingDisk
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from eventlog import errors
 from eventlog import line as lines
 from eventlog.line import Envelope
-from eventlog.redaction import Pattern, Seqs
+from eventlog.maintenance.redaction import Pattern, Seqs
 
 WHEN = "2026-11-21T00:44:01.123456Z"
 

@@ -20,16 +20,17 @@ from pathlib import Path
 
 import msgspec
 
-from . import reader, snapshot, timestamps
-from .backend import Lines
-from .disk import Disk, write_all
-from .errors import EventLogError, InvalidBundle, InvalidInput, SessionNotFound
-from .files import FilesBackend
-from .ids import check_session_id
+from .. import reader, timestamps
+from ..backend import Lines
+from ..disk import Disk, write_all
+from ..errors import EventLogError, InvalidBundle, InvalidInput, SessionNotFound
+from ..files import FilesBackend
+from ..ids import check_session_id
+from ..layout import TEMPORARY, parse_segment_name
+from ..verify import verify
+from . import snapshot
 from .incoming import Incoming
-from .layout import TEMPORARY, parse_segment_name
 from .snapshot import OpenFile
-from .verify import verify
 
 VERSION = 1
 _MANIFEST = "manifest.json"

@@ -13,15 +13,15 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from . import layout as layouts
-from . import recovery, scan
-from .errors import SessionLocked
-from .layout import Layout, SegmentName
-from .pieces import Bad, Own
-from .segment import Closed, Opened, Sealed, is_purged
+from .. import layout as layouts
+from .. import recovery, scan
+from ..errors import SessionLocked
+from ..layout import Layout, SegmentName
+from ..pieces import Bad, Own
+from ..segment import Closed, Opened, Sealed, is_purged
 
 if TYPE_CHECKING:
-    from .files import FilesBackend
+    from ..files import FilesBackend
 
 _OLD_S = 24 * 3600.0  # an unfinished file that is older is nobody's any more, whatever process has its number now
 _UNFINISHED = re.compile(r"(?P<segment>.+\.jsonl(?:\.zst)?)(?:-[0-9]+)?\.(?P<pid>[0-9]{1,10})\.tmp")

@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from . import erasing, timestamps
-from .errors import Conflict, InvalidInput, NotDeleted, SessionDeleted, SessionPurged, StillRestorable
-from .events import EventRedacted, SessionCompacted, SessionEnded, SessionMerged, SessionRestored, SessionUpdated
-from .events import SessionDeleted as DeletedEvent
-from .stored import StoredEvent
+from .. import timestamps
+from ..errors import Conflict, InvalidInput, NotDeleted, SessionDeleted, SessionPurged, StillRestorable
+from ..events import EventRedacted, SessionCompacted, SessionEnded, SessionMerged, SessionRestored, SessionUpdated
+from ..events import SessionDeleted as DeletedEvent
+from ..stored import StoredEvent
+from . import erasing
 
 if TYPE_CHECKING:
-    from .files import FilesBackend
-    from .log import EventLog
-    from .session import Session
+    from ..files import FilesBackend
+    from ..log import EventLog
+    from ..session import Session
 
 STATUSES = ("active", "completed", "failed", "abandoned")
 _ABOUT_THE_RECORD = (SessionUpdated, SessionMerged, SessionCompacted, EventRedacted, DeletedEvent, SessionRestored)

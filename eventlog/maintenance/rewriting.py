@@ -14,12 +14,12 @@ from hashlib import sha256
 from typing import Protocol
 from zlib import crc32
 
-from . import line as lines
-from .errors import EventTooLarge
-from .line import TAIL_SIZE
-from .pieces import Bad, Piece
-from .ranges import Ranges
-from .segment import Closed, Opened, Sealed, encode_own
+from .. import line as lines
+from ..errors import EventTooLarge
+from ..line import TAIL_SIZE
+from ..pieces import Bad, Piece
+from ..ranges import Ranges
+from ..segment import Closed, Opened, Sealed, encode_own
 
 
 class Change(Protocol):

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
-from . import reader, recovery, scan
-from .layout import Layout, SegmentName
-from .segment import Opened
+from .. import reader, recovery, scan
+from ..layout import Layout, SegmentName
+from ..segment import Opened
 
 _READ_SIZE = 1024 * 1024
 

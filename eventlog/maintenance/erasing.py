@@ -17,22 +17,23 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from . import compressed, leftovers, reader, recovery, replacing, scan, stored, timestamps
-from . import line as lines
-from .disk import Disk
-from .errors import InvalidInput, NotStored, SessionLocked
-from .events import EventRedacted, SessionDeleted, SessionRestored
-from .layout import Layout, SegmentName
-from .line import Envelope
-from .pieces import Bad
-from .reader import LastLine
+from .. import compressed, reader, recovery, replacing, scan, stored, timestamps
+from .. import line as lines
+from ..disk import Disk
+from ..errors import InvalidInput, NotStored, SessionLocked
+from ..events import EventRedacted, SessionDeleted, SessionRestored
+from ..layout import Layout, SegmentName
+from ..line import Envelope
+from ..pieces import Bad
+from ..reader import LastLine
+from ..replacing import Finished, Replacing, finished
+from ..segment import FORMAT, Opened, Sealed, encode_own
+from . import leftovers
 from .redaction import Pattern, Redaction
-from .replacing import Finished, Replacing, finished
 from .rewriting import Rewriting, seq_of
-from .segment import FORMAT, Opened, Sealed, encode_own
 
 if TYPE_CHECKING:
-    from .files import FilesBackend, FileStream
+    from ..files import FilesBackend, FileStream
 
 PURGED = "purged"
 _ATTEMPTS = 5

@@ -17,11 +17,11 @@ from typing import Any
 
 import msgspec
 
-from . import line as lines
-from . import registry
-from .errors import InvalidInput
-from .line import TAIL_SIZE, Envelope
-from .ranges import Ranges
+from .. import line as lines
+from .. import registry
+from ..errors import InvalidInput
+from ..line import TAIL_SIZE, Envelope
+from ..ranges import Ranges
 from .rewriting import seq_of
 
 REDACTED = "[redacted]"

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import msgspec
 
-from . import scan, stored
-from .events import MessageAdded, MessageDelta, SessionCompacted, SessionDeleted
-from .layout import Layout
-from .line import TAIL_SIZE
-from .pieces import Own
-from .ranges import Ranges
+from .. import scan, stored
+from ..events import MessageAdded, MessageDelta, SessionCompacted, SessionDeleted
+from ..layout import Layout
+from ..line import TAIL_SIZE
+from ..pieces import Own
+from ..ranges import Ranges
+from ..segment import Sealed
 from .rewriting import seq_of
-from .segment import Sealed
 
 REASON = "deltas of complete messages were left out"
 

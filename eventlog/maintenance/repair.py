@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
-from . import layout as layouts
-from . import reader, recovery, replacing, scan
-from .backend import Problem, Progress, Report
-from .disk import replace_file
-from .errors import SessionLocked
-from .layout import SegmentName
-from .line import TAIL_SIZE
-from .pieces import Bad, Own, Piece
-from .replacing import Replacing
+from .. import layout as layouts
+from .. import reader, recovery, replacing, scan
+from ..backend import Problem, Progress, Report
+from ..disk import replace_file
+from ..errors import SessionLocked
+from ..layout import SegmentName
+from ..line import TAIL_SIZE
+from ..pieces import Bad, Own, Piece
+from ..replacing import Replacing
+from ..segment import FORMAT, Closed, Opened, encode_own
+from ..verify import verify
 from .rewriting import Rewriting
-from .segment import FORMAT, Closed, Opened, encode_own
-from .verify import verify
 
 if TYPE_CHECKING:
-    from .files import FilesBackend
+    from ..files import FilesBackend
 
 _ATTEMPTS = 5
 

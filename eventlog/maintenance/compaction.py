@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from . import layout as layouts
-from . import leftovers, reader, replacing, scan
+from .. import layout as layouts
+from .. import reader, replacing, scan
+from ..errors import Damaged, EventLogError, SessionLocked, SessionNotFound
+from ..events import SessionCompacted
+from ..frames import Unproven
+from ..layout import SegmentName
+from ..line import Envelope
+from ..ranges import Ranges
+from ..replacing import Finished, Replacing, finished
+from . import leftovers
 from .deltas import REASON, CompleteDeltas
-from .errors import Damaged, EventLogError, SessionLocked, SessionNotFound
-from .events import SessionCompacted
-from .frames import Unproven
-from .layout import SegmentName
-from .line import Envelope
-from .ranges import Ranges
-from .replacing import Finished, Replacing, finished
 from .rewriting import Rewriting
 
 if TYPE_CHECKING:
-    from .files import FilesBackend
+    from ..files import FilesBackend
 
 _ATTEMPTS = 5
 _RANGES_PER_EVENT = 10_000

@@ -20,18 +20,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import copies, timestamps
-from .backend import OnDamage
-from .errors import InvalidInput, SessionDeleted, SessionExists
-from .events import MessageAdded, MessageDelta, Parent, SessionStarted, SessionUpdated, ToolCalled, ToolReturned, UsageRecorded
-from .events import SessionDeleted as DeletedEvent
-from .ids import new_session_id
-from .line import Envelope
-from .session import Session
-from .stored import StoredEvent
+from .. import copies, timestamps
+from ..backend import OnDamage
+from ..errors import InvalidInput, SessionDeleted, SessionExists
+from ..events import MessageAdded, MessageDelta, Parent, SessionStarted, SessionUpdated, ToolCalled, ToolReturned, UsageRecorded
+from ..events import SessionDeleted as DeletedEvent
+from ..ids import new_session_id
+from ..line import Envelope
+from ..session import Session
+from ..stored import StoredEvent
 
 if TYPE_CHECKING:
-    from .log import EventLog
+    from ..log import EventLog
 
 _RESULTS_ONLY = frozenset({"tool_call_response"})
 

@@ -22,20 +22,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import copies
-from .backend import OnDamage
+from .. import copies
+from ..backend import OnDamage
+from ..errors import InvalidInput, SessionDeleted
+from ..events import ContextCompacted, Event, SessionMerged, Source
+from ..events import SessionDeleted as DeletedEvent
+from ..ids import session_id_for
+from ..ranges import Ranges
+from ..session import Session, draft
+from ..stored import StoredEvent
+from ..timestamps import now
 from .details import TYPES, Details, conflicts
-from .errors import InvalidInput, SessionDeleted
-from .events import ContextCompacted, Event, SessionMerged, Source
-from .events import SessionDeleted as DeletedEvent
-from .ids import session_id_for
-from .ranges import Ranges
-from .session import Session, draft
-from .stored import StoredEvent
-from .timestamps import now
 
 if TYPE_CHECKING:
-    from .log import EventLog
+    from ..log import EventLog
 
 
 def merge(log: EventLog, session_ids: Iterable[str], into: str | None, *, on_damage: OnDamage) -> str:

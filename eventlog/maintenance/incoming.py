@@ -14,11 +14,11 @@ from hashlib import sha256
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from .disk import Disk, write_all
-from .layout import TEMPORARY, Layout, SegmentName
+from ..disk import Disk, write_all
+from ..layout import TEMPORARY, Layout, SegmentName
 
 if TYPE_CHECKING:
-    from .files import FilesBackend
+    from ..files import FilesBackend
 
 _numbers = itertools.count()
 

@@ -16,18 +16,19 @@ from pathlib import Path
 
 import msgspec
 
-from . import leftovers, reader, scan, snapshot
-from .backend import Problem
-from .disk import Disk, replace_file
-from .errors import InvalidInput, SessionNotFound
-from .files import FilesBackend
+from .. import reader, scan
+from ..backend import Problem
+from ..disk import Disk, replace_file
+from ..errors import InvalidInput, SessionNotFound
+from ..files import FilesBackend
+from ..layout import Layout, SegmentName
+from ..pieces import Bad
+from ..settings import Settings
+from ..store import make_same, open_store
+from ..verify import verify
+from . import leftovers, snapshot
 from .incoming import Incoming
-from .layout import Layout, SegmentName
-from .pieces import Bad
-from .settings import Settings
 from .snapshot import OpenFile
-from .store import make_same, open_store
-from .verify import verify
 
 _COMPARED = 64 * 1024
 
