@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from .. import events as vocabulary
 from .. import line as lines
 from .. import registry
 from ..errors import InvalidInput
@@ -220,7 +221,7 @@ def _emptied(line: bytes) -> bytes:
     found = _line.decode(line)
     known = registry.known_types().get(found.type)
     data = msgspec.json.decode(found.data)
-    ours = known is not None and known.__module__ == f"{__package__}.events"
+    ours = known is not None and known.__module__ == vocabulary.__name__
     envelope = Envelope(found.seq, found.time, found.type, _emptied_data(data, ours=ours), found.v, found.id, more=found.more)
     if bytes(found.origin):
         envelope.origin = _emptied_origin(found.origin)
