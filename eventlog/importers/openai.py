@@ -28,7 +28,7 @@ from .intake import Entry, Intake, Place, Reading
 from .provenance import fingerprint
 from .records import Record, document, load, read
 from .report import ImportReport
-from .sources import files_of
+from .sources import import_each
 from .whole_file import WholeFile
 
 FORMAT = "openai"
@@ -56,11 +56,7 @@ class OpenaiImporter:
 
     def import_path(self, path: Path) -> None:
         """A file, or all ``.jsonl`` and ``.json`` files below a directory. What cannot be read is reported; nothing stops the rest."""
-        try:
-            for file in files_of(path, self.reads):
-                self.import_file(file)
-        except OSError as error:
-            self._intake.skip(str(error.filename or path), None, error.strerror or str(error))
+        import_each(path, self.reads, self.import_file, self._intake.skip)
 
     def import_file(self, path: Path) -> dict[str, int]:
         """Take what is new in the file; returns how many events each session got."""

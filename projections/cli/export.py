@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from eventlog import EventLog
-from eventlog.cli.context import Context, command
+from eventlog.cli.context import Context, as_json, command
 
 from .. import Catalog
 from ..exporters import FORMATS, ExportReport, export
@@ -94,9 +94,7 @@ def _tell(context: Context, report: ExportReport, *, is_output_free: bool) -> No
     if context.json and is_output_free:
         context.emit(report)
     elif context.json:
-        import msgspec
-
-        sys.stderr.write(msgspec.json.encode(report).decode() + "\n")
+        sys.stderr.write(as_json(report).decode() + "\n")
     elif report.samples is not None:
         parts = ", ".join(f"{count:,} {part}" for part, count in report.split.items())
         left_out = ", ".join(f"{count:,} {reason}" for reason, count in report.left_out.items())

@@ -634,6 +634,47 @@ def test_one_bad_file_never_stops_the_others(tmp_path: Path) -> None:
     assert (report.files, report.sessions, report.records) == (2, 1, 7)
 
 
+def test_a_pipe_in_a_folder_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jsonl")
+    (tmp_path / "b.jsonl").write_text(json.dumps(user("u1", "Hello")))
+    report = import_paths(EventLog.memory(), "claude-code", [tmp_path])
+    assert (report.files, report.sessions, report.skipped) == (1, 1, [])
+
+
+def test_a_folder_that_cannot_be_listed_is_reported_and_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "b.jsonl").write_text(json.dumps(user("u1", "Hello")))
+    monkeypatch.chdir(tmp_path)
+    for _ in range(20):  # its path becomes longer than the operating system takes
+        os.mkdir("x" * 250)
+        os.chdir("x" * 250)
+    report = import_paths(EventLog.memory(), "claude-code", [tmp_path])
+    assert (report.files, report.sessions, report.records) == (1, 1, 2)
+    assert [skipped.reason for skipped in report.skipped] == ["File name too long"]
+
+
+@pytest.mark.parametrize("odd", [None, True, -1, 2.5, "", [], {}, ["user"], {"user": 1}])
+@pytest.mark.parametrize("name", ["file.jsonl", "file.json"])
+def test_a_field_of_any_type_is_read_in_any_kind_of_file(odd: Any, name: str, tmp_path: Path) -> None:
+    whole = assistant("u1", "m1", call("c1"), isSidechain=False, agentId="a", cwd="/x", permissionMode="plan")
+    fields = [*whole, *(f"message.{field}" for field in whole["message"])]
+    for field in fields:
+        record = json.loads(json.dumps(whole))
+        inside = record["message"] if field.startswith("message.") else record
+        inside[field.removeprefix("message.")] = odd
+        records = [record, user("u2", "Hello")]
+        (tmp_path / name).write_text("\n".join(map(json.dumps, records)) if name.endswith("l") else json.dumps({"loglines": records}))
+        log = EventLog.memory()
+        report = import_paths(log, "claude-code", [tmp_path / name])
+        assert (report.records, report.skipped) == (2, []), field
+        kept = [
+            stored.origin["record"]
+            for id in log.session_ids()
+            for stored in log.session(id).read()
+            if stored.origin and "record" in stored.origin
+        ]
+        assert sorted(map(json.dumps, kept)) == sorted(map(json.dumps, records)), field
+
+
 def test_a_deleted_session_stays_deleted(source: Source) -> None:
     from eventlog.events import SessionDeleted
 
