@@ -231,6 +231,7 @@ class SessionWriter:
         if self._size == 0:
             opening, running = encode_own(state.opening(self._name), 0)
             data += opening
+        size_before = len(data)
         for envelope in envelopes:
             seq += 1
             envelope.seq = seq
@@ -238,8 +239,8 @@ class SessionWriter:
             if len(line) > limit:
                 raise EventTooLarge(len(line), limit)
             data += line
-        if len(data) > limit and len(envelopes) > 1:
-            raise EventTooLarge(len(data), limit, "batch")
+        if len(data) - size_before > limit and len(envelopes) > 1:
+            raise EventTooLarge(len(data) - size_before, limit, "batch")
         return data, running
 
     def _undo(self, error: OSError) -> NotStored:

@@ -597,17 +597,20 @@ def test_a_line_that_is_still_being_written_waits_until_it_is_whole(source: Sour
     assert texts(source.view()) == [["Hello"], ["Bye"]]
 
 
-def test_a_record_near_the_size_limit_is_split_and_one_above_it_is_skipped(tmp_path: Path) -> None:
+def test_a_record_near_the_size_limit_is_kept_alone_and_one_above_it_is_skipped(tmp_path: Path) -> None:
     source = Source(tmp_path)
     source.log = EventLog.memory(Settings(max_event_bytes=2000))
-    report = source.take(user("u1", "x" * 1200), user("u2", "y" * 1900), user("u3", "z" * 2100), user("u4", "w" * 1700))
-    assert texts(source.view()) == [["x" * 1200], ["w" * 1700]]
-    assert [stored.type for stored in source.events()][-2:] == ["source.record", "message.added"]
+    records = [user("u1", "x" * 600), user("u2", "y" * 1500), user("u3", "z" * 2100), user("u4", "w" * 500)]
+    report = source.take(*records)
+    assert texts(source.view()) == [["x" * 600], ["w" * 500]]
+    assert [stored.type for stored in source.events()] == ["session.started", "message.added", "source.record", "message.added"]
     assert [(s.line, s.reason) for s in report.skipped] == [
-        (2, "larger than the 2,000 bytes that an event may have; raise max_event_bytes to import it"),
+        (2, "kept as it is, without its events: the two together are larger than an append may be"),
         (3, "larger than the 2,000 bytes that an event may have; raise max_event_bytes to import it"),
     ]
     assert report.records == 4
+    again = source.take(*records)
+    assert (again.events_added, again.skipped) == (0, report.skipped)
 
 
 def test_one_bad_file_never_stops_the_others(tmp_path: Path) -> None:
