@@ -284,6 +284,22 @@ def test_a_reader_that_has_left_before_the_first_word_is_no_error(store: Path) -
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "closed", "code"),
+    [
+        (["append", "s"], "<&-", 0),
+        (["list"], ">&-", 0),
+        (["cat", "s"], ">&-", 0),
+        (["show", "nobody"], "2>&-", 1),
+        (["verify", "--json"], "<&- >&- 2>&-", 0),
+    ],
+)
+def test_a_standard_stream_that_is_closed_is_an_empty_one(store: Path, arguments: list[str], closed: str, code: int) -> None:
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", *PROGRAM, *arguments, "--store", str(store)]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, **MODULES}, check=False)
+    assert (done.returncode, done.stderr) == (code, b"")
+
+
 def test_an_interrupt_is_130_without_a_word(store: Path) -> None:
     command = [*PROGRAM, "append", "s", "--store", str(store)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
