@@ -26,7 +26,8 @@ _NO_ORIGIN = msgspec.Raw()
 class StoredEvent(msgspec.Struct, gc=False, kw_only=True):
     """One event of a session, as stored.
 
-    ``seq`` counts from 1 within the session, ``time`` is when it happened (UTC). ``event`` is your struct or an `UnknownEvent`."""
+    ``seq`` counts from 1 within the session, ``time`` is when it happened (UTC). ``event`` is your struct or an `UnknownEvent`. Two are
+    equal when they are the same event, however often it is read; it can be copied and pickled."""
 
     seq: int
     time: datetime
@@ -67,6 +68,32 @@ class StoredEvent(msgspec.Struct, gc=False, kw_only=True):
     def origin_raw(self) -> msgspec.Raw | None:
         """`origin` as JSON text, for replays that copy it."""
         return self._origin if self._origin is not _NO_ORIGIN else None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StoredEvent):
+            return NotImplemented
+        return self is other or _what_it_is(self) == _what_it_is(other)
+
+    def __repr__(self) -> str:
+        optional = {"id": self.id, "more": self.more or None, "origin": self.origin}
+        more = "".join(f", {name}={value!r}" for name, value in optional.items() if value is not None)
+        return f"StoredEvent(session_id={self.session_id!r}, seq={self.seq}, time={self.time.isoformat()!r}, event={self.event!r}{more})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        line = self.raw + b"\n" if self._lines.data else b""  # its own, not the chunk that it came in
+        return _made_again, (self.session_id, line, *_what_it_is(self)[1:])
+
+
+def _what_it_is(stored: StoredEvent) -> tuple[Any, ...]:
+    origin = stored.origin_raw
+    return stored.session_id, stored.seq, stored.time, stored.event, stored.id, stored.more, None if origin is None else bytes(origin)
+
+
+def _made_again(
+    session_id: str, line: bytes, seq: int, time: datetime, event: Any, id: str | None, more: bool, origin: bytes | None
+) -> StoredEvent:
+    raw = _NO_ORIGIN if origin is None else msgspec.Raw(origin)
+    return StoredEvent(seq=seq, time=time, event=event, id=id, more=more, _origin=raw, _lines=Lines(session_id, line))
 
 
 class _AnyLine(msgspec.Struct, gc=False):
