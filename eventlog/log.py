@@ -81,6 +81,9 @@ class EventLog:
         """The store's folder; None for a log that is in memory."""
         return self._backend.path
 
+    def __repr__(self) -> str:
+        return f"<EventLog {self.path or 'in memory'}{' closed' if self.closed else ''}>"
+
     def start(self, *, id: str | None = None, **details: Any) -> Session:
         """A new session: writes its `SessionStarted` (``details`` are its fields) and returns the handle.
 
