@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, Literal, Union, cast
+from typing import Any, Final, Literal, Union, cast
 
 import msgspec
 
@@ -20,20 +20,21 @@ from .registry import Event, UnknownEvent
 # The chunk that is being decoded in this thread. A chunk's decoder puts it into each event as the default of a field, which costs a fifth
 # of setting an attribute of each event afterwards.
 _decoding: ContextVar[Lines] = ContextVar("decoding", default=Lines("", b""))  # noqa: B039
-_NO_ORIGIN = msgspec.Raw()
+NO_ORIGIN: Final = msgspec.Raw()
 
 
 class StoredEvent(msgspec.Struct, gc=False, kw_only=True):
     """One event of a session, as stored.
 
-    ``seq`` counts from 1 within the session, ``time`` is when it happened (UTC). ``event`` is your struct or an `UnknownEvent`."""
+    ``seq`` counts from 1 within the session, ``time`` is when it happened (UTC). ``event`` is your struct or an `UnknownEvent`.
+    ``origin_raw`` is `origin` as JSON text, for replays that copy it: `NO_ORIGIN`, which is empty, where there is none."""
 
     seq: int
     time: datetime
     event: Any = msgspec.field(name="data")
     id: str | None = None
     more: bool = False
-    _origin: msgspec.Raw = msgspec.field(default=_NO_ORIGIN, name="origin")
+    origin_raw: msgspec.Raw = msgspec.field(default=NO_ORIGIN, name="origin")
     _lines: Any = msgspec.field(default_factory=_decoding.get, name=" lines")
 
     @property
@@ -58,15 +59,10 @@ class StoredEvent(msgspec.Struct, gc=False, kw_only=True):
     @property
     def origin(self) -> dict[str, Any] | None:
         """Where a merged, forked or imported event came from."""
-        if self._origin is _NO_ORIGIN:
+        if self.origin_raw is NO_ORIGIN:
             return None
-        fields = msgspec.json.decode(self._origin, type=dict[str, msgspec.Raw])
+        fields = msgspec.json.decode(self.origin_raw, type=dict[str, msgspec.Raw])
         return {name: registry.decode_or_keep(value) for name, value in fields.items()}
-
-    @property
-    def origin_raw(self) -> msgspec.Raw | None:
-        """`origin` as JSON text, for replays that copy it."""
-        return self._origin if self._origin is not _NO_ORIGIN else None
 
 
 class _AnyLine(msgspec.Struct, gc=False):
@@ -79,7 +75,7 @@ class _AnyLine(msgspec.Struct, gc=False):
     v: int = 1
     id: str | None = None
     more: bool = False
-    origin: msgspec.Raw = _NO_ORIGIN
+    origin: msgspec.Raw = NO_ORIGIN
 
 
 class Position(msgspec.Struct, gc=False):
@@ -133,4 +129,4 @@ def decode(lines: Lines) -> list[StoredEvent]:
 def _decode_one(line: bytes) -> StoredEvent:
     found = msgspec.json.decode(line, type=_AnyLine)
     event: Event | UnknownEvent = registry.materialise(found.type, found.v, found.data)
-    return StoredEvent(seq=found.seq, time=found.time, event=event, id=found.id, more=found.more, _origin=found.origin)
+    return StoredEvent(seq=found.seq, time=found.time, event=event, id=found.id, more=found.more, origin_raw=found.origin)
