@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, Literal, Union, cast
+from typing import Any, Final, Literal, Union, cast
 
 import msgspec
 
@@ -20,13 +20,14 @@ from .registry import Event, UnknownEvent
 # The chunk that is being decoded in this thread. A chunk's decoder puts it into each event as the default of a field, which costs a fifth
 # of setting an attribute of each event afterwards.
 _decoding: ContextVar[Lines] = ContextVar("decoding", default=Lines("", b""))  # noqa: B039
-_NO_ORIGIN = msgspec.Raw()
+NO_ORIGIN: Final = msgspec.Raw()
 
 
 class StoredEvent(msgspec.Struct, gc=False, kw_only=True):
     """One event of a session, as stored.
 
-    ``seq`` counts from 1 within the session, ``time`` is when it happened (UTC). ``event`` is your struct or an `UnknownEvent`. Two are
+    ``seq`` counts from 1 within the session, ``time`` is when it happened (UTC). ``event`` is your struct or an `UnknownEvent`.
+    ``origin_raw`` is `origin` as JSON text, for replays that copy it: `NO_ORIGIN`, which is empty, where there is none. Two are
     equal when they are the same event, however often it is read; it can be copied and pickled."""
 
     seq: int
@@ -34,7 +35,7 @@ class StoredEvent(msgspec.Struct, gc=False, kw_only=True):
     event: Any = msgspec.field(name="data")
     id: str | None = None
     more: bool = False
-    _origin: msgspec.Raw = msgspec.field(default=_NO_ORIGIN, name="origin")
+    origin_raw: msgspec.Raw = msgspec.field(default=NO_ORIGIN, name="origin")
     _lines: Any = msgspec.field(default_factory=_decoding.get, name=" lines")
 
     @property
@@ -59,15 +60,10 @@ class StoredEvent(msgspec.Struct, gc=False, kw_only=True):
     @property
     def origin(self) -> dict[str, Any] | None:
         """Where a merged, forked or imported event came from."""
-        if self._origin is _NO_ORIGIN:
+        if self.origin_raw is NO_ORIGIN:
             return None
-        fields = msgspec.json.decode(self._origin, type=dict[str, msgspec.Raw])
+        fields = msgspec.json.decode(self.origin_raw, type=dict[str, msgspec.Raw])
         return {name: registry.decode_or_keep(value) for name, value in fields.items()}
-
-    @property
-    def origin_raw(self) -> msgspec.Raw | None:
-        """`origin` as JSON text, for replays that copy it."""
-        return self._origin if self._origin is not _NO_ORIGIN else None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, StoredEvent):
@@ -85,15 +81,14 @@ class StoredEvent(msgspec.Struct, gc=False, kw_only=True):
 
 
 def _what_it_is(stored: StoredEvent) -> tuple[Any, ...]:
-    origin = stored.origin_raw
-    return stored.session_id, stored.seq, stored.time, stored.event, stored.id, stored.more, None if origin is None else bytes(origin)
+    return stored.session_id, stored.seq, stored.time, stored.event, stored.id, stored.more, bytes(stored.origin_raw)
 
 
 def _made_again(
-    session_id: str, line: bytes, seq: int, time: datetime, event: Any, id: str | None, more: bool, origin: bytes | None
+    session_id: str, line: bytes, seq: int, time: datetime, event: Any, id: str | None, more: bool, origin: bytes
 ) -> StoredEvent:
-    raw = _NO_ORIGIN if origin is None else msgspec.Raw(origin)
-    return StoredEvent(seq=seq, time=time, event=event, id=id, more=more, _origin=raw, _lines=Lines(session_id, line))
+    raw = msgspec.Raw(origin) if origin else NO_ORIGIN
+    return StoredEvent(seq=seq, time=time, event=event, id=id, more=more, origin_raw=raw, _lines=Lines(session_id, line))
 
 
 class _AnyLine(msgspec.Struct, gc=False):
@@ -106,7 +101,7 @@ class _AnyLine(msgspec.Struct, gc=False):
     v: int = 1
     id: str | None = None
     more: bool = False
-    origin: msgspec.Raw = _NO_ORIGIN
+    origin: msgspec.Raw = NO_ORIGIN
 
 
 class Position(msgspec.Struct, gc=False):
@@ -160,4 +155,4 @@ def decode(lines: Lines) -> list[StoredEvent]:
 def _decode_one(line: bytes) -> StoredEvent:
     found = msgspec.json.decode(line, type=_AnyLine)
     event: Event | UnknownEvent = registry.materialise(found.type, found.v, found.data)
-    return StoredEvent(seq=found.seq, time=found.time, event=event, id=found.id, more=found.more, _origin=found.origin)
+    return StoredEvent(seq=found.seq, time=found.time, event=event, id=found.id, more=found.more, origin_raw=found.origin)

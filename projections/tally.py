@@ -22,6 +22,7 @@ from msgspec import UNSET
 from eventlog import StoredEvent
 from eventlog import events as e
 from eventlog.copies import as_meant
+from eventlog.stored import NO_ORIGIN
 
 from .cost import NO_PRICES, Prices
 from .message_tally import HANDLERS as MESSAGE_HANDLERS
@@ -116,7 +117,7 @@ class Tally:
             kept.started_at = moment
         kept.updated_at = moment if kept.updated_at is None else max(kept.updated_at, moment)
         origin = stored.origin_raw
-        source = "" if origin is None else _source(origin, stored.session_id)
+        source = "" if origin is NO_ORIGIN else _source(origin, stored.session_id)
         quarter = moment // (QUARTER_S * 1_000_000)
         if source != kept.source:
             _end_run(state)
