@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 
 from eventlog.testing import Crash
-from tests.crash import damage, faults, kernel, kills, races
+from tests.crash import damage, faults, kernel, kills, races, strides
 from tests.crash.test_faults import LIVES, MAKING, RECOVERIES
 
 Part = Callable[[Path, int], Iterator[int]]
@@ -55,16 +55,23 @@ def every_cut(folder: Path, seed: int) -> Iterator[int]:
 
 
 def every_bit(folder: Path, seed: int) -> Iterator[int]:
-    """All bits, in strides, so that also a part of them is spread over the segment."""
-    original = damage.write(folder / "bits", 40_000, seed=seed)
-    for first in range(64):
-        yield from ones(damage.flips(original, every=64, first=first * 37 % 64))
+    """All of them, read."""
+    original = damage.write(folder / "bits", 40_960, seed=seed, lengths=(0, 20, 100, 400))
+    print(f"    {len(original.data) * 8:,} bits of {len(original.data):,} bytes, {len(original.lines)} events", flush=True)
+    yield from strides.every_bit(damage.every_flip, original, folder)
 
 
 def every_compressed_bit(folder: Path, seed: int) -> Iterator[int]:
-    original = damage.compressed(folder / "frames", 45_000, seed=seed)
+    original = damage.compressed(folder / "frames", 31_000, seed=seed)
+    print(f"    {len(original.data) * 8:,} bits of {len(original.data):,} bytes, {len(original.lines)} events", flush=True)
+    yield from strides.every_bit(damage.frame_flips, original, folder)
+
+
+def bits_and_after(folder: Path, seed: int) -> Iterator[int]:
+    """Some bits, and what an append then makes of the segment."""
+    original = damage.write(folder / "bits", 40_960, seed=seed)
     for first in range(64):
-        yield from ones(damage.frame_flips(original, every=64, first=first * 37 % 64))
+        yield from ones(damage.flips(original, every=64, first=first * 37 % 64))
 
 
 def every_block(folder: Path, seed: int) -> Iterator[int]:
@@ -118,6 +125,7 @@ PARTS: dict[str, tuple[Part, float]] = {  # the part, and its share of the budge
     "recovery": (every_kill_in_recovery, 0.05),
     "cuts": (every_cut, 0.12),
     "bits": (every_bit, 0.12),
+    "bits-and-after": (bits_and_after, 0.06),
     "compressed-bits": (every_compressed_bit, 0.12),
     "blocks": (every_block, 0.08),
     "kills": (kill_writers, 0.08),
