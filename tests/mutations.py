@@ -4,12 +4,19 @@ Each mutation is a text that occurs once in a file and what is put in its place;
 
 from __future__ import annotations
 
+import argparse
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from queue import Queue
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
@@ -157,7 +164,7 @@ def red(mutation: Mutation, folder: Path) -> str | None:
         path.write_text(original)
 
 
-def first_failure(folder: Path, tests: list[str], timeout_s: float = 300) -> str | None:
+def first_failure(folder: Path, tests: list[str], timeout_s: float = 600) -> str | None:
     command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no", *tests]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout_s, check=False)
@@ -169,28 +176,56 @@ def first_failure(folder: Path, tests: list[str], timeout_s: float = 300) -> str
     return failed[0].split(" - ")[0] if failed else done.stdout[-200:]
 
 
-def main(words: list[str]) -> int:
-    chosen = [mutation for mutation in MUTATIONS if not words or any(word in mutation.name for word in words)]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for part in ("eventlog", "projections", "tests"):
-            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", folder)
-        broken = first_failure(folder, sorted({test for mutation in chosen for test in mutation.tests.split()}), timeout_s=1800)
-        if broken is not None:
-            print(f"without any mutation: {broken}")
-            return 1
-        unnoticed = 0
-        for mutation in chosen:
-            begin = time.monotonic()
-            failed = red(mutation, folder)
-            unnoticed += failed is None
-            print(
-                f"{'red' if failed else 'GREEN':6}{mutation.name:46}{time.monotonic() - begin:5.0f} s  {failed or mutation.tests}",
-                flush=True,
-            )
-    print(f"{len(chosen)} mutations, {unnoticed} not noticed")
-    return 1 if unnoticed else 0
+class Copies:
+    """Copies of the code to make mistakes in, each for one thread at a time."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self._free: Queue[Path] = Queue()
+        for number in range(count):
+            place = folder / str(number)
+            for part in ("eventlog", "projections", "tests"):
+                shutil.copytree(ROOT / part, place / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copy(ROOT / "pyproject.toml", place)
+            self._free.put(place)
+
+    @contextmanager
+    def one(self) -> Iterator[Path]:
+        place = self._free.get()
+        try:
+            yield place
+        finally:
+            self._free.put(place)
+
+
+def unmutated_is_red(copies: Copies, tests: str) -> bool:
+    with copies.one() as folder:
+        failed = first_failure(folder, [tests])
+    if failed is not None:
+        print(f"without any mutation {tests} is red: {failed}", flush=True)
+    return failed is not None
+
+
+def is_unnoticed(copies: Copies, mutation: Mutation) -> bool:
+    begin = time.monotonic()
+    with copies.one() as folder:
+        failed = red(mutation, folder)
+    print(f"{'red' if failed else 'GREEN':6}{mutation.name:46}{time.monotonic() - begin:5.0f} s  {failed or mutation.tests}", flush=True)
+    return failed is None
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutations", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="how many at the same time")
+    parser.add_argument("words", nargs="*", metavar="WORD")
+    options = parser.parse_args(arguments)
+    chosen = [mutation for mutation in MUTATIONS if not options.words or any(word in mutation.name for word in options.words)]
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(options.jobs) as pool:
+        copies = Copies(Path(name), options.jobs)
+        unnoticed = pool.map(partial(is_unnoticed, copies), chosen)
+        meaningless = pool.map(partial(unmutated_is_red, copies), sorted({test for each in chosen for test in each.tests.split()}))
+        missed, broken = sum(unnoticed), sum(meaningless)
+    print(f"{len(chosen)} mutations, {missed} not noticed; without any, {broken} test files are red")
+    return 1 if missed or broken else 0
 
 
 if __name__ == "__main__":
