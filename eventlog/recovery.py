@@ -29,12 +29,14 @@ _READ_SIZE = 1024 * 1024
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """How a segment ended: what the next one has to say of it. ``suspect``: its last bytes were not confirmed by the disk."""
+    """How a segment ended: what the next one has to say of it. ``suspect``: its last bytes were not confirmed by the disk. ``synced``: they
+    were, to this process."""
 
     next_seq: int
     digest: str | None  # None where it cannot be known any more
     lost: tuple[int, int] | None = None
     suspect: bool = False
+    synced: bool = False
     last_type: str = ""  # of the last event in it, where that was asked for
 
 

@@ -76,7 +76,7 @@ MUTATIONS = [
     ),
     Mutation("go on after a failed sync", "eventlog/writer.py", "self._failure = self._failure or failure", "pass", SYNC),
     Mutation("forget what could not be synced", "eventlog/writer.py", "        self._ready = None\n        self._host.suspects.add(self._name)\n", "        self._ready = None\n", SYNC),
-    Mutation("build on what was not confirmed", "eventlog/writer.py", "if ended.suspect and not os.path.exists(path):", "if False:", SYNC),
+    Mutation("build on what was not confirmed", "eventlog/writer.py", "if ended.suspect or self._name in self._host.suspects:", "if False:", SYNC),
     Mutation("tell nobody of a failed sync", "eventlog/writer.py", "if self._failure is not failure or self._fd < 0", "if True or self._fd < 0", SYNC),
     Mutation("waiters believe in the next sync", "eventlog/writer.py", "            if self._failure is not None:\n                raise OutcomeUnknown", "            if self._failure is None and False:\n                raise OutcomeUnknown", SYNC),
     Mutation(
@@ -86,6 +86,7 @@ MUTATIONS = [
         "            pass  # nobody",
         FAULTS,
     ),
+    Mutation("build on what a dead process had not synced", "eventlog/writer.py", "        elif not ended.synced:", "        elif False:", FAULTS),
     # torn or damaged
     Mutation("cut on a bad checksum", "eventlog/segment.py", '        return "torn_tail"\n    return "damaged"\n', '        return "torn_tail"\n    return "torn_tail"\n', f"{SEGMENT} {DAMAGE}"),
     Mutation("cut without keeping", "eventlog/recovery.py", "    replace_file(disk, path, bytes(kept))\n", "", f"{FAULTS} {DAMAGE}"),
