@@ -71,6 +71,7 @@ class Replacing:
 
     def _close(self) -> None:
         for fd in self._files.values():
+            fcntl.flock(fd, fcntl.LOCK_UN)  # closing alone would leave a lock with a child that was forked meanwhile
             os.close(fd)
         self._files.clear()
 

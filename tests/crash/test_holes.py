@@ -1,0 +1,63 @@
+"""Single situations in which something acknowledged was once lost, doubled or out of reach."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from eventlog import EventLog, Settings
+from eventlog.disk import Disk
+from eventlog.events import MessageAdded
+from eventlog.layout import Layout
+from eventlog.replacing import Replacing
+
+SETTINGS = Settings(segment_size_bytes=1_000, compress=False, sync="never", lock_timeout_s=1)
+
+
+def open_log(folder: Path, settings: Settings = SETTINGS) -> EventLog:
+    return EventLog.open(folder / "store", settings=settings)
+
+
+def test_a_retry_is_known_where_a_crash_left_segments_that_a_joined_one_covers(tmp_path: Path) -> None:
+    with open_log(tmp_path) as log:
+        session = log.session("s", create=True)
+        for number in range(1, 12):
+            session.append(MessageAdded(role="user", content="x" * 150), id=f"k{number}")
+        layout = Layout(tmp_path / "store")
+        paths = [Path(layout.path(name)) for name in layout.segments("s")]
+        assert len(paths) >= 4
+        shutil.copy(paths[1], tmp_path / "left")
+    with open_log(tmp_path, SETTINGS.replace(segment_size_bytes=100_000)) as log:
+        log.compact()
+        shutil.copy(tmp_path / "left", paths[1])  # the newest go first, so that this one is there when the process is killed
+        last = log.session("s").last_seq
+        preceding = layout.segments("s")[-1].first_seq - 1
+        assert log.session("s").append(MessageAdded(role="user", content="x" * 150), id=f"k{preceding}") == preceding
+        assert log.session("s").last_seq == last
+        assert log.verify().ok
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_that_was_forked_while_a_segment_changed_places_keeps_no_lock(tmp_path: Path) -> None:
+    with open_log(tmp_path) as log:
+        log.session("s", create=True).append(MessageAdded(role="user", content="x" * 1_000))
+    layout = Layout(tmp_path / "store")
+    name = layout.segments("s")[0]
+    with Replacing(Disk(), layout, [name], SETTINGS) as work:
+        assert work.lock(wait=True)
+        child = os.fork()
+        if not child:
+            signal.pause()
+            os._exit(0)
+    try:
+        fd = os.open(layout.path(name), os.O_RDONLY)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(fd)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
