@@ -61,3 +61,20 @@ def test_a_child_that_was_forked_while_a_segment_changed_places_keeps_no_lock(tm
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def test_an_event_above_the_limit_of_whoever_looks_is_no_damage(tmp_path: Path) -> None:
+    with open_log(tmp_path, SETTINGS.replace(segment_size_bytes=1_000_000)) as log:
+        for session_id in ("s", "t"):
+            session = log.session(session_id, create=True)
+            for size in (10, 300_000, 10):
+                session.append(MessageAdded(role="user", content="x" * size))
+        log.session("t").end()
+        log.compact(["t"])
+    with open_log(tmp_path, SETTINGS.replace(max_event_bytes=2_000)) as log:
+        for session_id in ("s", "t"):
+            assert [event.seq for event in log.session(session_id).read()][:3] == [1, 2, 3]
+        assert log.verify().ok
+        assert log.repair(apply=True).actions == []
+        assert log.compact(idle_s=0, drop_deltas=True).skipped == []
+        assert [event.seq for event in log.session("s").read()] == [1, 2, 3]
