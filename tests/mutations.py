@@ -26,6 +26,8 @@ SYNC = "tests/crash/test_failed_sync.py"
 KERNEL = "tests/crash/test_kernel.py"
 SEGMENT = "tests/unit/test_segment.py"
 LIFE = "tests/crash/test_life.py"
+HOLES = "tests/crash/test_holes.py"
+INTERRUPTED = "tests/crash/test_interrupted.py"
 TAIL = "tests/unit/test_tail.py"
 TAILS = f"{TAIL} tests/properties/test_tail.py"
 SUBSCRIPTION = "tests/unit/test_subscription.py"
@@ -107,12 +109,16 @@ MUTATIONS = [
     Mutation("ignore expected", "eventlog/writer.py", "if expected is not None and expected != state.seq:", "if False:", CONFORMANCE),
     Mutation("forget the ids of before", "eventlog/recovery.py", "ids.update(ids_in(piece))", "pass", f"{CONFORMANCE} {FAULTS}"),
     Mutation("keep the lock for ever", "eventlog/writer.py", "                    if not self._held and self._fd >= 0:\n                        fcntl.flock(self._fd, fcntl.LOCK_UN)\n", "                    if not self._held and self._fd >= 0:\n", CONFORMANCE),
+    Mutation("forget the ids of a joined segment", "eventlog/recovery.py", "if found is None else (found[1], name):", "if True else (found[1], name):", HOLES),
+    Mutation("trust what was known before an interruption", "eventlog/writer.py", "                    self._tail = self._ready = None\n                    raise", "                    raise", INTERRUPTED),
     # compressing
     Mutation("remove the raw segment first", "eventlog/replacing.py", "        self._disk.rename(self._temporary, target)\n        self._written = False\n        self._disk.sync_directory(folder)\n", "        for name in self.names:\n            self._disk.unlink(self._layout.path(name))\n        self._disk.rename(self._temporary, target)\n        self._written = False\n        return True\n", FAULTS),
     Mutation("do not sync the compressed file", "eventlog/replacing.py", "            self._disk.sync(fd)\n", "", FAULTS),
     Mutation("do not sync its name", "eventlog/replacing.py", "        self._written = False\n        self._disk.sync_directory(folder)\n", "        self._written = False\n", FAULTS),
+    Mutation("leave a lock with a forked child", "eventlog/replacing.py", "            fcntl.flock(fd, fcntl.LOCK_UN)  # closing", "            pass  # closing", HOLES),
+    Mutation("take what is above the limit for damage", "eventlog/scan.py", "        max_append_bytes = max(max_append_bytes, ANY_SIZE if name.compressed else min(os.fstat(fd).st_size, ANY_SIZE))\n", "", HOLES),
     # joining, rewriting, purging
-    Mutation("put a file in place without looking", "eventlog/replacing.py", "        if not self.is_current():\n            return False\n        target", "        target", LIFE),
+    Mutation("put a file in place without looking", "eventlog/replacing.py", "        if not self.is_current():\n            return False\n        target", "        target", HOLES),
     Mutation("purge the oldest first", "eventlog/replacing.py", "for name in reversed(self.names):", "for name in self.names:", LIFE),
     Mutation("always remove an empty segment", "eventlog/writer.py", "before and recovery.end_of(layout, before[-1]).next_seq == self._name.first_seq", "before", LIFE),
     Mutation("rewrite before the event says so", "eventlog/maintenance/erasing.py", "        if not stream.seal():\n            raise NotStored(session_id", "        if False:\n            raise NotStored(session_id", LIFE),

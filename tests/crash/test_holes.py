@@ -78,3 +78,16 @@ def test_an_event_above_the_limit_of_whoever_looks_is_no_damage(tmp_path: Path) 
         assert log.repair(apply=True).actions == []
         assert log.compact(idle_s=0, drop_deltas=True).skipped == []
         assert [event.seq for event in log.session("s").read()] == [1, 2, 3]
+
+
+def test_a_compression_that_comes_late_does_not_bring_back_what_was_redacted(tmp_path: Path) -> None:
+    with open_log(tmp_path) as log:
+        log.session("s", create=True).append(MessageAdded(role="user", content="the-secret " + "x" * 1_000))
+        layout = Layout(tmp_path / "store")
+        with Replacing(Disk(), layout, layout.segments("s"), SETTINGS) as late:
+            assert late.write(late.lines())
+            log.redact("s", pattern="the-secret")
+            assert late.lock(wait=True)
+            assert not late.put_in_place()
+        assert not any("the-secret" in str(event.event) for event in log.session("s").read())
+        assert log.verify().ok

@@ -5,6 +5,7 @@ Whatever happens, what is left verifies and reads: the old events or the new one
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -154,19 +155,20 @@ def events_of(log: EventLog) -> Events:
     return found
 
 
-def run(folder: Path, disk: Disk, work: Work) -> None:
-    """Do it, and let a failure or a death pass."""
+def run(folder: Path, disk: Disk, work: Work) -> bool:
+    """Do it, and let a failure or a death pass; returns whether it was said to be done."""
     log: EventLog | None = None
     try:
         settings = SETTINGS.replace(store=folder / "store", segment_size_bytes=20_000)
         log = EventLog(FilesBackend.open(settings, disk=disk), settings)
         work.do(log)
     except (EventLogError, OSError, Crash):
-        pass
+        return False
     finally:
         if log is not None:
             with suppress(Crash, EventLogError):
                 log.close()
+    return True
 
 
 def check(folder: Path, work: Work, before: Events) -> None:
@@ -212,7 +214,7 @@ def undisturbed(template: Path, folder: Path, work: Work) -> CrashingDisk:
     return disk
 
 
-def failing_at(template: Path, folder: Path, work: Work, before: Events, *, every: int, start: int) -> Iterator[str]:
+def failing_at(template: Path, folder: Path, work: Work, before: Events, *, every: int = 1, start: int = 0) -> Iterator[str]:
     calls = undisturbed(template, folder, work).operations
     for call in range(start, len(calls), every):
         for fault in FAULTS + KILLS:
@@ -223,7 +225,8 @@ def failing_at(template: Path, folder: Path, work: Work, before: Events, *, ever
             disk = CrashingDisk(place)
             fault.set(disk, call)
             try:
-                run(place, disk, work)
+                if run(place, disk, work) and work.removes:
+                    assert files_that_hold(place / "store", MARKER) == []
                 check(place, work, before)
             except BaseException as error:
                 error.add_note(name)
@@ -261,3 +264,21 @@ def test_the_power_goes_after_every_call_of_it(work: Work, template: tuple[Path,
     points = list(without_power(template[0], memory_folder, work, template[1]))
     print(f"{len(points)} power losses")
     assert len(points) > 40
+
+
+def test_a_redaction_that_a_full_disk_stops_half_way_is_not_said_to_be_done(template: tuple[Path, Events], memory_folder: Path) -> None:
+    redact = next(work for work in WORKS if work.name == "redact")
+    begun = shutil.copytree(template[0], memory_folder / "begun")
+    with open_log(begun, UnsyncedDisk(), SETTINGS.replace(segment_size_bytes=20_000)) as log:
+        log.session("s").append(MessageAdded(role="user", content=MARKER))  # also in the active segment
+    calls = undisturbed(begun, memory_folder, redact).operations
+    refused = 0
+    for call in (number for number, operation in enumerate(calls) if operation.call == "write"):
+        place = shutil.copytree(begun, memory_folder / "run")
+        disk = CrashingDisk(place)
+        disk.fail(call, errno.ENOSPC)
+        done = run(place, disk, redact)
+        assert not done or files_that_hold(place / "store", MARKER) == [], call
+        refused += not done
+        shutil.rmtree(place)
+    assert refused > 3
