@@ -197,7 +197,8 @@ class Journal:
         """What may have changed since the cursor (None: since ever), and the cursor to ask with next time. Raises `InvalidCursor`."""
         feed = JournalFeed(self, text)
         try:
-            return feed.next()
+            changes = feed.next()
+            return changes if feed.has_journal else msgspec.structs.replace(changes, full=True)
         finally:
             feed.close()
 
@@ -238,8 +239,8 @@ class Journal:
         prefix = self.boot + "."
         try:
             names = os.listdir(self._folder)
-        except FileNotFoundError:
-            return []
+        except OSError:
+            return []  # deleted, or not ours to look into: hints are worth no error
         middle = (name[len(prefix) : -len(_JOURNAL)] for name in names if name.startswith(prefix) and name.endswith(_JOURNAL))
         return sorted(int(number) for number in middle if number.isdigit())
 
@@ -263,6 +264,11 @@ class JournalFeed:
     @property
     def cursor(self) -> str:
         return "" if self._cursor is None else str(self._cursor)
+
+    @property
+    def has_journal(self) -> bool:
+        """Whether there is one: where it cannot be made, nobody may say that nothing has changed."""
+        return self._cursor is not None and self._cursor.number > 0
 
     def next(self) -> Changes:
         cursor = self._cursor
@@ -322,8 +328,8 @@ class JournalFeed:
         self.close()
         try:
             self._fd = self._journal.open_file(number)
-        except FileNotFoundError:
-            return False
+        except OSError:
+            return False  # deleted, or not ours to read
         return True
 
 

@@ -96,7 +96,7 @@ def links(origin: msgspec.Raw) -> Iterator[_Link]:
     while bytes(origin):
         try:
             link = _link(origin)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return  # another program's origin, of another shape
         if not isinstance(link.session_id, str) or not isinstance(link.seq, int):
             return
