@@ -27,6 +27,7 @@ from .errors import InvalidCursor
 _ROLL_SIZE = 8 * 1024 * 1024
 _JOURNAL = ".journal"
 _ALIVE = ".alive"
+_UNFINISHED = ".tmp"
 _KEPT = 2  # numbered files: the one in use and the one before it
 
 _Note = tuple[str, str, str, int]  # kind, the writer's token, the session, its position
@@ -120,8 +121,7 @@ class Journal:
                 self._disk.close(self._alive)
                 self._alive = -1
             if self._alive < 0:
-                self._alive = self._make(self._alive_path(self._token))
-                fcntl.flock(self._alive, fcntl.LOCK_EX)
+                self._alive = self._come_alive()
             self._enter()
             try:
                 write_all(self._disk, self._fd, _line(note))
@@ -129,6 +129,18 @@ class Journal:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
         except OSError:
             self._give_up()
+
+    def _come_alive(self) -> int:
+        """The file whose lock says that this writer lives. It gets its name with the lock on it: nobody may find it unlocked."""
+        path = self._alive_path(self._token)
+        fd = self._make(path + _UNFINISHED)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            self._disk.rename(path + _UNFINISHED, path)
+        except BaseException:
+            self._disk.close(fd)
+            raise
+        return fd
 
     def _give_up(self) -> None:
         """A note is lost. Remove the journal; who has a file of it open finds it cut."""
@@ -155,7 +167,9 @@ class Journal:
             state = os.fstat(self._fd)
             if state.st_nlink and not os.path.exists(self._path(self._number + 1)):
                 if state.st_size == 0:
-                    write_all(self._disk, self._fd, _line((_NAME, "", uuid.uuid4().hex[:16], 0)))
+                    write_all(self._disk, self._fd, _new_name())
+                elif os.pread(self._fd, 1, state.st_size - 1) != b"\n":  # somebody was killed while noting, before writing anything
+                    write_all(self._disk, self._fd, b"\n")
                 if deleted:
                     write_all(self._disk, self._fd, b"".join(_line((_STILL_OPEN, self._token, name, 0)) for name in sorted(self._open)))
                     deleted = False
@@ -167,17 +181,18 @@ class Journal:
             self._fd = -1
 
     def _roll(self) -> None:
-        """Begin the next file with what is open now, under the lock of this one."""
+        """Begin the next file with what is open now, under the lock of this one. It gets its name when that stands in it: nobody may
+        find it without."""
         still_open = _fold(_read(self._fd, 0).notes, set(), {})
         notes = [_line((_STILL_OPEN, token, session_id, 0)) for token, session_id in sorted(still_open)]
-        following = self._make(self._path(self._number + 1))
+        path = self._path(self._number + 1)
+        following = self._make(path + _UNFINISHED)
         try:
-            fcntl.flock(following, fcntl.LOCK_EX)
-            if os.fstat(following).st_size == 0:
-                notes.insert(0, _line((_NAME, "", uuid.uuid4().hex[:16], 0)))
-            write_all(self._disk, following, b"".join(notes))
+            self._disk.truncate(following, 0)
+            write_all(self._disk, following, b"".join([_new_name(), *notes]))
         finally:
             self._disk.close(following)
+        self._disk.rename(path + _UNFINISHED, path)
         for number in self.numbers()[:-_KEPT]:
             self._remove(self._path(number))
 
@@ -243,6 +258,16 @@ class Journal:
         middle = (name[len(prefix) : -len(_JOURNAL)] for name in names if name.startswith(prefix) and name.endswith(_JOURNAL))
         return sorted(int(number) for number in middle if number.isdigit())
 
+    def begun(self) -> list[int]:
+        """Those of the numbered files that have their name. The first one is there for a moment before it has."""
+        return [number for number in self.numbers() if self._size(number)]
+
+    def _size(self, number: int) -> int:
+        try:
+            return os.stat(self._path(number)).st_size
+        except FileNotFoundError:
+            return 0
+
     def _remove(self, path: str) -> None:
         try:
             self._disk.unlink(path)
@@ -270,7 +295,7 @@ class JournalFeed:
             return self._everything()
         still_open, sessions = set(cursor.open), {session_id: -1 for _, session_id in cursor.open}
         number, name, offset = cursor.number, cursor.name, cursor.offset
-        following = self._journal.numbers()  # before reading: what is not the last of these is complete
+        following = self._journal.begun()  # before reading: what is not the last of these is complete
         expected = number + 1
         if number:
             if self._fd < 0 and not self._open(number):
@@ -278,7 +303,7 @@ class JournalFeed:
             gone = not os.fstat(self._fd).st_nlink
             if gone:
                 fcntl.flock(self._fd, fcntl.LOCK_SH)  # whoever was still writing to it is done then
-                following = self._journal.numbers()
+                following = self._journal.begun()
             found = _read(self._fd, offset)
             if gone:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
@@ -303,9 +328,9 @@ class JournalFeed:
             self._fd = -1
 
     def _everything(self) -> Changes:
-        if not self._journal.numbers():
+        if not self._journal.begun():
             self._journal.begin()  # "nothing since then" can only be said of a journal that is there
-        while numbers := self._journal.numbers():
+        while numbers := self._journal.begun():
             if self._open(numbers[-1]):
                 found = _read(self._fd, 0)
                 still_open = _fold(found.notes, set(), {})
@@ -340,6 +365,10 @@ def _read(fd: int, offset: int) -> _Read:
 
 def _line(note: _Note) -> bytes:
     return msgspec.json.encode(note) + b"\n"
+
+
+def _new_name() -> bytes:
+    return _line((_NAME, "", uuid.uuid4().hex[:16], 0))
 
 
 def _decode(data: bytes) -> list[_Note]:

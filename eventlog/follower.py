@@ -57,6 +57,10 @@ class FileFollower:
             yield found
         self._remember_end(changed_ns)
 
+    def go_back(self, position: int) -> None:
+        self._leave()
+        self._position, self._listed_ns = max(0, position), 0
+
     def close(self) -> None:
         self._leave()
 

@@ -43,6 +43,10 @@ class OneSession:
     def look(self, changed: set[str] | None) -> Iterator[Lines]:
         return self._follower.more()
 
+    def go_back(self) -> None:
+        """Read again what was not delivered."""
+        self._follower.go_back(self.positions[self._session_id])
+
     @property
     def cursor(self) -> str:
         return str(self.positions[self._session_id])
@@ -105,6 +109,11 @@ class AllSessions:
             yield from self._read(changed)
         else:
             yield from self._read(self._ask() | changed)
+
+    def go_back(self) -> None:
+        """Read again what was not delivered."""
+        for session_id, follower in self._followers.items():
+            follower.go_back(self.positions[session_id])
 
     @property
     def cursor(self) -> str:
