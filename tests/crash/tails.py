@@ -1,7 +1,7 @@
 """Row 12 with real processes: tails run, stop and go on, while writers are killed, the journal rolls and maintenance works on the sessions.
 
-`python -m tests.crash.tails FOLDER SEED SECONDS [--delete-hints]` starts the writers and the maintenance as processes of their own; the tails
-are threads of this one, each with a log of its own. Every event that is stored in the end must have come to each tail once, as it is
+`python -m tests.crash.tails FOLDER SEED SECONDS [--delete-hints]` starts the writers and the maintenance as processes of their own; the
+tails are threads of this one, each with a log of its own. Every event that is stored in the end must have come to each tail once, as it is
 stored, each session in its order. What maintenance took out may or may not have come before that.
 """
 
