@@ -89,7 +89,7 @@ def test_a_tail_of_a_session_that_is_not_there_is_refused(log: EventLog) -> None
         log.tail("nobody")
 
 
-@pytest.mark.parametrize(("after", "seqs"), [(0, [1, 2, 3]), (2, [3]), ("2", [3]), ("start", [1, 2, 3]), ("end", []), (9, [])])
+@pytest.mark.parametrize(("after", "seqs"), [(0, [1, 2, 3]), (2, [3]), ("2", [3]), ("start", [1, 2, 3]), ("end", []), (3, [])])
 def test_a_tail_begins_where_it_is_told_to(log: EventLog, after: int | str, seqs: list[int]) -> None:
     session = log.session("a", create=True)
     session.append(note(), note(), note())
@@ -97,7 +97,14 @@ def test_a_tail_begins_where_it_is_told_to(log: EventLog, after: int | str, seqs
         assert places(rest(tail)) == [("a", seq) for seq in seqs]
 
 
-@pytest.mark.parametrize("after", [-1, "", "nonsense", "all.eJw", "1.5", 1.5])
+@pytest.mark.parametrize("after", [4, "4", 10**18, "9" * 19])
+def test_a_position_behind_the_end_is_refused_since_what_comes_before_it_would_be_missed(log: EventLog, after: int | str) -> None:
+    log.session("a", create=True).append(note(), note(), note())
+    with pytest.raises(InvalidCursor, match=f"session 'a' ends at 3, so {after} is the place of another session.* give 'end'"):
+        log.tail("a", after)
+
+
+@pytest.mark.parametrize("after", [-1, "-1", "", "nonsense", "all.eJw", "1.5", 1.5, "٣", "9" * 20])
 def test_what_is_no_place_in_a_session_is_refused(log: EventLog, after: int | str) -> None:
     with pytest.raises(InvalidCursor, match="is not a place in one session"):
         log.session("a", create=True).tail(after)
@@ -244,6 +251,17 @@ def test_a_session_that_is_written_to_no_more_leaves_the_cursor_of_a_running_tai
         _wait_until(tail, lambda: len(tail._place.positions) <= 10)
         log.session("s0").append(note())
         assert places(take(tail, 1)) == [("s0", 2)]
+
+
+def test_a_cursor_of_another_store_is_not_continued_from(settings: Settings, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        with EventLog.open(tmp_path / name, settings=settings) as log:
+            log.start(id="a").append(*(note() for _ in range(len(name))))
+    with EventLog.open(tmp_path / "one", settings=settings) as log, log.tail() as tail:
+        rest(tail)
+        cursor = tail.cursor
+    with EventLog.open(tmp_path / "two", settings=settings) as log, pytest.raises(CursorExpired, match="of another store"):
+        log.tail(after=cursor)
 
 
 def test_a_cursor_from_before_the_journal_was_lost_has_expired(settings: Settings) -> None:
