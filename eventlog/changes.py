@@ -31,7 +31,8 @@ _UNFINISHED = ".tmp"
 _KEPT = 2  # numbered files: the one in use and the one before it
 
 _Note = tuple[str, str, str, int]  # kind, the writer's token, the session, its position
-_NAME, _OPENED, _STILL_OPEN, _CLOSED = "#", "+", "=", "-"  # _NAME comes first in a file and makes it unlike any other of its number
+# _NAME comes first in a file, makes it unlike any other of its number, and names the file before it
+_NAME, _OPENED, _STILL_OPEN, _CLOSED = "#", "+", "=", "-"
 _ALL = "*"  # in place of a session: all of the writer's
 
 
@@ -49,6 +50,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Read(msgspec.Struct, frozen=True):
+    before: str  # the name of the file that this one follows; "" where it is the first, or begins anew
     name: str
     notes: list[_Note]
     end: int
@@ -167,7 +169,7 @@ class Journal:
             state = os.fstat(self._fd)
             if state.st_nlink and not os.path.exists(self._path(self._number + 1)):
                 if state.st_size == 0:
-                    write_all(self._disk, self._fd, _new_name())
+                    write_all(self._disk, self._fd, _new_name(""))
                 elif os.pread(self._fd, 1, state.st_size - 1) != b"\n":  # somebody was killed while noting, before writing anything
                     write_all(self._disk, self._fd, b"\n")
                 if deleted:
@@ -183,13 +185,14 @@ class Journal:
     def _roll(self) -> None:
         """Begin the next file with what is open now, under the lock of this one. It gets its name when that stands in it: nobody may
         find it without."""
-        still_open = _fold(_read(self._fd, 0).notes, set(), {})
+        found = _read(self._fd, 0)
+        still_open = _fold(found.notes, set(), {})
         notes = [_line((_STILL_OPEN, token, session_id, 0)) for token, session_id in sorted(still_open)]
         path = self._path(self._number + 1)
         following = self._make(path + _UNFINISHED)
         try:
             self._disk.truncate(following, 0)
-            write_all(self._disk, following, b"".join([_new_name(), *notes]))
+            write_all(self._disk, following, b"".join([_new_name(found.name), *notes]))
         finally:
             self._disk.close(following)
         self._disk.rename(path + _UNFINISHED, path)
@@ -315,10 +318,14 @@ class JournalFeed:
             still_open, offset = _fold(found.notes, still_open, sessions), found.end
         if following and following[0] != expected:
             return self._everything()
+        before = "" if expected == 1 else name
         for number in following:
             if not self._open(number):
                 return self._everything()
             found = _read(self._fd, 0)
+            if found.before != before:  # it follows another one, which was deleted before anybody could read it
+                return self._everything()
+            before = found.name
             still_open, name, offset = _fold(found.notes, still_open, sessions), found.name, found.end
         return self._at(Changes(False, sessions, ""), number, name, offset, still_open)
 
@@ -356,19 +363,19 @@ def _read(fd: int, offset: int) -> _Read:
     """The name of a journal file and its whole notes from ``offset`` on."""
     first = os.pread(fd, 256, 0)
     notes = _decode(first[: first.find(b"\n") + 1])
-    name = notes[0][2] if notes and notes[0][0] == _NAME else ""
+    before, name = notes[0][1:3] if notes and notes[0][0] == _NAME else ("", "")
     size = os.fstat(fd).st_size
     data = os.pread(fd, max(0, size - offset), offset)
     data = data[: data.rfind(b"\n") + 1]
-    return _Read(name, _decode(data), offset + len(data), size)
+    return _Read(before, name, _decode(data), offset + len(data), size)
 
 
 def _line(note: _Note) -> bytes:
     return msgspec.json.encode(note) + b"\n"
 
 
-def _new_name() -> bytes:
-    return _line((_NAME, "", uuid.uuid4().hex[:16], 0))
+def _new_name(before: str) -> bytes:
+    return _line((_NAME, before, uuid.uuid4().hex[:16], 0))
 
 
 def _decode(data: bytes) -> list[_Note]:

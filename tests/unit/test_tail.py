@@ -324,6 +324,27 @@ def test_a_writer_that_noted_nothing_since_the_deletion_is_not_taken_for_dead(se
         assert places(take(tail, 1)) == [("a", 2)]
 
 
+def test_a_journal_that_follows_one_that_nobody_could_read_ends_a_tail_instead_of_leaving_a_gap(
+    store: EventLog, settings: Settings
+) -> None:
+    folder = settings.store / "changes"
+    writing = Journal(Disk(), str(folder))
+    writing.opened("a", 0)
+    with store.tail() as tail:
+        assert not tail.wait(0)
+        shutil.rmtree(folder)
+        writing.opened("b", 0)  # in another file 1
+        writing._enter()
+        writing._roll()
+        os.close(writing._fd)
+        writing._fd = -1
+        os.unlink(writing._path(1))  # and 2 does not follow the first one
+        writing.closed("b")
+        with pytest.raises(CursorExpired):
+            rest(tail)
+    writing.close()
+
+
 def test_a_session_of_unknown_position_ends_a_tail_instead_of_leaving_a_gap(store: EventLog, settings: Settings) -> None:
     with EventLog.open(settings=settings) as writing:
         session = writing.start(id="a")
