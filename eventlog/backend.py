@@ -124,6 +124,10 @@ class Follower(Protocol):
         """What was appended since; the first chunk may hold more. Ends where there is nothing more for now."""
         ...
 
+    def go_back(self, position: int) -> None:
+        """Read again what follows the position: what was read of it did not arrive."""
+        ...
+
     def close(self) -> None: ...
 
 

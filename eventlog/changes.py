@@ -27,10 +27,12 @@ from .errors import InvalidCursor
 _ROLL_SIZE = 8 * 1024 * 1024
 _JOURNAL = ".journal"
 _ALIVE = ".alive"
+_UNFINISHED = ".tmp"
 _KEPT = 2  # numbered files: the one in use and the one before it
 
 _Note = tuple[str, str, str, int]  # kind, the writer's token, the session, its position
-_NAME, _OPENED, _STILL_OPEN, _CLOSED = "#", "+", "=", "-"  # _NAME comes first in a file and makes it unlike any other of its number
+# _NAME comes first in a file, makes it unlike any other of its number, and names the file before it
+_NAME, _OPENED, _STILL_OPEN, _CLOSED = "#", "+", "=", "-"
 _ALL = "*"  # in place of a session: all of the writer's
 
 
@@ -48,6 +50,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Read(msgspec.Struct, frozen=True):
+    before: str  # the name of the file that this one follows; "" where it is the first, or begins anew
     name: str
     notes: list[_Note]
     end: int
@@ -120,8 +123,7 @@ class Journal:
                 self._disk.close(self._alive)
                 self._alive = -1
             if self._alive < 0:
-                self._alive = self._make(self._alive_path(self._token))
-                fcntl.flock(self._alive, fcntl.LOCK_EX)
+                self._alive = self._come_alive()
             self._enter()
             try:
                 write_all(self._disk, self._fd, _line(note))
@@ -129,6 +131,18 @@ class Journal:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
         except OSError:
             self._give_up()
+
+    def _come_alive(self) -> int:
+        """The file whose lock says that this writer lives. It gets its name with the lock on it: nobody may find it unlocked."""
+        path = self._alive_path(self._token)
+        fd = self._make(path + _UNFINISHED)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            self._disk.rename(path + _UNFINISHED, path)
+        except BaseException:
+            self._disk.close(fd)
+            raise
+        return fd
 
     def _give_up(self) -> None:
         """A note is lost. Remove the journal; who has a file of it open finds it cut."""
@@ -155,7 +169,9 @@ class Journal:
             state = os.fstat(self._fd)
             if state.st_nlink and not os.path.exists(self._path(self._number + 1)):
                 if state.st_size == 0:
-                    write_all(self._disk, self._fd, _line((_NAME, "", uuid.uuid4().hex[:16], 0)))
+                    write_all(self._disk, self._fd, _new_name(""))
+                elif os.pread(self._fd, 1, state.st_size - 1) != b"\n":  # somebody was killed while noting, before writing anything
+                    write_all(self._disk, self._fd, b"\n")
                 if deleted:
                     write_all(self._disk, self._fd, b"".join(_line((_STILL_OPEN, self._token, name, 0)) for name in sorted(self._open)))
                     deleted = False
@@ -167,17 +183,19 @@ class Journal:
             self._fd = -1
 
     def _roll(self) -> None:
-        """Begin the next file with what is open now, under the lock of this one."""
-        still_open = _fold(_read(self._fd, 0).notes, set(), {})
+        """Begin the next file with what is open now, under the lock of this one. It gets its name when that stands in it: nobody may
+        find it without."""
+        found = _read(self._fd, 0)
+        still_open = _fold(found.notes, set(), {})
         notes = [_line((_STILL_OPEN, token, session_id, 0)) for token, session_id in sorted(still_open)]
-        following = self._make(self._path(self._number + 1))
+        path = self._path(self._number + 1)
+        following = self._make(path + _UNFINISHED)
         try:
-            fcntl.flock(following, fcntl.LOCK_EX)
-            if os.fstat(following).st_size == 0:
-                notes.insert(0, _line((_NAME, "", uuid.uuid4().hex[:16], 0)))
-            write_all(self._disk, following, b"".join(notes))
+            self._disk.truncate(following, 0)
+            write_all(self._disk, following, b"".join([_new_name(found.name), *notes]))
         finally:
             self._disk.close(following)
+        self._disk.rename(path + _UNFINISHED, path)
         for number in self.numbers()[:-_KEPT]:
             self._remove(self._path(number))
 
@@ -244,6 +262,16 @@ class Journal:
         middle = (name[len(prefix) : -len(_JOURNAL)] for name in names if name.startswith(prefix) and name.endswith(_JOURNAL))
         return sorted(int(number) for number in middle if number.isdigit())
 
+    def begun(self) -> list[int]:
+        """Those of the numbered files that have their name. The first one is there for a moment before it has."""
+        return [number for number in self.numbers() if self._size(number)]
+
+    def _size(self, number: int) -> int:
+        try:
+            return os.stat(self._path(number)).st_size
+        except FileNotFoundError:
+            return 0
+
     def _remove(self, path: str) -> None:
         try:
             self._disk.unlink(path)
@@ -276,7 +304,7 @@ class JournalFeed:
             return self._everything()
         still_open, sessions = set(cursor.open), {session_id: -1 for _, session_id in cursor.open}
         number, name, offset = cursor.number, cursor.name, cursor.offset
-        following = self._journal.numbers()  # before reading: what is not the last of these is complete
+        following = self._journal.begun()  # before reading: what is not the last of these is complete
         expected = number + 1
         if number:
             if self._fd < 0 and not self._open(number):
@@ -284,7 +312,7 @@ class JournalFeed:
             gone = not os.fstat(self._fd).st_nlink
             if gone:
                 fcntl.flock(self._fd, fcntl.LOCK_SH)  # whoever was still writing to it is done then
-                following = self._journal.numbers()
+                following = self._journal.begun()
             found = _read(self._fd, offset)
             if gone:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
@@ -296,10 +324,14 @@ class JournalFeed:
             still_open, offset = _fold(found.notes, still_open, sessions), found.end
         if following and following[0] != expected:
             return self._everything()
+        before = "" if expected == 1 else name
         for number in following:
             if not self._open(number):
                 return self._everything()
             found = _read(self._fd, 0)
+            if found.before != before:  # it follows another one, which was deleted before anybody could read it
+                return self._everything()
+            before = found.name
             still_open, name, offset = _fold(found.notes, still_open, sessions), found.name, found.end
         return self._at(Changes(False, sessions, ""), number, name, offset, still_open)
 
@@ -309,9 +341,9 @@ class JournalFeed:
             self._fd = -1
 
     def _everything(self) -> Changes:
-        if not self._journal.numbers():
+        if not self._journal.begun():
             self._journal.begin()  # "nothing since then" can only be said of a journal that is there
-        while numbers := self._journal.numbers():
+        while numbers := self._journal.begun():
             if self._open(numbers[-1]):
                 found = _read(self._fd, 0)
                 still_open = _fold(found.notes, set(), {})
@@ -337,15 +369,19 @@ def _read(fd: int, offset: int) -> _Read:
     """The name of a journal file and its whole notes from ``offset`` on."""
     first = os.pread(fd, 256, 0)
     notes = _decode(first[: first.find(b"\n") + 1])
-    name = notes[0][2] if notes and notes[0][0] == _NAME else ""
+    before, name = notes[0][1:3] if notes and notes[0][0] == _NAME else ("", "")
     size = os.fstat(fd).st_size
     data = os.pread(fd, max(0, size - offset), offset)
     data = data[: data.rfind(b"\n") + 1]
-    return _Read(name, _decode(data), offset + len(data), size)
+    return _Read(before, name, _decode(data), offset + len(data), size)
 
 
 def _line(note: _Note) -> bytes:
     return msgspec.json.encode(note) + b"\n"
+
+
+def _new_name(before: str) -> bytes:
+    return _line((_NAME, before, uuid.uuid4().hex[:16], 0))
 
 
 def _decode(data: bytes) -> list[_Note]:

@@ -57,6 +57,10 @@ class FileFollower:
             yield found
         self._remember_end(changed_ns)
 
+    def go_back(self, position: int) -> None:
+        self._leave()
+        self._position, self._listed_ns = max(0, position), 0
+
     def close(self) -> None:
         self._leave()
 
@@ -65,8 +69,8 @@ class FileFollower:
     def _growth(self) -> Iterator[Lines]:
         """What was added to the active segment; leaves it where it is more than an addition."""
         size = scan.CHUNK_SIZE
-        while self._open_if_grown():
-            data = os.pread(self._fd, size, self._offset)
+        while added := self._open_if_grown():
+            data = os.pread(self._fd, min(size, added), self._offset)
             chunk = whole_appends(data)
             if not chunk:
                 if len(data) < size or size > self._max_append_bytes:
@@ -91,24 +95,23 @@ class FileFollower:
                     self._leave()
                     return
 
-    def _open_if_grown(self) -> bool:
-        """Whether there is something behind the offset, with the descriptor open; leaves a segment that has gone or was cut."""
+    def _open_if_grown(self) -> int:
+        """How many bytes there are behind the offset, with the descriptor open; leaves a segment that has gone or was cut."""
         if self._name is None:
-            return False
+            return 0
         try:
             found = os.stat(self._path) if self._fd < 0 else os.fstat(self._fd)
-            if found.st_nlink and found.st_ino == self._inode and found.st_size == self._offset:
-                return False
-            if found.st_nlink and found.st_ino == self._inode and found.st_size > self._offset:
-                if self._fd >= 0:
-                    return True
+            added = found.st_size - self._offset
+            if found.st_nlink and found.st_ino == self._inode and added >= 0:
+                if added == 0 or self._fd >= 0:
+                    return added
                 self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
                 if os.fstat(self._fd).st_ino == self._inode:
-                    return True
+                    return added
         except FileNotFoundError:
             pass
         self._leave()
-        return False
+        return 0
 
     def _opens_here(self, piece: object) -> bool:
         """Whether it is this segment's header, and its first event may follow the position."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import zlib
 from collections.abc import Iterator
 from itertools import islice
@@ -27,6 +28,7 @@ from .layout import order
 After = int | str  # a position, a cursor, "start" or "end"
 
 _PREFIX: Final = "all."
+_POSITION: Final = re.compile("[0-9]{1,19}")
 _MOST_CURSOR_BYTES: Final = 64 * 1024 * 1024
 _SESSIONS_AT_ONCE: Final = 64  # of those read from their start: how many are read before the feed is asked again
 
@@ -43,6 +45,10 @@ class OneSession:
     def look(self, changed: set[str] | None) -> Iterator[Lines]:
         return self._follower.more()
 
+    def go_back(self) -> None:
+        """Read again what was not delivered."""
+        self._follower.go_back(self.positions[self._session_id])
+
     @property
     def cursor(self) -> str:
         return str(self.positions[self._session_id])
@@ -52,15 +58,21 @@ class OneSession:
 
 
 def _position(stream: Stream, after: After) -> int:
+    """The position meant. One behind the end is refused: whoever waits there would miss what comes before it."""
     if after == "start":
         return 0
     if after == "end":
         return stream.last_seq()
-    if isinstance(after, int) and after >= 0:
-        return after
-    if isinstance(after, str) and after.isdecimal() and len(after) < 20:
-        return int(after)
-    raise InvalidCursor(f"{after!r} is not a place in one session; give the seq of an event, 'start' or 'end'")
+    if not (isinstance(after, int) and after >= 0) and not (isinstance(after, str) and _POSITION.fullmatch(after)):
+        raise InvalidCursor(f"{str(after)[:80]!r} is not a place in one session; give the seq of an event, 'start' or 'end'")
+    position = int(after)
+    last_seq = stream.last_seq() if position else 0
+    if position > last_seq:
+        raise InvalidCursor(
+            f"session {stream.session_id!r} ends at {last_seq}, so {position} is the place of another session, or of what a power loss or a"
+            " restored backup took back; give 'end' for what comes next, or 'start'"
+        )
+    return position
 
 
 class AllSessions:
@@ -79,7 +91,9 @@ class AllSessions:
             changes = self._feed.next()
             if place.feed is not None:
                 if changes.full:
-                    raise CursorExpired("the journal of changes does not reach back to it, or the machine was started again since")
+                    raise CursorExpired(
+                        "it is of another store, of another boot, or from before what the journal of changes reaches back to"
+                    )
                 self.positions.update(place.positions)
                 self._behind.update(place.positions)
                 self._done = place.done
@@ -105,6 +119,11 @@ class AllSessions:
             yield from self._read(changed)
         else:
             yield from self._read(self._ask() | changed)
+
+    def go_back(self) -> None:
+        """Read again what was not delivered."""
+        for session_id, follower in self._followers.items():
+            follower.go_back(self.positions[session_id])
 
     @property
     def cursor(self) -> str:

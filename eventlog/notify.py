@@ -26,6 +26,7 @@ _IN_Q_OVERFLOW: Final = 0x4000
 _IN_CLOEXEC: Final = os.O_CLOEXEC
 _IN_NONBLOCK: Final = os.O_NONBLOCK
 _EVENT: Final = struct.Struct("iIII")  # watch, mask, cookie, length of the name that follows
+_LARGEST_EVENT_SIZE: Final = _EVENT.size + 256
 _READ_SIZE: Final = 64 * 1024
 
 Forget = Callable[[Watch], None]
@@ -161,6 +162,8 @@ class InotifyWatch:
                 session_id = _session_of(os.fsdecode(data[offset - length : offset].rstrip(b"\0")))
                 if session_id is not None and self._session_id in (None, session_id):
                     changed.add(session_id)
+            if len(data) <= _READ_SIZE - _LARGEST_EVENT_SIZE:  # the kernel gives as many as have room: there were no more
+                return changed
 
 
 class FileWatch(InProcessWatch):

@@ -119,7 +119,8 @@ class Tail:
                 if self._stopping:
                     return False
         except BaseException:
-            self._looking = self._place.look(None)  # who goes on all the same finds the same
+            self._place.go_back()  # who goes on all the same, also after an interrupt, finds the same
+            self._looking = self._place.look(None)
             raise
         self._looking = None
         if not self._caught_up:

@@ -210,8 +210,8 @@ class SessionWriter:
         else:
             data, running = self._encode(state, envelopes)
         if not self._noted:
-            self._noted = True
             self._host.changing(self.session_id, state.seq)
+            self._noted = True  # not before: whoever is interrupted in between notes it again
         try:
             size = self._disk.write(self._fd, data)
             if size != len(data):

@@ -136,7 +136,7 @@ MUTATIONS = [
     Mutation("tail: a gap instead of an error", "eventlog/following.py", "            elif position < 0:\n", "            elif position < -1:\n", TAILS),
     Mutation("tail: a lost journal is no reason", "eventlog/following.py", "        if changes.full:\n            raise", "        if False:\n            raise", TAILS),
     Mutation("tail: list the session at every look", "eventlog/follower.py", "            if self._name is not None:\n                return\n", "", TAILS),
-    Mutation("tail: a cut segment is not noticed", "eventlog/follower.py", "        self._leave()\n        return False\n", "        return False\n", TAILS),
+    Mutation("tail: a cut segment is not noticed", "eventlog/follower.py", "        self._leave()\n        return 0\n", "        return 0\n", TAILS),
     Mutation("tail: growth is believed", "eventlog/follower.py", "            if proven is None:  #", "            proven = proven or 1\n            if proven is None:  #", TAILS),
     Mutation("tail: leave a descriptor open", "eventlog/follower.py", "    def close(self) -> None:\n        self._leave()", "    def close(self) -> None:\n        self._name = None", TAILS),
     Mutation("journal: do not end a deleted file", "eventlog/changes.py", "            if self._fd < 0 and not self._open(number):", "            if not self._open(number):", TAILS),

@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 
 from eventlog.testing import Crash
-from tests.crash import damage, faults, kernel, kills, races, strides, test_life, test_replays
+from tests.crash import damage, faults, kernel, kills, races, strides, tails, test_life, test_replays
 from tests.crash.test_faults import LIVES, MAKING, RECOVERIES
 
 Part = Callable[[Path, int], Iterator[int]]
@@ -117,6 +117,16 @@ def kill_writers(folder: Path, seed: int) -> Iterator[int]:
             yield found["kills"]
 
 
+def watch_writers(folder: Path, seed: int) -> Iterator[int]:
+    """Twice each seed: the hints stay, and they are deleted now and then."""
+    for number in count(seed):
+        for delete_hints in (False, True):
+            with fresh(folder) as place:
+                found = tails.run(place, number, 30, delete_hints=delete_hints)
+                print(f"    {found}", flush=True)
+                yield found["events"]
+
+
 def race(folder: Path, seed: int) -> Iterator[int]:
     for processes in (2, 4, 8, 16):
         with fresh(folder) as place:
@@ -160,6 +170,7 @@ PARTS: dict[str, tuple[Part, float]] = {  # the part, and its share of the budge
     "compressed-bits": (every_compressed_bit, 0.12),
     "blocks": (every_block, 0.08),
     "kills": (kill_writers, 0.08),
+    "tails": (watch_writers, 0.08),
     "races": (race, 0.02),
     "strace": (disturb_system_calls, 0.06),
     "full-disk": (fill_a_disk, 0.01),

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -23,6 +24,12 @@ from eventlog.tail import CaughtUp, Tail
 from tests.tails import PATIENCE_S, leaving_nothing_open, note, rest
 
 SESSIONS = ("a", "b", "c", "d", "e")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_open() -> Iterator[None]:
+    with leaving_nothing_open():
+        yield
 
 
 class LossyWatch:
@@ -119,7 +126,7 @@ class Reader:
 def test_every_event_comes_once_and_in_order_while_writers_roll_seal_and_compress(
     memory_folder: Path, lost_share: float, seed: int
 ) -> None:
-    with leaving_nothing_open(), open_log(memory_folder, lost_share, seed) as log:
+    with open_log(memory_folder, lost_share, seed) as log:
         for session_id in SESSIONS:
             log.start(id=session_id)
         writers = [
@@ -236,7 +243,7 @@ with EventLog.open(store, sync="never") as log:
 def test_three_thousand_sessions_that_two_processes_create_as_fast_as_they_can_all_arrive(tmp_path: Path) -> None:
     store, each = tmp_path / "store", 1500
     expected = {(f"{name}-{number}", seq) for name in "pq" for number in range(each) for seq in range(1, 5 if number % 3 == 0 else 4)}
-    with leaving_nothing_open(), EventLog.open(store) as log, log.tail() as tail:
+    with EventLog.open(store) as log, log.tail() as tail:
         writers = [subprocess.Popen([sys.executable, "-c", CREATE, str(store), name, str(each)]) for name in "pq"]
         seen: set[tuple[str, int]] = set()
         while len(seen) < len(expected):

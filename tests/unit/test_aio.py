@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -228,6 +229,42 @@ def test_a_program_that_is_cancelled_in_a_tail_ends(settings: Settings) -> None:
         watching.cancel()
         with pytest.raises(asyncio.CancelledError):
             await watching
+
+    run(program, EventLog.open(settings=settings))
+
+
+def test_a_loop_over_a_tail_that_is_left_lets_go_of_everything(settings: Settings) -> None:
+    async def program(log: aio.EventLog) -> None:
+        await log.start(id="a")
+        with leaving_nothing_open():  # the log stays open
+            async for item in log.tail():
+                assert _seq(item) == 1
+                break
+            await asyncio.to_thread(_wait_for_no_thread_of_tails)
+
+    run(program, EventLog.open(settings=settings))
+
+
+def _wait_for_no_thread_of_tails() -> None:
+    for thread in threading.enumerate():
+        if thread.name.startswith("eventlog-aio-tail"):
+            thread.join(PATIENCE_S)
+
+
+def test_many_tasks_watch_while_many_append(settings: Settings) -> None:
+    async def program(log: aio.EventLog) -> None:
+        session = await log.start(id="a")
+
+        async def watch(tail: aio.Tail) -> list[int]:
+            seqs: list[int] = []
+            async with tail:
+                while len(seqs) < 50:
+                    seqs.append(_seq(await anext(tail)))
+            return seqs
+
+        watching = [asyncio.ensure_future(watch(log.tail() if number % 2 else session.tail())) for number in range(20)]
+        await asyncio.gather(*(session.append(note()) for _ in range(49)))
+        assert await asyncio.gather(*watching) == [list(range(1, 51))] * 20
 
     run(program, EventLog.open(settings=settings))
 

@@ -214,6 +214,8 @@ def test_who_and_what_of_an_event(event: Event | UnknownEvent, who: str, text: s
         (["nobody"], 1, "no session 'nobody' in this store"),
         (["--after", "nonsense"], 2, "'nonsense' is not a cursor of all sessions"),
         (["a", "--after", "nonsense"], 2, "'nonsense' is not a place in one session"),
+        (["a", "--after", "-1"], 2, "'-1' is not a place in one session"),
+        (["a", "--after", "2"], 2, "session 'a' ends at 1, so 2 is the place of another session"),
         (["--after", "7"], 2, "'7' is not a cursor of all sessions"),
     ],
 )

@@ -21,6 +21,7 @@ from eventlog.importers.growing_file import GrowingFile, News
 from eventlog.importers.report import Change, Deleted, Following, Imported, Replaced, Truncated
 from eventlog.settings import Settings
 from projections import SessionView, replay
+from tests.tails import leaving_nothing_open
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "claude-code"
 SESSION = "3f1c0e52-0000-4000-8000-000000000001"
@@ -72,6 +73,12 @@ class Followed:
     def texts(self, session_id: str = "s") -> list[Any]:
         view = replay(self.log.session(session_id).read(), SessionView)
         return [part["content"] for message in view.messages for part in message.parts]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_open() -> Iterator[None]:
+    with leaving_nothing_open():
+        yield
 
 
 @pytest.fixture

@@ -117,6 +117,42 @@ def test_a_subscriber_may_end_itself(log: EventLog) -> None:
     assert told == [1]
 
 
+def test_a_subscriber_may_append(log: EventLog) -> None:
+    told: list[tuple[str, int]] = []
+    both = threading.Event()
+
+    def answer(stored: StoredEvent) -> None:
+        told.append((stored.type, stored.seq))
+        if stored.seq == 2:
+            log.session(stored.session_id).append(note("an answer"))
+        elif stored.seq == 3:
+            both.set()
+
+    unsubscribe = log.subscribe(answer, types=["message.added"])
+    log.start(id="a").append(note("a question"))
+    assert both.wait(PATIENCE_S)
+    unsubscribe()
+    assert told == [("message.added", 2), ("message.added", 3)]
+
+
+def test_a_subscriber_may_close_the_log_and_the_others_still_get_what_was_acknowledged(log: EventLog) -> None:
+    told: list[int] = []
+    closed = threading.Event()
+
+    def last(stored: StoredEvent) -> None:
+        log.close()
+        closed.set()
+
+    log.subscribe(lambda stored: told.append(stored.seq))
+    closing = log.subscribe(last)
+    log.start(id="a")
+    assert closed.wait(PATIENCE_S)
+    closing._thread.join(PATIENCE_S)
+    assert told == [1]
+    with pytest.raises(ValueError, match="closed"):
+        log.start()
+
+
 def test_closing_the_log_delivers_what_is_left(settings: Settings) -> None:
     told: list[int] = []
     with EventLog.open(settings=settings) as log:

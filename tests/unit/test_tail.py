@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from eventlog import EventLog, Settings
-from eventlog.changes import Journal
+from eventlog.changes import Journal, JournalFeed
 from eventlog.disk import Disk
 from eventlog.errors import CursorExpired, Damaged, InvalidCursor, SessionNotFound
 from eventlog.events import SessionStarted
@@ -88,7 +89,7 @@ def test_a_tail_of_a_session_that_is_not_there_is_refused(log: EventLog) -> None
         log.tail("nobody")
 
 
-@pytest.mark.parametrize(("after", "seqs"), [(0, [1, 2, 3]), (2, [3]), ("2", [3]), ("start", [1, 2, 3]), ("end", []), (9, [])])
+@pytest.mark.parametrize(("after", "seqs"), [(0, [1, 2, 3]), (2, [3]), ("2", [3]), ("start", [1, 2, 3]), ("end", []), (3, [])])
 def test_a_tail_begins_where_it_is_told_to(log: EventLog, after: int | str, seqs: list[int]) -> None:
     session = log.session("a", create=True)
     session.append(note(), note(), note())
@@ -96,7 +97,14 @@ def test_a_tail_begins_where_it_is_told_to(log: EventLog, after: int | str, seqs
         assert places(rest(tail)) == [("a", seq) for seq in seqs]
 
 
-@pytest.mark.parametrize("after", [-1, "", "nonsense", "all.eJw", "1.5", 1.5])
+@pytest.mark.parametrize("after", [4, "4", 10**18, "9" * 19])
+def test_a_position_behind_the_end_is_refused_since_what_comes_before_it_would_be_missed(log: EventLog, after: int | str) -> None:
+    log.session("a", create=True).append(note(), note(), note())
+    with pytest.raises(InvalidCursor, match=f"session 'a' ends at 3, so {after} is the place of another session.* give 'end'"):
+        log.tail("a", after)
+
+
+@pytest.mark.parametrize("after", [-1, "-1", "", "nonsense", "all.eJw", "1.5", 1.5, "٣", "9" * 20])
 def test_what_is_no_place_in_a_session_is_refused(log: EventLog, after: int | str) -> None:
     with pytest.raises(InvalidCursor, match="is not a place in one session"):
         log.session("a", create=True).tail(after)
@@ -245,6 +253,17 @@ def test_a_session_that_is_written_to_no_more_leaves_the_cursor_of_a_running_tai
         assert places(take(tail, 1)) == [("s0", 2)]
 
 
+def test_a_cursor_of_another_store_is_not_continued_from(settings: Settings, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        with EventLog.open(tmp_path / name, settings=settings) as log:
+            log.start(id="a").append(*(note() for _ in range(len(name))))
+    with EventLog.open(tmp_path / "one", settings=settings) as log, log.tail() as tail:
+        rest(tail)
+        cursor = tail.cursor
+    with EventLog.open(tmp_path / "two", settings=settings) as log, pytest.raises(CursorExpired, match="of another store"):
+        log.tail(after=cursor)
+
+
 def test_a_cursor_from_before_the_journal_was_lost_has_expired(settings: Settings) -> None:
     with EventLog.open(settings=settings) as log:
         log.start(id="a")
@@ -303,6 +322,27 @@ def test_a_writer_that_noted_nothing_since_the_deletion_is_not_taken_for_dead(se
             tail.wait(0.02)
         session.append(note())
         assert places(take(tail, 1)) == [("a", 2)]
+
+
+def test_a_journal_that_follows_one_that_nobody_could_read_ends_a_tail_instead_of_leaving_a_gap(
+    store: EventLog, settings: Settings
+) -> None:
+    folder = settings.store / "changes"
+    writing = Journal(Disk(), str(folder))
+    writing.opened("a", 0)
+    with store.tail() as tail:
+        assert not tail.wait(0)
+        shutil.rmtree(folder)
+        writing.opened("b", 0)  # in another file 1
+        writing._enter()
+        writing._roll()
+        os.close(writing._fd)
+        writing._fd = -1
+        os.unlink(writing._path(1))  # and 2 does not follow the first one
+        writing.closed("b")
+        with pytest.raises(CursorExpired):
+            rest(tail)
+    writing.close()
 
 
 def test_a_session_of_unknown_position_ends_a_tail_instead_of_leaving_a_gap(store: EventLog, settings: Settings) -> None:
@@ -377,6 +417,132 @@ def test_a_rolled_journal_is_followed(store: EventLog, settings: Settings) -> No
             other.start(id="b")
         assert sorted(places(take(tail, 4))) == [("a", 2), ("a", 3), ("a", 4), ("b", 1)]
     journal.close()
+
+
+class WatchedDisk(Disk):
+    """Tells of every call that it makes, before and after."""
+
+    def __init__(self, watch: Callable[[], object]) -> None:
+        self._watch = watch
+
+    def open(self, path: str, *, create: bool = False) -> int:
+        fd = super().open(path, create=create)
+        self._watch()
+        return fd
+
+    def write(self, fd: int, data: bytes | bytearray | memoryview) -> int:
+        self._watch()
+        size = super().write(fd, data)
+        self._watch()
+        return size
+
+    def rename(self, source: str, target: str) -> None:
+        super().rename(source, target)
+        self._watch()
+
+
+def test_a_journal_that_is_being_made_is_no_lost_one(store: EventLog, settings: Settings) -> None:
+    """A tail that asks at every step of the first writer, and at every step of a roll."""
+    answers: list[bool] = []
+    readers: list[JournalFeed] = []
+
+    def ask() -> None:
+        readers.append(JournalFeed(journal, None))
+        readers[-1].next()
+        answers.extend(reader.next().full for reader in readers)
+
+    folder = settings.store / "changes"
+    journal = Journal(Disk(), str(folder))
+    writing = Journal(WatchedDisk(ask), str(folder))
+    writing.opened("a", 0)
+    writing._enter()
+    writing._roll()
+    os.close(writing._fd)
+    writing._fd = -1
+    writing.opened("b", 7)
+    assert len(readers) > 5
+    assert not any(answers)
+    last = JournalFeed(journal, readers[0].cursor)
+    assert last.next().sessions.keys() == {"a", "b"}
+    writing.close()
+    for reader in (*readers, last):
+        reader.close()
+    journal.close()
+
+
+def test_an_empty_journal_that_nobody_can_name_is_a_journal_that_says_nothing(store: EventLog, settings: Settings) -> None:
+    folder = settings.store / "changes"
+    journal = Journal(ReadOnlyDisk(), str(folder))
+    Path(journal._path(1)).touch()
+    feed = JournalFeed(journal, None)
+    assert feed.next().full
+    store.start(id="a")
+    assert feed.next().sessions == {"a": 0}
+    feed.close()
+
+
+class ReadOnlyDisk(Disk):
+    def open(self, path: str, *, create: bool = False) -> int:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+def test_a_note_that_its_writer_was_killed_in_hides_no_other(store: EventLog, settings: Settings) -> None:
+    store.start(id="a")
+    with store.tail() as tail:
+        take(tail, 1)
+        (journal,) = (settings.store / "changes").glob("*.journal")
+        with open(journal, "ab") as file:
+            file.write(b'["+","0123456789abcdef","vict')
+        store.start(id="b")
+        assert places(take(tail, 1)) == [("b", 1)]
+
+
+def test_a_writer_is_at_no_moment_taken_for_dead(store: EventLog, settings: Settings) -> None:
+    found: list[bool] = []
+    other = Journal(Disk(), str(settings.store / "changes"))
+    writing = Journal(WatchedDisk(lambda: found.append(other._is_dead(writing._token))), str(settings.store / "changes"))
+    writing.opened("a", 0)
+    shutil.rmtree(settings.store / "changes")
+    writing.opened("b", 0)
+    assert len(found) > 5
+    assert not any(found)
+    writing.close()
+
+
+def test_an_append_that_was_interrupted_while_it_noted_hides_no_later_one(store: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = store.session("a", create=True)
+    backend = store._backend
+    assert isinstance(backend, FilesBackend)
+    with store.tail() as tail:
+        assert not tail.wait(0)
+        with monkeypatch.context() as patch:
+            patch.setattr(backend.journal, "opened", _interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                session.append(note())
+        session.append(note())
+        assert places(take(tail, 1)) == [("a", 1)]
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("session_id", ["a", None])
+def test_a_tail_that_is_interrupted_while_it_reads_goes_on_without_a_gap(
+    log: EventLog, session_id: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = log.session("a", create=True)
+    session.append(note())
+    with log.tail(session_id) as tail:
+        take(tail, 1)
+        session.append(note())
+        with monkeypatch.context() as patch:
+            patch.setattr("eventlog.stored.decode", _interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                next(tail)
+        session.append(note())
+        assert places(take(tail, 2)) == [("a", 2), ("a", 3)]
+        assert rest(tail) == []
 
 
 def test_a_session_that_two_writers_of_a_process_have_open_is_noted_until_both_let_go(store: EventLog) -> None:
