@@ -105,6 +105,8 @@ def _tell(context: Context, report: ExportReport, *, is_output_free: bool) -> No
     elif is_output_free:
         unchanged = f", {report.unchanged:,} unchanged" if report.unchanged else ""
         context.warn(f"{_counted(report.sessions, 'session')} -> {_counted(len(report.written), 'file')} written{unchanged}")
+        for path in report.deleted:
+            context.warn(f"{path} is of a deleted session and was left; remove the file, or `eventlog restore` the session")
 
 
 def _counted(number: int, thing: str) -> str:
