@@ -254,7 +254,7 @@ def without_power(
 
 @pytest.mark.parametrize("work", WORKS, ids=lambda work: work.name)
 def test_every_call_of_it_fails_in_every_way(work: Work, template: tuple[Path, Events], memory_folder: Path) -> None:
-    points = list(failing_at(template[0], memory_folder, work, template[1], every=4, start=WORKS.index(work) % 4))
+    points = list(failing_at(template[0], memory_folder, work, template[1], every=3, start=WORKS.index(work) % 3))
     print(f"{len(points)} faults")
     assert len(points) > 20
 
