@@ -21,6 +21,7 @@ from collections import Counter
 import msgspec
 
 from .backend import Changes
+from .decoding import decoder
 from .disk import Disk, write_all
 from .errors import InvalidCursor
 
@@ -387,12 +388,12 @@ def _new_name(before: str) -> bytes:
 def _decode(data: bytes) -> list[_Note]:
     """The notes in whole lines. One that is no note is passed over: it can only have been a hint."""
     try:
-        return msgspec.json.Decoder(_Note).decode_lines(data)
+        return decoder(_Note).decode_lines(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         notes = []
         for line in data.splitlines():
             try:
-                notes.append(msgspec.json.decode(line, type=_Note))
+                notes.append(decoder(_Note).decode(line))
             except (msgspec.DecodeError, UnicodeDecodeError):
                 continue
         return notes
@@ -417,7 +418,8 @@ def _fold(notes: list[_Note], still_open: set[tuple[str, str]], sessions: dict[s
 
 def parse_cursor(text: str) -> Cursor:
     try:
-        return msgspec.json.decode(text, type=Cursor)
+        cursor: Cursor = decoder(Cursor).decode(text)
+        return cursor
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
         raise InvalidCursor(f"{text[:80]!r} is not a cursor of this log; use one that it gave out, or 'start'") from error
 

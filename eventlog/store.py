@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from . import layout, timestamps
+from .decoding import decoder
 from .disk import Disk, replace_file
 from .errors import LocksUnsupported, NotAStore, StoreNotFound, StoreTooNew
 from .layout import Layout
@@ -49,7 +50,7 @@ def open_store(path: Path, disk: Disk, *, create: bool) -> tuple[Layout, StoreFi
 
 def _decode(path: Path, data: bytes) -> StoreFile:
     try:
-        found = msgspec.json.decode(data, type=StoreFile)
+        found: StoreFile = decoder(StoreFile).decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotAStore(path, f"its {layout.STORE_FILE} cannot be read: {error}") from None
     if found.min_reader > FORMAT:

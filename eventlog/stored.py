@@ -15,6 +15,7 @@ import msgspec
 
 from . import registry
 from .backend import Lines
+from .decoding import decoder, preparing
 from .registry import Event, UnknownEvent
 
 # The chunk that is being decoded in this thread. A chunk's decoder puts it into each event as the default of a field, which costs a fifth
@@ -121,8 +122,10 @@ def _typed_decoder() -> msgspec.json.Decoder[Any]:
     """One decoder for all registered types at version 1: a line that states another one does not fit it. To look for that in the
     bytes would cost a fifth of reading."""
     global _typed
-    generation = registry.generation
-    if _typed[0] != generation:
+    if _typed[0] == registry.generation:
+        return _typed[1]
+    with preparing:
+        generation = registry.generation
         wrappers = tuple(
             msgspec.defstruct(
                 f"Stored{cls.__name__}",
@@ -137,7 +140,7 @@ def _typed_decoder() -> msgspec.json.Decoder[Any]:
             if cls.version == 1
         )
         _typed = (generation, msgspec.json.Decoder(Union[wrappers]))
-    return _typed[1]
+        return _typed[1]
 
 
 def decode(lines: Lines) -> list[StoredEvent]:
@@ -153,6 +156,6 @@ def decode(lines: Lines) -> list[StoredEvent]:
 
 
 def _decode_one(line: bytes) -> StoredEvent:
-    found = msgspec.json.decode(line, type=_AnyLine)
+    found: _AnyLine = decoder(_AnyLine).decode(line)
     event: Event | UnknownEvent = registry.materialise(found.type, found.v, found.data)
     return StoredEvent(seq=found.seq, time=found.time, event=event, id=found.id, more=found.more, origin_raw=found.origin)

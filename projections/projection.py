@@ -22,6 +22,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 import msgspec
 
 from eventlog import StoredEvent
+from eventlog.decoding import preparing
 from eventlog.errors import EventLogError
 
 S = TypeVar("S")
@@ -184,7 +185,8 @@ def decoder_of(projection: Projection[Any]) -> msgspec.msgpack.Decoder[Any]:
     """Reads what is kept of the projection's states. Raises `ValueError` for a type that cannot be stored."""
     first = kept(projection.initial())
     try:
-        decoder = msgspec.msgpack.Decoder(Any if first is None else type(first))
+        with preparing:
+            decoder = msgspec.msgpack.Decoder(Any if first is None else type(first))
         decoder.decode(msgspec.msgpack.encode(first))
     except (TypeError, msgspec.DecodeError) as error:
         raise ValueError(

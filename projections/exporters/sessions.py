@@ -16,6 +16,7 @@ import msgspec
 
 from eventlog import EventLog, Session, __version__
 from eventlog.backend import OnDamage
+from eventlog.decoding import decoder
 from eventlog.errors import InvalidInput, InvalidSessionId, SessionNotFound
 from eventlog.events import SessionDeleted
 
@@ -123,7 +124,8 @@ class _Folder:
 
     def _read_list(self) -> dict[str, _Entry]:
         try:
-            return msgspec.json.decode((self._path / LIST_NAME).read_bytes(), type=dict[str, _Entry])
+            entries: dict[str, _Entry] = decoder(dict[str, _Entry]).decode((self._path / LIST_NAME).read_bytes())
+            return entries
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return {}  # then everything is written once more
 
