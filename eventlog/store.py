@@ -52,7 +52,10 @@ def _decode(path: Path, data: bytes) -> StoreFile:
     try:
         found: StoreFile = decoder(StoreFile).decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise NotAStore(path, f"its {layout.STORE_FILE} cannot be read: {error}") from None
+        why = f"its {layout.STORE_FILE} cannot be read: {error}"
+        if os.path.isdir(Layout(path).sessions):
+            why += "; its sessions are there: put the file back from a backup, or remove it and append to the store, which makes a new one"
+        raise NotAStore(path, why) from None
     if found.min_reader > FORMAT:
         raise StoreTooNew(path, found.min_reader, FORMAT)
     return found
