@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,6 +53,34 @@ def test_opening_a_catalog_looks_only_at_what_changed(tmp_path: Path) -> None:
             log.session(name, create=True).append(MessageAdded(role="user", content="x"))
     assert looked_at(tmp_path / "store", Catalog.list) == ["new", "s003", "s050"]
     assert looked_at(tmp_path / "store", Catalog.list) == []
+
+
+OPENED = """
+import os, sys
+from eventlog import EventLog
+from projections import Catalog
+from projections.cost import NO_PRICES
+files, sessions = [], os.path.join(sys.argv[1], "sessions")
+sys.addaudithook(lambda event, arguments: files.append(arguments[0]) if event in ("open", "os.listdir", "os.scandir") else None)
+with EventLog.open(sys.argv[1], create=False) as log, Catalog.open(log, prices=NO_PRICES) as catalog:
+    assert catalog.list().total == 1000
+segments = {os.path.basename(file) for file in files if isinstance(file, str) and file.startswith(sessions) and file.endswith(".jsonl")}
+print(len(segments), sum(isinstance(file, str) and file.startswith(sessions) for file in files) <= 10 * len(segments))
+"""
+
+
+def test_of_a_thousand_sessions_of_which_ten_changed_ten_files_are_opened(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    fill(path, 1000)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    opened = []
+    for changed in (0, 10, 0):
+        with EventLog.open(path, sync="never") as log:
+            for number in range(changed):
+                log.session(f"s{97 * number:03}").append(MessageAdded(role="user", content="x"))
+        found = subprocess.run([sys.executable, "-c", OPENED, str(path)], env=environment, check=True, capture_output=True, text=True)
+        opened.append(found.stdout)
+    assert opened == ["1000 True\n", "10 True\n", "0 True\n"]
 
 
 def test_a_session_that_another_program_holds_open_is_looked_at_and_no_other(tmp_path: Path) -> None:
