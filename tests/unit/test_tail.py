@@ -338,11 +338,47 @@ def test_a_journal_that_follows_one_that_nobody_could_read_ends_a_tail_instead_o
         writing._roll()
         os.close(writing._fd)
         writing._fd = -1
-        os.unlink(writing._path(1))  # and 2 does not follow the first one
+        os.unlink(writing._path(1))  # and 2 does not follow the one that the tail has read
         writing.closed("b")
         with pytest.raises(CursorExpired):
             rest(tail)
     writing.close()
+
+
+def test_what_was_noted_in_the_next_file_before_both_were_deleted_ends_a_tail_instead_of_being_missed(
+    store: EventLog, settings: Settings
+) -> None:
+    journal = Journal(Disk(), str(settings.store / "changes"))
+    with store.tail() as tail:
+        journal.opened("a", 0)
+        assert not tail.wait(0)
+        journal._enter()
+        journal._roll()
+        os.close(journal._fd)
+        journal._fd = -1
+        with EventLog.open(settings=settings) as other:
+            other.start(id="missed").close()
+            shutil.rmtree(settings.store / "changes")
+        store.start(id="b")
+        with pytest.raises(CursorExpired):
+            rest(tail)
+    journal.close()
+
+
+def test_a_journal_file_that_was_left_when_the_next_one_was_deleted_is_not_noted_in(store: EventLog, settings: Settings) -> None:
+    journal = Journal(Disk(), str(settings.store / "changes"))
+    journal.opened("a", 0)
+    journal._enter()
+    journal._roll()
+    os.close(journal._fd)  # and with it the lock
+    journal._fd = -1
+    os.unlink(journal._path(2))
+    store.start(id="b")
+    store.start(id="c")
+    assert journal.numbers() == [1]
+    assert b'"b",0]' in Path(journal._path(1)).read_bytes()
+    assert b'"a",0]' not in Path(journal._path(1)).read_bytes()
+    journal.close()
 
 
 def test_a_session_of_unknown_position_ends_a_tail_instead_of_leaving_a_gap(store: EventLog, settings: Settings) -> None:
