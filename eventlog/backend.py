@@ -87,6 +87,15 @@ class Rewrite(msgspec.Struct, frozen=True, kw_only=True):
     left_out: list[tuple[int, int]] = []
 
 
+class Lost(msgspec.Struct, frozen=True, kw_only=True):
+    """Events that damage took for ever: the header of the segment after them says so. ``first`` to ``last``: their seqs."""
+
+    session_id: str
+    segment: str
+    first: int
+    last: int
+
+
 class Report(msgspec.Struct, kw_only=True):
     """What `verify` found. ``ok`` when there is no problem."""
 
@@ -96,6 +105,7 @@ class Report(msgspec.Struct, kw_only=True):
     bytes: int = 0
     digest: str = ""  # of the content of everything looked at; keep it elsewhere to notice a rewrite of the whole chain
     rewrites: list[Rewrite] = []
+    lost: list[Lost] = []
     problems: list[Problem] = []
 
     @property

@@ -21,6 +21,7 @@ from collections import Counter
 import msgspec
 
 from .backend import Changes
+from .decoding import decoder
 from .disk import Disk, write_all
 from .errors import InvalidCursor
 
@@ -221,7 +222,8 @@ class Journal:
         """What may have changed since the cursor (None: since ever), and the cursor to ask with next time. Raises `InvalidCursor`."""
         feed = JournalFeed(self, text)
         try:
-            return feed.next()
+            changes = feed.next()
+            return changes if feed.has_journal else msgspec.structs.replace(changes, full=True)
         finally:
             feed.close()
 
@@ -262,8 +264,8 @@ class Journal:
         prefix = self.boot + "."
         try:
             names = os.listdir(self._folder)
-        except FileNotFoundError:
-            return []
+        except OSError:
+            return []  # deleted, or not ours to look into: hints are worth no error
         middle = (name[len(prefix) : -len(_JOURNAL)] for name in names if name.startswith(prefix) and name.endswith(_JOURNAL))
         return sorted(int(number) for number in middle if number.isdigit())
 
@@ -297,6 +299,11 @@ class JournalFeed:
     @property
     def cursor(self) -> str:
         return "" if self._cursor is None else str(self._cursor)
+
+    @property
+    def has_journal(self) -> bool:
+        """Whether there is one: where it cannot be made, nobody may say that nothing has changed."""
+        return self._cursor is not None and self._cursor.number > 0
 
     def next(self) -> Changes:
         cursor = self._cursor
@@ -360,8 +367,8 @@ class JournalFeed:
         self.close()
         try:
             self._fd = self._journal.open_file(number)
-        except FileNotFoundError:
-            return False
+        except OSError:
+            return False  # deleted, or not ours to read
         return True
 
 
@@ -390,12 +397,12 @@ _END = _line((_FOLLOWED, "", "", 0))
 def _decode(data: bytes) -> list[_Note]:
     """The notes in whole lines. One that is no note is passed over: it can only have been a hint."""
     try:
-        return msgspec.json.Decoder(_Note).decode_lines(data)
+        return decoder(_Note).decode_lines(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         notes = []
         for line in data.splitlines():
             try:
-                notes.append(msgspec.json.decode(line, type=_Note))
+                notes.append(decoder(_Note).decode(line))
             except (msgspec.DecodeError, UnicodeDecodeError):
                 continue
         return notes
@@ -420,7 +427,8 @@ def _fold(notes: list[_Note], still_open: set[tuple[str, str]], sessions: dict[s
 
 def parse_cursor(text: str) -> Cursor:
     try:
-        return msgspec.json.decode(text, type=Cursor)
+        cursor: Cursor = decoder(Cursor).decode(text)
+        return cursor
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
         raise InvalidCursor(f"{text[:80]!r} is not a cursor of this log; use one that it gave out, or 'start'") from error
 

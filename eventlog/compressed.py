@@ -54,17 +54,23 @@ def _scan_without_table(fd: int, size: int, max_append_bytes: int) -> Iterator[P
 
     running: int | None = 0
     offset = 0
+    explained = False  # the last piece is a footer, or damage that has been told
     for found in frames.walk_frames(read_at, size, max_frame_bytes=_limit(max_append_bytes)):
         if found.is_table:
             detail = "the table of frames does not hold; all events can be read without it"
-            yield Bad(found.offset, found.size, "damaged", detail, harmless=True)
+            is_whole = explained and found.size > 0  # a file gets its name when all of it is there, the table last
+            if not is_whole:
+                detail = "the table of frames is not there, and perhaps frames before it; nobody knows how many events they held"
+            yield Bad(found.offset, found.size, "damaged", detail, harmless=is_whole)
             continue
         after = None if found.text is None else _prove(found.text, running)
         if found.text is None or after is None:
             yield Bad(found.offset, found.size, "damaged", "the compressed bytes do not hold, and there is no table to say what they held")
+            explained = True
         else:
             yield from split_all_own(found.text, offset)
             offset += len(found.text)
+            explained = found.text.startswith(segment.SEALED, found.text.rfind(b"\n", 0, -1) + 1)
         running = after
 
 

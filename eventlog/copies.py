@@ -28,9 +28,8 @@ from . import timestamps
 from .events import SessionCompacted
 from .line import Envelope
 from .registry import Event
-from .stored import StoredEvent
+from .stored import NO_ORIGIN, StoredEvent
 
-_NOTHING = msgspec.Raw()
 _IDS = b'"ids":'
 _NAMES_A_MESSAGE = ("message_id", "reply_to")
 MISSING_PER_APPEND = 256
@@ -48,7 +47,7 @@ class _Link(msgspec.Struct, gc=False):
 
     session_id: Any = None
     seq: Any = None
-    origin: msgspec.Raw = _NOTHING
+    origin: msgspec.Raw = NO_ORIGIN
     first_kept_seq: Any = None
     ids: Any = None
 
@@ -82,8 +81,8 @@ def copy(stored: StoredEvent, *, more: bool, said: bytes = b"") -> Envelope:
 
 def origin_of(stored: StoredEvent, said: bytes = b"") -> msgspec.Raw:
     """The origin of a copy of the event."""
-    own = stored.origin_raw
-    nested = b"" if own is None else b',"origin":' + bytes(own)
+    own = bytes(stored.origin_raw)
+    nested = b',"origin":' + own if own else b""
     return msgspec.Raw(b'{"session_id":%b,"seq":%d%b%b}' % (_encode(stored.session_id), stored.seq, said, nested))
 
 
@@ -92,12 +91,12 @@ def data_of(stored: StoredEvent) -> msgspec.Raw:
     return _line(stored.raw).data
 
 
-def links(origin: msgspec.Raw | None) -> Iterator[_Link]:
+def links(origin: msgspec.Raw) -> Iterator[_Link]:
     """The origins of a chain that name the event that a copy was taken from, from the outside in."""
-    while origin is not None and bytes(origin):
+    while bytes(origin):
         try:
             link = _link(origin)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return  # another program's origin, of another shape
         if not isinstance(link.session_id, str) or not isinstance(link.seq, int):
             return
@@ -120,10 +119,10 @@ def taken_from(stored: StoredEvent) -> Identity | None:
     return None
 
 
-def innermost(origin: msgspec.Raw | None) -> msgspec.Raw | None:
+def innermost(origin: msgspec.Raw) -> msgspec.Raw:
     """The origin at the inner end of the chain, for an import's event that was copied: what the import said."""
     for link in links(origin):
-        origin = link.origin if bytes(link.origin) else None
+        origin = link.origin
     return origin
 
 
@@ -138,7 +137,7 @@ def first_kept_seq(stored: StoredEvent, stated: int | None) -> int | None:
 def as_meant(stored: StoredEvent) -> StoredEvent:
     """The event with the message ids that it has in this session: the same one, unless a merge had to tell two messages apart."""
     origin = stored.origin_raw
-    if origin is None or _IDS not in bytes(origin):
+    if origin is NO_ORIGIN or _IDS not in bytes(origin):
         return stored
     for link in links(origin):
         if isinstance(link.ids, dict):

@@ -31,11 +31,14 @@ class DiscardStream:
     def append(self, envelopes: Sequence[Envelope], *, expected: int | None, key: str | None, sync: Sync, seal: bool = False) -> int:
         with self._mutex:
             position = self._position if expected is None else expected
-            running = 0
+            running = size_bytes = 0
             for seq, envelope in enumerate(envelopes, position + 1):
                 envelope.seq = seq
                 line, running = codec.encode(envelope, running)
                 codec.check_size(len(line), self._max_event_bytes)
+                size_bytes += len(line)
+            if len(envelopes) > 1:
+                codec.check_size(size_bytes, self._max_event_bytes, "batch")
             self._position = position + len(envelopes)
             return self._position
 

@@ -36,10 +36,20 @@ EventLogError
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
 class EventLogError(Exception):
-    """The root: catch this to catch everything that the log raises on purpose."""
+    """The root: catch this to catch everything that the log raises on purpose. Each can be sent to another process, with its data."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (type(self), self.args, self.__dict__)
+
+
+def _made_again(kind: type[EventLogError], said: tuple[Any, ...], data: dict[str, Any]) -> EventLogError:
+    error = kind.__new__(kind, *said)
+    error.__dict__.update(data)
+    return error
 
 
 class InvalidInput(EventLogError, ValueError):

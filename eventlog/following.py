@@ -22,6 +22,7 @@ from typing import Final
 import msgspec
 
 from .backend import Backend, Changes, Feed, Follower, Lines, OnDamage, Stream
+from .decoding import decoder
 from .errors import CursorExpired, InvalidCursor
 from .layout import order
 
@@ -214,7 +215,7 @@ def _decode(text: After) -> _Place:
         try:
             packed = text[len(_PREFIX) :].encode("ascii")
             data = base64.b64decode(packed + b"=" * (-len(packed) % 4), altchars=b"-_", validate=True)
-            place = msgspec.json.decode(zlib.decompressobj().decompress(data, _MOST_CURSOR_BYTES), type=_Place)
+            place: _Place = decoder(_Place).decode(zlib.decompressobj().decompress(data, _MOST_CURSOR_BYTES))
             if place.feed is not None:
                 return place
         except (ValueError, binascii.Error, zlib.error, msgspec.DecodeError):

@@ -22,6 +22,7 @@ import msgspec
 
 from . import line as lines
 from . import segment
+from .decoding import decoder
 from .errors import EventLogError
 
 ReadAt = Callable[[int, int], bytes]  # (offset, size): the bytes that stand there, fewer at the end of the file
@@ -248,7 +249,7 @@ def read_table(read_at: ReadAt, file_size: int, max_frame_bytes: int) -> Table |
     if tail[: _HEAD.size] != _HEAD.pack(_SKIPPABLE, size - _HEAD.size) or crc32(payload) != crc:
         return None
     try:
-        table = msgspec.json.decode(payload, type=Table)
+        table = decoder(Table).decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return table if table.holds_together(file_size - size, max_frame_bytes) else None

@@ -21,7 +21,7 @@ CHANGES = "changes"
 PROJECTIONS = "projections"
 TEMPORARY = ".tmp"
 
-_SEGMENT = re.compile(r"(?P<id>.+)\.(?P<seq>[1-9][0-9]{0,18})\.jsonl(?P<zst>\.zst)?")
+_SEGMENT = re.compile(r"(?P<id>[A-Za-z0-9][A-Za-z0-9._-]{0,127})\.(?P<seq>[1-9][0-9]{0,18})\.jsonl(?P<zst>\.zst)?")
 
 
 class SegmentName(msgspec.Struct, frozen=True, order=True):

@@ -58,6 +58,8 @@ class MemoryStream:
                 line, running = codec.encode(envelope, running)
                 codec.check_size(len(line), self._max_event_bytes)
                 added.append(line)
+            if len(added) > 1:
+                codec.check_size(sum(map(len, added)), self._max_event_bytes, "batch")
             held.lines += added
             held.running = running
             held.last_type = envelopes[-1].type

@@ -13,6 +13,7 @@ import msgspec
 
 from . import recovery, scan
 from .backend import Lines, OnDamage
+from .decoding import decoder
 from .errors import Damaged
 from .layout import Layout, SegmentName
 from .pieces import Bad, Own, last_seq_in
@@ -192,7 +193,7 @@ def last_line(layout: Layout, session_id: str, max_append_bytes: int) -> LastLin
         for chunk in read(layout, session_id, after, None, "skip", max_append_bytes):
             last = chunk.data[chunk.data.rfind(b"\n", 0, -1) + 1 :]
         if last:
-            found = msgspec.json.decode(last, type=LastLine)
+            found: LastLine = decoder(LastLine).decode(last)
             found.data = msgspec.Raw(bytes(found.data))
             found.session_id = session_id
             return found

@@ -29,12 +29,14 @@ _READ_SIZE = 1024 * 1024
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """How a segment ended: what the next one has to say of it. ``suspect``: its last bytes were not confirmed by the disk."""
+    """How a segment ended: what the next one has to say of it. ``suspect``: its last bytes were not confirmed by the disk. ``synced``: they
+    were, to this process."""
 
     next_seq: int
     digest: str | None  # None where it cannot be known any more
     lost: tuple[int, int] | None = None
     suspect: bool = False
+    synced: bool = False
     last_type: str = ""  # of the last event in it, where that was asked for
 
 
@@ -176,12 +178,16 @@ def end_before(layout: Layout, name: SegmentName) -> Ended | None:
     while True:
         before = [other for other in layout.segments(name.session_id) if other.first_seq < name.first_seq]
         try:
-            return _furthest_end(layout, before, name.first_seq)
+            found = _furthest(layout, before, name.first_seq)
+            if found is None:
+                return None
+            ended, last = found
+            return msgspec.structs.replace(ended, last_type=_last_type(layout, last, ended.next_seq - 1))
         except FileNotFoundError:
             continue  # compressed or joined since it was listed
 
 
-def _furthest_end(layout: Layout, names: list[SegmentName], next_seq: int) -> Ended | None:
+def _furthest(layout: Layout, names: list[SegmentName], next_seq: int) -> tuple[Ended, SegmentName] | None:
     ends: list[tuple[int, Ended, SegmentName]] = []
     for name in reversed(names):
         try:
@@ -194,7 +200,7 @@ def _furthest_end(layout: Layout, names: list[SegmentName], next_seq: int) -> En
     if not ends:
         return None
     _, ended, name = max(ends, key=lambda end: end[0])
-    return msgspec.structs.replace(ended, last_type=_last_type(layout, name, ended.next_seq - 1))
+    return ended, name
 
 
 def end_of(layout: Layout, name: SegmentName) -> Ended:
@@ -227,9 +233,10 @@ def remembered_ids(layout: Layout, name: SegmentName, max_append_bytes: int) -> 
     """The idempotency keys of the active segment ``name`` and of the one before it, with the position each append came to."""
     while True:
         ids: dict[str, int] = {}
-        segments = [other for other in layout.segments(name.session_id) if other.first_seq <= name.first_seq]
+        before = [other for other in layout.segments(name.session_id) if other.first_seq < name.first_seq]
         try:
-            for other in segments[-2:]:
+            found = _furthest(layout, before, name.first_seq)  # not always the last: a crash may leave some that a joined one covers
+            for other in (*before[-1:], name) if found is None else (found[1], name):
                 for piece in scan.scan_file(layout.path(other), other, max_append_bytes=max_append_bytes):
                     if isinstance(piece, bytes):
                         ids.update(ids_in(piece))

@@ -12,6 +12,8 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
+from .decoding import decoder
+
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 E = TypeVar("E", bound="Event")
 
@@ -91,7 +93,9 @@ def materialise(name: str, version: int, data: msgspec.Raw) -> Event | UnknownEv
     if cls is not None and version <= cls.version:
         try:
             if version == cls.version:
-                return msgspec.json.decode(data, type=cls)
+                event: Event = decoder(cls).decode(data)
+                return event
+            decoder(cls)
             shape = msgspec.json.decode(data, type=dict)
             for step in range(version, cls.version):
                 shape = _upcasts[name][step](shape)

@@ -71,6 +71,7 @@ class Replacing:
 
     def _close(self) -> None:
         for fd in self._files.values():
+            fcntl.flock(fd, fcntl.LOCK_UN)  # closing alone would leave a lock with a child that was forked meanwhile
             os.close(fd)
         self._files.clear()
 
@@ -81,7 +82,7 @@ class Replacing:
         compressed one does not hold."""
         for name, fd in self._files.items():
             if name.compressed:
-                yield from compressed.texts(fd, self._settings.max_event_bytes)
+                yield from compressed.texts(fd, scan.ANY_SIZE)
                 continue
             offset = 0
             while data := os.pread(fd, _READ_SIZE, offset):
@@ -134,7 +135,7 @@ class Replacing:
         if keep_time:
             newest = max(os.fstat(old).st_mtime_ns for old in self._files.values())
             os.utime(self._temporary, ns=(newest, newest))
-        if not _holds(self._temporary, digest.digest(), self._settings.max_event_bytes):
+        if not _holds(self._temporary, digest.digest()):
             raise OSError(errno.EIO, "what was written cannot be read back", self._temporary)
         return True
 
@@ -219,12 +220,12 @@ def compress(disk: Disk, layout: Layout, name: SegmentName, settings: Settings) 
         return False
 
 
-def _holds(path: str, digest: bytes, max_append_bytes: int) -> bool:
+def _holds(path: str, digest: bytes) -> bool:
     """Whether the file gives back the lines: everything is read again and compared with what went in."""
     found = sha256()
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        for text in compressed.texts(fd, max_append_bytes):
+        for text in compressed.texts(fd, scan.ANY_SIZE):
             found.update(text)
     except frames.Unproven:
         return False

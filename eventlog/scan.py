@@ -36,9 +36,13 @@ class Start(msgspec.Struct, frozen=True):
 def scan_file(path: str, name: SegmentName, *, after: int = 0, max_append_bytes: int) -> Iterator[Piece]:
     """The pieces of a segment file from somewhere at or before the first event with seq > ``after``, to its end as it is now.
 
+    An append larger than ``max_append_bytes`` is read all the same: what is accepted is limited (and by another program perhaps less),
+    what was acknowledged is no damage.
+
     Raises `FileNotFoundError` at once where the file has gone; one that goes later is read to its end."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
+        max_append_bytes = max(max_append_bytes, ANY_SIZE if name.compressed else min(os.fstat(fd).st_size, ANY_SIZE))
         if name.compressed:
             yield from compressed.scan(fd, after=after, max_append_bytes=max_append_bytes)
         else:

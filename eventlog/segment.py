@@ -18,6 +18,7 @@ from zlib import crc32
 import msgspec
 
 from . import line as lines
+from .decoding import decoder
 from .line import TAIL_SIZE
 
 FORMAT = 1
@@ -117,7 +118,7 @@ def is_own(line: bytes) -> bool:
 def decode_own(line: bytes) -> Opened | Sealed | Closed | None:
     """The record of a proven own line; None where it cannot be understood."""
     try:
-        record: Opened | Sealed | Closed = msgspec.json.decode(line, type=_OpenedLine | _SealedLine | _ClosedLine).data
+        record: Opened | Sealed | Closed = decoder(_OpenedLine | _SealedLine | _ClosedLine).decode(line).data
         return record
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

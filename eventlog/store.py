@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from . import layout, timestamps
+from .decoding import decoder
 from .disk import Disk, replace_file
 from .errors import LocksUnsupported, NotAStore, StoreNotFound, StoreTooNew
 from .layout import Layout
@@ -49,9 +50,12 @@ def open_store(path: Path, disk: Disk, *, create: bool) -> tuple[Layout, StoreFi
 
 def _decode(path: Path, data: bytes) -> StoreFile:
     try:
-        found = msgspec.json.decode(data, type=StoreFile)
+        found: StoreFile = decoder(StoreFile).decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise NotAStore(path, f"its {layout.STORE_FILE} cannot be read: {error}") from None
+        why = f"its {layout.STORE_FILE} cannot be read: {error}"
+        if os.path.isdir(Layout(path).sessions):
+            why += "; its sessions are there: put the file back from a backup, or remove it and append to the store, which makes a new one"
+        raise NotAStore(path, why) from None
     if found.min_reader > FORMAT:
         raise StoreTooNew(path, found.min_reader, FORMAT)
     return found

@@ -9,31 +9,34 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, Literal, Union, cast
+from typing import Any, Final, Literal, Union, cast
 
 import msgspec
 
 from . import registry
 from .backend import Lines
+from .decoding import decoder, preparing
 from .registry import Event, UnknownEvent
 
 # The chunk that is being decoded in this thread. A chunk's decoder puts it into each event as the default of a field, which costs a fifth
 # of setting an attribute of each event afterwards.
 _decoding: ContextVar[Lines] = ContextVar("decoding", default=Lines("", b""))  # noqa: B039
-_NO_ORIGIN = msgspec.Raw()
+NO_ORIGIN: Final = msgspec.Raw()
 
 
 class StoredEvent(msgspec.Struct, gc=False, kw_only=True):
     """One event of a session, as stored.
 
-    ``seq`` counts from 1 within the session, ``time`` is when it happened (UTC). ``event`` is your struct or an `UnknownEvent`."""
+    ``seq`` counts from 1 within the session, ``time`` is when it happened (UTC). ``event`` is your struct or an `UnknownEvent`.
+    ``origin_raw`` is `origin` as JSON text, for replays that copy it: `NO_ORIGIN`, which is empty, where there is none. Two are
+    equal when they are the same event, however often it is read; it can be copied and pickled."""
 
     seq: int
     time: datetime
     event: Any = msgspec.field(name="data")
     id: str | None = None
     more: bool = False
-    _origin: msgspec.Raw = msgspec.field(default=_NO_ORIGIN, name="origin")
+    origin_raw: msgspec.Raw = msgspec.field(default=NO_ORIGIN, name="origin")
     _lines: Any = msgspec.field(default_factory=_decoding.get, name=" lines")
 
     @property
@@ -58,15 +61,35 @@ class StoredEvent(msgspec.Struct, gc=False, kw_only=True):
     @property
     def origin(self) -> dict[str, Any] | None:
         """Where a merged, forked or imported event came from."""
-        if self._origin is _NO_ORIGIN:
+        if self.origin_raw is NO_ORIGIN:
             return None
-        fields = msgspec.json.decode(self._origin, type=dict[str, msgspec.Raw])
+        fields = msgspec.json.decode(self.origin_raw, type=dict[str, msgspec.Raw])
         return {name: registry.decode_or_keep(value) for name, value in fields.items()}
 
-    @property
-    def origin_raw(self) -> msgspec.Raw | None:
-        """`origin` as JSON text, for replays that copy it."""
-        return self._origin if self._origin is not _NO_ORIGIN else None
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StoredEvent):
+            return NotImplemented
+        return self is other or _what_it_is(self) == _what_it_is(other)
+
+    def __repr__(self) -> str:
+        optional = {"id": self.id, "more": self.more or None, "origin": self.origin}
+        more = "".join(f", {name}={value!r}" for name, value in optional.items() if value is not None)
+        return f"StoredEvent(session_id={self.session_id!r}, seq={self.seq}, time={self.time.isoformat()!r}, event={self.event!r}{more})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        line = self.raw + b"\n" if self._lines.data else b""  # its own, not the chunk that it came in
+        return _made_again, (self.session_id, line, *_what_it_is(self)[1:])
+
+
+def _what_it_is(stored: StoredEvent) -> tuple[Any, ...]:
+    return stored.session_id, stored.seq, stored.time, stored.event, stored.id, stored.more, bytes(stored.origin_raw)
+
+
+def _made_again(
+    session_id: str, line: bytes, seq: int, time: datetime, event: Any, id: str | None, more: bool, origin: bytes
+) -> StoredEvent:
+    raw = msgspec.Raw(origin) if origin else NO_ORIGIN
+    return StoredEvent(seq=seq, time=time, event=event, id=id, more=more, origin_raw=raw, _lines=Lines(session_id, line))
 
 
 class _AnyLine(msgspec.Struct, gc=False):
@@ -79,7 +102,7 @@ class _AnyLine(msgspec.Struct, gc=False):
     v: int = 1
     id: str | None = None
     more: bool = False
-    origin: msgspec.Raw = _NO_ORIGIN
+    origin: msgspec.Raw = NO_ORIGIN
 
 
 class Position(msgspec.Struct, gc=False):
@@ -99,8 +122,10 @@ def _typed_decoder() -> msgspec.json.Decoder[Any]:
     """One decoder for all registered types at version 1: a line that states another one does not fit it. To look for that in the
     bytes would cost a fifth of reading."""
     global _typed
-    generation = registry.generation
-    if _typed[0] != generation:
+    if _typed[0] == registry.generation:
+        return _typed[1]
+    with preparing:
+        generation = registry.generation
         wrappers = tuple(
             msgspec.defstruct(
                 f"Stored{cls.__name__}",
@@ -115,7 +140,7 @@ def _typed_decoder() -> msgspec.json.Decoder[Any]:
             if cls.version == 1
         )
         _typed = (generation, msgspec.json.Decoder(Union[wrappers]))
-    return _typed[1]
+        return _typed[1]
 
 
 def decode(lines: Lines) -> list[StoredEvent]:
@@ -131,6 +156,6 @@ def decode(lines: Lines) -> list[StoredEvent]:
 
 
 def _decode_one(line: bytes) -> StoredEvent:
-    found = msgspec.json.decode(line, type=_AnyLine)
+    found: _AnyLine = decoder(_AnyLine).decode(line)
     event: Event | UnknownEvent = registry.materialise(found.type, found.v, found.data)
-    return StoredEvent(seq=found.seq, time=found.time, event=event, id=found.id, more=found.more, _origin=found.origin)
+    return StoredEvent(seq=found.seq, time=found.time, event=event, id=found.id, more=found.more, origin_raw=found.origin)

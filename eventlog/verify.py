@@ -11,13 +11,18 @@ import os
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
+import msgspec
+
 from . import layout as layouts
 from . import reader, scan
-from .backend import Problem, ProblemKind, Progress, Report, Rewrite
+from .backend import Lost, Problem, ProblemKind, Progress, Report, Rewrite
 from .errors import SessionNotFound
 from .layout import Layout, SegmentName
 from .pieces import Bad, Own, last_seq_in
 from .segment import Closed, Opened, Sealed, is_purged
+
+NO_END = "it has no footer, but another segment follows: its end is not in the store"
+_CUT = "it stops in the middle of an append, but another segment follows: what came after is not in the store"
 
 
 def verify(layout: Layout, session_ids: Iterable[str] | None, max_append_bytes: int, progress: Progress | None = None) -> Report:
@@ -25,14 +30,17 @@ def verify(layout: Layout, session_ids: Iterable[str] | None, max_append_bytes: 
     report = Report()
     digest = sha256()
     if session_ids is None:
+        if not os.path.isdir(layout.sessions):
+            detail = "the folder of all sessions is not there; `eventlog restore-backup` brings back what a backup has"
+            report.problems.append(Problem(session_id="", segment=layouts.SESSIONS, offset=0, length=0, kind="missing", detail=detail))
         report.problems += _in_the_wrong_place(layout)
     else:
         session_ids = list(session_ids)
         for session_id in session_ids:
             if not reader.exists(layout, session_id):
                 raise SessionNotFound(session_id)
-    for session_id in sorted(layout.session_ids() if session_ids is None else session_ids):
-        contents = _SessionCheck(layout, session_id, max_append_bytes, report).run()
+    for session_id in sorted(set(layout.session_ids()) if session_ids is None else session_ids):
+        contents = _SessionCheck(layout, session_id, max_append_bytes, report, progress).run()
         digest.update(session_id.encode() + b"\n" + b"".join(contents))
         report.sessions += 1
         if progress is not None:
@@ -56,11 +64,12 @@ def _in_the_wrong_place(layout: Layout) -> Iterator[Problem]:
 class _SessionCheck:
     """One session: its segments in order, each against what the one before it said."""
 
-    def __init__(self, layout: Layout, session_id: str, max_append_bytes: int, report: Report) -> None:
+    def __init__(self, layout: Layout, session_id: str, max_append_bytes: int, report: Report, progress: Progress | None) -> None:
         self._layout = layout
         self._session_id = session_id
         self._max_append_bytes = max_append_bytes
         self._report = report
+        self._progress = progress
 
     def run(self) -> list[bytes]:
         """Check them all; returns the digest of each segment's content, in order."""
@@ -80,15 +89,18 @@ class _SessionCheck:
     def _check_all(self, names: list[SegmentName], found: list[_SegmentCheck]) -> None:
         """Check them, except those that ``found`` or a joined segment before them covers."""
         for index, name in enumerate(names):
-            next_seq, digest = (found[-1].next_seq, found[-1].digest) if found else (1, None)
-            if not found or name.first_seq >= next_seq:
-                found.append(self._check(name, next_seq, digest, last=index == len(names) - 1))
+            before = found[-1] if found else None
+            if before is None or name.first_seq >= before.reaches:
+                found.append(self._check(name, before, last=index == len(names) - 1))
+                if self._progress is not None:
+                    size = self._report.bytes + sum(segment.size for segment in found)
+                    self._progress(msgspec.structs.replace(self._report, segments=self._report.segments + len(found), bytes=size))
 
-    def _check(self, name: SegmentName, next_seq: int, digest: str | None, *, last: bool) -> _SegmentCheck:
-        segment = _SegmentCheck(name, next_seq, digest, last=last)
+    def _check(self, name: SegmentName, before: _SegmentCheck | None, *, last: bool) -> _SegmentCheck:
+        segment = _SegmentCheck(name, before, last=last)
         segment.read(self._layout, self._max_append_bytes)
         if last and segment.problems:
-            segment = _SegmentCheck(name, next_seq, digest, last=last)
+            segment = _SegmentCheck(name, before, last=last)
             segment.read(self._layout, self._max_append_bytes)
         return segment
 
@@ -98,23 +110,27 @@ class _SessionCheck:
         report.events += segment.events
         report.bytes += segment.size
         report.rewrites += segment.rewrites
+        report.lost += segment.lost
         report.problems += segment.problems
 
 
 class _SegmentCheck:
     """One segment file: what its pieces say together. A joined file holds several segments, each from its header to its footer."""
 
-    def __init__(self, name: SegmentName, wanted: int, previous: str | None, *, last: bool) -> None:
+    def __init__(self, name: SegmentName, before: _SegmentCheck | None, *, last: bool) -> None:
         self.problems: list[Problem] = []
         self.rewrites: list[Rewrite] = []
+        self.lost: list[Lost] = []
         self.contents: list[bytes] = []  # the digest of each whole segment in it
         self.events = 0
         self.size = 0
-        self.next_seq = wanted
-        self.digest = previous
+        self.ended: bool = before is None or before.ended  # whether what comes next can be held against the end of what comes before it
+        self.digest: str | None = before.digest if before is not None else None
+        self.reaches = name.first_seq  # what begins below it is covered by this one
+        wanted = 1 if before is None else before.next_seq if before.ended else min(before.next_seq, name.first_seq)
         self._name = name
         self._last = last
-        self._ended = False
+        self._has_end = False
         self._sound = True
         self._begin(wanted)
 
@@ -126,46 +142,65 @@ class _SegmentCheck:
     def read(self, layout: Layout, max_append_bytes: int) -> None:
         path = layout.path(self._name)
         self.size = os.stat(path).st_size
-        for piece in scan.scan_file(path, self._name, max_append_bytes=max_append_bytes):
-            if isinstance(piece, bytes):
-                self._sha.update(piece)
-                self._count += piece.count(b"\n")
-                self.next_seq = last_seq_in(piece) + 1
-            elif isinstance(piece, Bad):
-                self._bad(piece)
-            elif isinstance(piece.record, Opened):
-                self._opened(piece, piece.record)
-            elif isinstance(piece.record, Sealed):
-                self._sealed(piece, piece.record)
-            else:
-                self._closed(piece, piece.record, path)
+        wanted = self.next_seq
+        try:
+            for piece in scan.scan_file(path, self._name, max_append_bytes=max_append_bytes):
+                if isinstance(piece, bytes):
+                    self._sha.update(piece)
+                    self._count += piece.count(b"\n")
+                    self.next_seq = self.reaches = last_seq_in(piece) + 1
+                elif isinstance(piece, Bad):
+                    self._bad(piece)
+                elif isinstance(piece.record, Opened):
+                    if piece.offset == 0 and (foreign := reader.foreign_to(self._name, piece.record)):
+                        self._problem("foreign", 0, self.size, foreign)
+                        self._unread(wanted)
+                        return
+                    self._opened(piece, piece.record)
+                elif isinstance(piece.record, Sealed):
+                    self._sealed(piece, piece.record)
+                else:
+                    self._closed(piece, piece.record, path)
+        except FileNotFoundError:
+            raise  # replaced meanwhile
+        except OSError as error:
+            self._problem("damaged", 0, self.size, f"the operating system cannot read it: {error.strerror}")
+            self._unread(wanted)
+            return
         self.events += self._count
-        if not self._ended:
+        if not self._has_end:
             self.contents.append(self._sha.digest())
             if not self._last:
-                self._problem("missing", self.size, 0, "it has no footer, but another segment follows: its end is not in the store")
+                self._problem("missing", self.size, 0, NO_END)
+
+    def _unread(self, wanted: int) -> None:
+        """Nothing of it counts, and nothing is known of its end."""
+        self.contents.append(self._sha.digest())
+        self.next_seq = self.reaches = wanted
+        self.ended = False
 
     def _bad(self, bad: Bad) -> None:
-        self._problem("torn_tail" if bad.kind == "torn_tail" else "damaged", bad.offset, bad.length, bad.detail)
+        if bad.kind == "torn_tail" and not self._last:
+            self._problem("damaged", bad.offset, bad.length, _CUT)
+        else:
+            self._problem("torn_tail" if bad.kind == "torn_tail" else "damaged", bad.offset, bad.length, bad.detail)
         if bad.kind != "torn_tail" and not bad.harmless:
             self._sound = False
             self.next_seq += bad.lines
 
     def _opened(self, piece: Own, opened: Opened) -> None:
-        foreign = reader.foreign_to(self._name, opened) if piece.offset == 0 else None
-        if foreign:
-            self._problem("foreign", 0, self.size, foreign)
-            self._sound = False
-            return
         first, wanted = opened.first_seq, self.next_seq
         if first > wanted and not reader.covers(opened.lost, wanted, first - 1):
             self._problem("missing", piece.offset, 0, f"events {wanted} to {first - 1} should stand before this segment")
-        elif opened.previous != self.digest and not is_purged(opened):
+        elif self.ended and opened.previous != self.digest and not is_purged(opened):
             detail = f"its header names {opened.previous} as the digest of the segment before it, which has {self.digest}"
             self._problem("damaged", piece.offset, len(piece.line), detail)
+        if opened.lost is not None and not is_purged(opened):
+            self.lost.append(Lost(session_id=self._name.session_id, segment=str(self._name), first=opened.lost[0], last=opened.lost[1]))
         self._begin(first)
         self._sha.update(piece.line)
-        self._ended = False
+        self.ended = self._has_end = False
+        self._sound = True
 
     def _sealed(self, piece: Own, sealed: Sealed) -> None:
         content = self._sha.hexdigest()
@@ -193,8 +228,9 @@ class _SegmentCheck:
     def _end(self, next_seq: int, digest: str) -> None:
         self.events += self._count
         self._count = 0
-        self.next_seq, self.digest = next_seq, digest
-        self._ended = True
+        self.next_seq = self.reaches = next_seq
+        self.digest = digest
+        self.ended = self._has_end = True
 
     def _problem(self, kind: ProblemKind, offset: int, length: int, detail: str) -> None:
         name = self._name

@@ -6,7 +6,7 @@ sync answers for everything that was written before it began: whoever waits for 
 commit); a lone appender syncs inline. Acknowledged means that a sync which began after the write has succeeded.
 
 A segment that ended (sealed, or closed after damage) is noticed under the lock, before anything is written: its size has
-changed. The next one is made under the lock of the one before, and gets its opening line under its own.
+changed. The next one is made under the lock of the one before, which is made durable first, and gets its opening line under its own.
 
 A failure decides what may follow. A full disk: the file is cut back to where the append began, nothing is stored, the writer goes on. Any
 other failed write, and every failed sync: this writer is finished, and the segment is closed where that can still be written,
@@ -150,6 +150,11 @@ class SessionWriter:
                     else:
                         self._synced = min(self._synced, self._written - 1)  # whoever wrote it may not have synced it
                     mark = self._written
+                except EventLogError:
+                    raise
+                except BaseException:  # interrupted anywhere: what is there now has to be looked at
+                    self._tail = self._ready = None
+                    raise
                 finally:
                     if not self._held and self._fd >= 0:
                         fcntl.flock(self._fd, fcntl.LOCK_UN)
@@ -218,10 +223,6 @@ class SessionWriter:
             state.seq, state.running, state.last_type = last.seq, running, last.type
         except OSError as error:
             raise self._undo(error) from error
-        except BaseException:  # interrupted: what is there now has to be looked at
-            self._tail = self._ready = None
-            self._held = False
-            raise
         return last.seq
 
     def _encode(self, state: Tail, envelopes: Sequence[Envelope]) -> tuple[bytearray, int]:
@@ -231,6 +232,7 @@ class SessionWriter:
         if self._size == 0:
             opening, running = encode_own(state.opening(self._name), 0)
             data += opening
+        size_before = len(data)
         for envelope in envelopes:
             seq += 1
             envelope.seq = seq
@@ -238,8 +240,8 @@ class SessionWriter:
             if len(line) > limit:
                 raise EventTooLarge(len(line), limit)
             data += line
-        if len(data) > limit and len(envelopes) > 1:
-            raise EventTooLarge(len(data), limit, "batch")
+        if len(data) - size_before > limit and len(envelopes) > 1:
+            raise EventTooLarge(len(data) - size_before, limit, "batch")
         return data, running
 
     def _undo(self, error: OSError) -> NotStored:
@@ -399,8 +401,8 @@ class SessionWriter:
             size, state.torn = state.torn, None
         self._tail, self._size = state, size
         if state.ended is not None:
-            self._host.suspects.discard(self._name)
-        elif state.damage_next_seq is not None:
+            return True
+        if state.damage_next_seq is not None:
             self._close_segment("damaged")
         elif self._name in self._host.suspects:
             self._leave_suspect(state)
@@ -441,8 +443,9 @@ class SessionWriter:
         """From a segment that has ended to the next one, which is made under this one's lock."""
         name = SegmentName(ended.next_seq, False, self.session_id)
         path = self._host.layout.path(name)
-        if ended.suspect and not os.path.exists(path):
-            recovery.copy_anew(self._disk, self._host.layout.path(self._name))
+        if not os.path.exists(path):
+            self._confirm(ended)
+        self._host.suspects.discard(self._name)
         fd = self._disk.open(path, create=True)
         try:
             self._lock(fd)
@@ -456,6 +459,17 @@ class SessionWriter:
                 self._disk.close(fd)
             raise
         self._look(os.lseek(fd, 0, os.SEEK_END))
+
+    def _confirm(self, ended: Ended) -> None:
+        """Make sure that a segment is on stable storage before anything is built on it: whoever ended it may have died before its sync."""
+        if ended.suspect or self._name in self._host.suspects:
+            recovery.copy_anew(self._disk, self._host.layout.path(self._name))
+        elif not ended.synced:
+            try:
+                self._disk.sync(self._fd)
+            except OSError:
+                self._host.suspects.add(self._name)
+                raise
 
     # --- the end of a segment ------------------------------------------------------------------------------------------------
 
@@ -482,7 +496,7 @@ class SessionWriter:
         self._size += len(data)
         with self._sync_mutex:
             self._sync_now(self._written)
-        state.ended, self._ready = Ended(record.next_seq, record.digest), None
+        state.ended, self._ready = Ended(record.next_seq, record.digest, synced=True), None
         if written_ns is not None:
             os.utime(self._fd, ns=(written_ns, written_ns))  # the file's age is that of its last event
         self._host.sealed(self._name)
@@ -504,7 +518,7 @@ class SessionWriter:
         self._size += len(data)
         self._host.suspects.discard(self._name)
         state.seq, state.damage_next_seq, self._ready = record.next_seq - 1, None, None
-        state.ended = Ended(record.next_seq, record.sha256, record.lost, suspect=reason == "sync_failed")
+        state.ended = Ended(record.next_seq, record.sha256, record.lost, suspect=reason == "sync_failed", synced=reason == "damaged")
 
     # --- syncing -------------------------------------------------------------------------------------------------------------
 

@@ -32,9 +32,14 @@ def attach(connection: sqlite3.Connection, name: str, path: str) -> None:
     connection.execute(f"ATTACH ? AS {name}", (path,))
 
 
+def uri_of(path: str, mode: str) -> str:
+    """The path as SQLite takes it where it has to be said that the file is there (``mode``: ro or rw)."""
+    return f"file:{quote(path)}?mode={mode}"
+
+
 def attach_existing(connection: sqlite3.Connection, name: str, path: str) -> None:
     """Attach a database file that is there; one that has gone is not made again. Raises `sqlite3.OperationalError`."""
-    attach(connection, name, f"file:{quote(path)}?mode=rw")
+    attach(connection, name, uri_of(path, "rw"))
 
 
 def begin_file(

@@ -9,8 +9,6 @@ from datetime import datetime, timezone, tzinfo
 from types import TracebackType
 from typing import Any, Unpack
 
-import msgspec
-
 from eventlog import EventLog
 from eventlog.disk import Disk
 from eventlog.errors import InvalidInput, SessionNotFound
@@ -22,7 +20,7 @@ from .dump import Difference
 from .folder import Folder
 from .listing import Filter, Filters, SessionItem, Sort
 from .page import Page
-from .projection import Projection, check_name, kept
+from .projection import Projection, check_name, decoder_of
 from .search import Search
 from .search_query import SearchItem
 from .serving import Serving
@@ -56,13 +54,15 @@ class Catalog:
     ) -> Catalog:
         """A catalog of this log; costs nothing until it is asked.
 
-        ``projections`` are the program's own: they are stored, caught up and rebuilt like the others, see `states`. ``prices`` is the
+        ``projections`` are the program's own: they are stored, caught up and rebuilt like the others, see `states`; one whose fold raises
+        ends what asked for it in `ProjectionFailed`. ``prices`` is the
         price list (default: ``genai-prices``, where it is installed). ``notice`` is told what went wrong with the stored
         projections, in one line (default: standard error); ``progress`` is called while much is being folded."""
         own: dict[str, Projection[Any]] = {"catalog": Tally(installed_prices() if prices is None else prices), "search": Search()}
         for projection in projections:
             if check_name(projection) in own:
                 raise ValueError(f"the projection name {projection.name!r} is taken; give yours another one")
+            decoder_of(projection)
             own[projection.name] = projection
         path = log.path
         folder = None if path is None else Folder(os.path.join(path, "projections"), disk or Disk())
@@ -172,7 +172,7 @@ class Catalog:
     def states(self, name: str) -> Iterator[tuple[str, Any]]:
         """Each session's id and state under a projection of the program's own, by id."""
         projection = self._serving.projections[name]
-        decoder = msgspec.msgpack.Decoder(type(kept(projection.initial())))
+        decoder = decoder_of(projection)
         position = ""
         while True:
             rows = self._serving.ask((name,), _States(name, position))
@@ -191,7 +191,7 @@ class Catalog:
         row = self._serving.ask((name,), ask)
         if row is None:
             raise SessionNotFound(session_id)
-        return msgspec.msgpack.decode(row[0], type=type(kept(projection.initial())))
+        return decoder_of(projection).decode(row[0])
 
     def close(self) -> None:
         """Let go of the files. Closing twice is fine; the log stays open."""

@@ -10,16 +10,19 @@ second finds the work done.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from eventlog import EventLog, Session, StoredEvent
 from eventlog.backend import Changes
+from eventlog.errors import InvalidCursor
 from eventlog.events import EventRedacted, SessionCompacted
 
-from .index import Checkpoint, Index
+from .index import Checkpoint, Index, Unreadable
+from .projection import ProjectionFailed
 
 EVENTS_PER_TRANSACTION: Final = 20_000
 BYTES_PER_TRANSACTION: Final = 16 * 1024 * 1024
@@ -59,7 +62,10 @@ def catch_up(log: EventLog, indexes: Sequence[Index], progress: Progress | None 
     Looks at the sessions that may have changed since the oldest cursor of the indexes, at all of them with ``full``."""
     cursors = {index.meta("cursor") for index in indexes}
     known = cursors.pop() if len(cursors) == 1 and not full else None
-    changes = log.changed_since(known or None)
+    try:
+        changes = log.changed_since(known if isinstance(known, str) and known else None)
+    except InvalidCursor:  # nothing that this program wrote
+        changes = log.changed_since(None)
     looking = _Looking(log, indexes, changes, progress)
     fold_sessions(log, indexes, looking.stale(), looking)
     if changes.full:
@@ -209,7 +215,12 @@ class _Folding:
             if type(stored.event) in _REWRITES and (base is None or stored.seq > base):
                 return False
             for number, fold in enumerate(folds):
-                states[number] = fold(states[number], stored)
+                try:
+                    states[number] = fold(states[number], stored)
+                except sqlite3.Error:
+                    raise  # what it remembers could not be read
+                except Exception as error:
+                    raise ProjectionFailed(members[number].index.name, stored.session_id, stored.seq, error) from error
             self._events_left -= 1
             self._bytes_left -= stored.size_bytes
             self.events += 1
@@ -227,10 +238,15 @@ class _Member:
     def __init__(self, index: Index, checkpoint: Checkpoint | None) -> None:
         self.index = index
         self.checkpoint = checkpoint
-        self.state = index.projection.initial() if checkpoint is None else index.restore(checkpoint)
+        self.state: Any
         self._last: StoredEvent | None = None
         self._base = 0
-        if self.state is None:
+        if checkpoint is None:
+            self.state = index.projection.initial()
+            return
+        try:
+            self.state = index.restore(checkpoint)
+        except Unreadable:  # as after a change of the state's shape without a new version
             self.start_afresh()
 
     @property

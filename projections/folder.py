@@ -1,8 +1,9 @@
 """The folder ``projections/`` of a store: which file holds which projection, and how one takes the place of another.
 
-A file is named ``<projection>.<version>.<number>.sqlite``. It is built under another name and renamed when it is complete and
+A file is named ``<projection>.<version>.<number>-<token>.sqlite``. It is built under another name and renamed when it is complete and
 synced, and the highest number counts: so a kill at any moment leaves what was there, a reader keeps the file that it has open,
-and a new version stands beside the old one until it is complete. Whoever builds holds the projection's lock file.
+and a new version stands beside the old one until it is complete. Whoever builds holds the projection's lock file. The token is random: no
+name is ever used twice, as SQLite would take the write-ahead log that a former file of the name has left for the new one's.
 
 The folder may be deleted at any time.
 """
@@ -21,7 +22,7 @@ import msgspec
 
 from eventlog.disk import Disk
 
-_NAME = re.compile(r"(?P<projection>[a-z][a-z0-9_]*)\.(?P<version>[A-Za-z0-9-]+)\.(?P<number>[0-9]{1,12})\.sqlite")
+_NAME = re.compile(r"(?P<projection>[a-z][a-z0-9_]*)\.(?P<version>[A-Za-z0-9-]+)\.(?P<number>[0-9]{1,12})-(?P<token>[0-9a-f]{8})\.sqlite")
 _BUILDING = ".building"
 _COMPANIONS = ("-wal", "-shm", "-journal")
 
@@ -32,9 +33,10 @@ class IndexFile(msgspec.Struct, frozen=True, order=True):
     number: int
     projection: str
     version: str
+    token: str
 
     def __str__(self) -> str:
-        return f"{self.projection}.{self.version}.{self.number}.sqlite"
+        return f"{self.projection}.{self.version}.{self.number}-{self.token}.sqlite"
 
 
 class Folder:
@@ -50,7 +52,7 @@ class Folder:
         except (FileNotFoundError, NotADirectoryError):
             return []
         found = [match for match in map(_NAME.fullmatch, names) if match and match["projection"] == projection]
-        return sorted(IndexFile(int(match["number"]), projection, match["version"]) for match in found)
+        return sorted(IndexFile(int(match["number"]), projection, match["version"], match["token"]) for match in found)
 
     def where(self, file: IndexFile) -> str:
         return os.path.join(self.path, str(file))
@@ -95,7 +97,7 @@ class Folder:
     def install(self, projection: str, version: int | str) -> IndexFile:
         """Make what was built the file that counts, durably, and remove the ones that it replaces. The lock is held."""
         older = self.files(projection)
-        file = IndexFile(older[-1].number + 1 if older else 1, projection, slug(version))
+        file = IndexFile(older[-1].number + 1 if older else 1, projection, slug(version), uuid.uuid4().hex[:8])
         built = self.building(projection)
         fd = self.disk.open(built)
         try:

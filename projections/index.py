@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from .projection import Memory, Projection, Rows, State, Table, Tabular, check_name, kept
+from .projection import Memory, Projection, ProjectionFailed, Rows, State, Table, Tabular, check_name, decoder_of, kept
 
 LAYOUT = 1  # of the tables that every database has
 
@@ -31,6 +31,10 @@ class Checkpoint(msgspec.Struct, frozen=True):
     state: bytes
 
 
+class Unreadable(sqlite3.DatabaseError):
+    """What a fold has kept is not there in a shape that it could have written."""
+
+
 class Index:
     """Reads and writes one projection's database. Not safe for several threads; transactions are the caller's."""
 
@@ -41,7 +45,7 @@ class Index:
         self._tabular = projection if isinstance(projection, Tabular) else None
         self.tables: tuple[Table, ...] = self._tabular.tables if self._tabular else ()
         self.connection = connection
-        self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(type(kept(projection.initial())))
+        self._decoder = decoder_of(projection)
         self._drops: list[tuple[str, tuple[Any, ...]]] = []
         self._writes: dict[str, list[tuple[Any, ...]]] = {}
         self._next_sid = 0
@@ -160,11 +164,11 @@ class Index:
         self._queue(f"UPDATE {self.schema}.checkpoint SET stamp = ? WHERE sid = ?", (stamp, sid))
 
     def restore(self, checkpoint: Checkpoint) -> Any:
-        """The state as it was at the checkpoint; None where it cannot be read, as after a change of shape without a new version."""
+        """The state as it was at the checkpoint. Raises `Unreadable`."""
         try:
             found = self._decoder.decode(checkpoint.state)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Unreadable(f"the state of session {checkpoint.sid}: {error}") from error
         state = self.projection.initial()
         if not isinstance(state, State):
             return found
@@ -173,7 +177,10 @@ class Index:
 
         def look_up(key: str) -> Any:
             row = self.connection.execute(find, (sid, key)).fetchone()
-            return None if row is None else msgspec.msgpack.decode(row[0])
+            try:
+                return None if row is None else msgspec.msgpack.decode(row[0])
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise Unreadable(f"the memory of session {sid}: {error}") from error
 
         state.memory = Memory(look_up)
         return state
@@ -191,7 +198,10 @@ class Index:
             for key, value in state.memory.items():
                 self._queue(f"INSERT OR REPLACE INTO {self.schema}.memory VALUES (?, ?, ?)", (sid, key, msgspec.msgpack.encode(value)))
             state.rows.clear()
-        encoded = msgspec.msgpack.encode(kept(state))
+        try:
+            encoded = msgspec.msgpack.encode(kept(state))
+        except Exception as error:
+            raise ProjectionFailed(self.name, session_id, seq, error) from error
         self._queue(
             f"INSERT OR REPLACE INTO {self.schema}.checkpoint VALUES (?, ?, ?, ?, ?, ?, ?)",
             (sid, session_id, seq, mark, base, stamp, encoded),

@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from eventlog import StoredEvent
 from eventlog import events as e
+from eventlog.decoding import decoder
 
 from .moments import microseconds_of
 from .pairing import EVENT, Pairing, Record
@@ -32,6 +33,9 @@ class Known(msgspec.Struct, array_like=True):
     retracted: bool = False
     called: list[tuple[str | None, int, int]] = []
     answered: list[tuple[str | None, int, int]] = []
+
+
+decoder(Known)  # which makes converting to it safe in every thread
 
 
 def _known(state: State[Summary], message_id: str) -> Known | None:

@@ -67,24 +67,18 @@ class Messages:
         self.by_assistant = 0
         self._models = models
         self._tools = tools
-        self._by_id: dict[str, Message] = {}
+        self._by_id: dict[str | None, Message] = {}  # None, which names no message, is never in it
         self._hidden: set[str] = set()
         self._called_in: dict[str, list[ToolCall]] = {}
         self._answered_in: dict[str, list[ToolCall]] = {}
 
     def added(self, stored: StoredEvent, event: MessageAdded) -> None:
-        message_id = event.message_id
-        content = event.content
+        message_id, content, model = event.message_id, event.content, event.model
         parts: list[Shown] = [{"type": "text", "content": content}] if isinstance(content, str) else []
-        model = event.model
         if model is not None and model not in self._models:
             self._models.append(model)
-        if message_id is not None and message_id in self._by_id:
-            message = self._by_id[message_id]
-            if message.partial:
-                self._complete(message, stored)
-            self._more(message, parts, event)
-        else:
+        message = self._by_id.get(message_id)
+        if message is None:
             role = event.role
             message = Message(
                 stored.seq,
@@ -104,6 +98,10 @@ class Messages:
                 self.by_assistant += 1
             elif role == "user":
                 self.by_user += 1
+        else:
+            if message.partial:
+                self._complete(message, stored)
+            self._more(message, parts, event)
         if not isinstance(content, str):
             self._add_parts(message, stored, content)
 

@@ -1,7 +1,8 @@
 """Pages of an answer: items, how many there are in all, and an opaque cursor to the next page.
 
 A cursor holds where the page ended (the last item's place in the order), not a number of items to skip, so that what is
-written meanwhile neither doubles nor hides an item that stays where it is.
+written meanwhile neither doubles nor hides an item that stays where it is. (Hits of a search have no place that stays: its cursor
+leaves out what was written after the first page.)
 """
 
 from __future__ import annotations

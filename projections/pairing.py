@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from eventlog import StoredEvent
+from eventlog.decoding import decoder
 
 from .projection import Memory, Rows, Table
 
@@ -62,6 +63,9 @@ class Track(msgspec.Struct, array_like=True):
     @property
     def key(self) -> tuple[int, int]:
         return self.seq, self.part
+
+
+decoder(list[Track])  # which makes converting to it safe in every thread
 
 
 class Waiting(msgspec.Struct, omit_defaults=True):

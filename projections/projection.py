@@ -22,6 +22,8 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 import msgspec
 
 from eventlog import StoredEvent
+from eventlog.decoding import preparing
+from eventlog.errors import EventLogError
 
 S = TypeVar("S")
 K = TypeVar("K")
@@ -31,10 +33,26 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _LONG_KEY = 64
 
 
+class ProjectionFailed(EventLogError):
+    """A fold raised (its error is ``__cause__``), or made a state that cannot be stored. What was stored before still is."""
+
+    def __init__(self, projection: str, session_id: str, seq: int, reason: object) -> None:
+        self.projection = projection
+        self.session_id = session_id
+        self.seq = seq
+        self.reason = f"{type(reason).__name__}: {reason}" if isinstance(reason, Exception) else str(reason)
+        super().__init__(
+            f"the projection {projection!r} failed at event {seq} of session {session_id!r} ({self.reason}); mend its fold and raise"
+            " its version; the other projections are not touched"
+        )
+
+
 class Projection(Protocol[S]):
     """``name`` matches ``[a-z][a-z0-9_]{0,39}``; a changed ``version`` makes the state anew, beside the old one.
 
-    The fold owns the state it is given: it may change and return it. It must not depend on anything but its arguments."""
+    The fold owns the state it is given: it may change and return it. It must not depend on anything but its arguments. Between
+    catch-ups the state is kept as MessagePack and read back as the type of the initial one (in a plain dict or list: as dicts, lists,
+    texts and numbers; a `msgspec.Struct` can say more)."""
 
     @property
     def name(self) -> str: ...
@@ -161,6 +179,20 @@ class State(Generic[K]):
         self.kept = kept
         self.memory = Memory()
         self.rows = Rows()
+
+
+def decoder_of(projection: Projection[Any]) -> msgspec.msgpack.Decoder[Any]:
+    """Reads what is kept of the projection's states. Raises `ValueError` for a type that cannot be stored."""
+    first = kept(projection.initial())
+    try:
+        with preparing:
+            decoder = msgspec.msgpack.Decoder(Any if first is None else type(first))
+        decoder.decode(msgspec.msgpack.encode(first))
+    except (TypeError, msgspec.DecodeError) as error:
+        raise ValueError(
+            f"a state of the projection {projection.name!r} cannot be stored ({error}); use a dict or a msgspec.Struct"
+        ) from error
+    return decoder
 
 
 def check_name(projection: Projection[Any]) -> str:

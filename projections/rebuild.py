@@ -27,8 +27,8 @@ from .catch_up import Progress, catch_up
 from .dump import Difference, compare
 from .folder import Folder, IndexFile
 from .index import Index
-from .projection import Projection
-from .worker import Job, Task, home_of
+from .projection import Projection, ProjectionFailed
+from .worker import Answer, Job, Task, home_of
 
 _SESSIONS_PER_BATCH = 50
 
@@ -41,7 +41,7 @@ def rebuild(log: EventLog, folder: Folder, projections: Sequence[Projection[Any]
     """Build the projections' files anew and install them; waits for other builds of the same.
 
     ``jobs`` processes fold, as long as the projections can be made in another process; else this one does.
-    Raises `RebuildFailed`, `OSError`, `sqlite3.Error`; what was there before then still is."""
+    Raises `ProjectionFailed`, `RebuildFailed`, `OSError`, `sqlite3.Error`; what was there before then still is."""
     with _locked(folder, projections):
         _build(log, folder, projections, jobs, progress)
         return [folder.install(projection.name, projection.version) for projection in projections]
@@ -163,7 +163,10 @@ class _Parallel:
                 answer = process.stdout.readline()
                 if not answer:
                     raise BrokenPipeError
-                done.put((pending.pop(0), int(answer)))
+                said = msgspec.json.decode(answer, type=Answer)
+                if said.failed is not None:
+                    raise ProjectionFailed(*said.failed)
+                done.put((pending.pop(0), said.events))
             process.stdin.close()
             if process.wait() != 0:
                 raise BrokenPipeError

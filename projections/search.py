@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -38,7 +39,8 @@ _NO_SPACES: Final = re.compile(
 )
 _IDENTIFIER = re.compile(r"[^\W_]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_ENDLESS = re.compile(r"[A-Za-z0-9+/=_-]{300,}")  # encoded bytes: no one looks for a word of that length
+_ENDLESS = re.compile(r"[A-Za-z0-9+/=_-]{300,}")
+_NAME_SIZE = 16  # characters: the pieces of names and paths are shorter on average, those of encoded bytes longer
 MOST_INDEXED: Final = 1 << 20  # characters of one text
 
 
@@ -78,7 +80,7 @@ class Kept(msgspec.Struct, omit_defaults=True):
 
 class Search:
     name = "search"
-    version = 1
+    version = 2
     tables = (
         Table(
             name="passage",
@@ -177,6 +179,18 @@ def spaced(text: str) -> str:
     return text if text.isascii() else _NO_SPACES.sub(r" \g<0> ", unicodedata.normalize("NFKC", text))
 
 
+def condensed(text: str) -> str:
+    """The text with encoded bytes (of pictures, of keys) as one word each, that of these bytes: nobody looks for a part of them."""
+    return text if len(text) < 300 else _ENDLESS.sub(_as_one_word, text)
+
+
+def _as_one_word(found: re.Match[str]) -> str:
+    run = found[0]
+    if len(run) < _NAME_SIZE * len(_IDENTIFIER.findall(run)):
+        return run
+    return f" encoded{blake2b(run.lower().encode(), digest_size=8).hexdigest()} "
+
+
 def humps(word: str) -> list[str]:
     """The parts of an identifier in camel case, a single one for any other word.
 
@@ -198,9 +212,7 @@ def names_in(text: str) -> str:
 
 
 def _put(state: State[Kept], seq: int, passage: Passage, moment: int, role: str | None, message_id: str | None) -> None:
-    text = passage.text[:MOST_INDEXED]
-    if len(text) > 300:
-        text = _ENDLESS.sub(" ", text)
+    text = condensed(passage.text[:MOST_INDEXED])
     text, names = spaced(text), names_in(text)
     row = {
         "seq": seq,

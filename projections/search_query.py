@@ -23,7 +23,7 @@ from eventlog.events import MessageDelta
 from .listing import Filter
 from .moments import moment_of
 from .page import Page, check_limit, from_cursor, to_cursor
-from .search import Partial, Passage, humps, passages, spaced
+from .search import Partial, Passage, condensed, humps, passages, spaced
 from .tool_history import read_some
 
 MOST_TERMS: Final = 64
@@ -62,7 +62,7 @@ class Term(msgspec.Struct, frozen=True):
 
     def expression(self) -> str:
         star = "*" if self.prefix else ""
-        plain = f'"{spaced(self.words)}"{star}'
+        plain = f'"{spaced(condensed(self.words))}"{star}'
         parts = [part for word in self.words.split() for part in humps(word)]
         if len(parts) == len(self.words.split()):
             return plain
@@ -124,15 +124,18 @@ def find(connection: sqlite3.Connection, log: EventLog, query: str, filter: Filt
     parsed = parse(query)
     condition, values = filter.condition()
     # The full text is asked first and alone: joined directly, the planner may ask it again for every passage.
-    hits = "WITH hit AS MATERIALIZED (SELECT rowid AS id{rank} FROM search.passage_words WHERE passage_words MATCH ?)"
+    hits = "WITH hit AS MATERIALIZED (SELECT rowid AS id{rank} FROM search.passage_words WHERE passage_words MATCH ? AND rowid <= ?)"
     source = (
         "hit CROSS JOIN search.passage AS passage ON passage.id = hit.id"
         " CROSS JOIN search.checkpoint AS known ON known.sid = passage.sid"
         " CROSS JOIN catalog.checkpoint AS listed ON listed.session_id = known.session_id"
         " CROSS JOIN catalog.session AS session ON session.sid = listed.sid"
     )
-    offset = 0 if after is None else from_cursor(after, _ORDER + query, tuple[int])[0]
-    values = [parsed.expression(), *values]
+    if after is None:
+        offset, newest = 0, connection.execute("SELECT coalesce(max(id), 0) FROM search.passage").fetchone()[0]
+    else:  # what was written since the first page does not move the hits on the others
+        offset, newest = from_cursor(after, _ORDER + query, tuple[int, int])
+    values = [parsed.expression(), newest, *values]
     try:
         (total,) = connection.execute(f"{hits.format(rank='')} SELECT count(*) FROM {source} WHERE {condition}", values).fetchone()
         rows = connection.execute(
@@ -147,7 +150,7 @@ def find(connection: sqlite3.Connection, log: EventLog, query: str, filter: Filt
         if "fts5" in str(error):
             raise InvalidQuery(f"{query[:80]!r} cannot be looked for ({error}); put phrases in quotes") from error
         raise
-    following = to_cursor(_ORDER + query, offset + limit) if offset + limit < total else None
+    following = to_cursor(_ORDER + query, offset + limit, newest) if offset + limit < total else None
     texts = _texts(log, rows)
     items = [
         SearchItem(
@@ -215,7 +218,7 @@ def snippet(text: str, query: Query, marks: tuple[str, str] = ("**", "**")) -> s
 def _hits(text: str, query: Query) -> list[tuple[int, int]]:
     """Where terms of the query stand, in order, not overlapping; compared without case and accents, like the index does."""
     places: Sequence[int] = range(len(text))
-    lower = text.lower()
+    lower = _lower(text)
     found = _spans(lower, query, whole=True)
     if found is None or len(lower) != len(text):  # written with other accents, or within a word
         folded, places = _fold(text)
@@ -223,6 +226,8 @@ def _hits(text: str, query: Query) -> list[tuple[int, int]]:
     kept: list[tuple[int, int]] = []
     for begin, stop in sorted((places[begin], places[stop - 1] + 1) for begin, stop in found or []):
         if not kept or begin >= kept[-1][1]:
+            while stop < len(text) and unicodedata.category(text[stop])[0] == "M":  # accents and vowel signs belong to their letter
+                stop += 1
             kept.append((begin, stop))
     return kept
 
@@ -247,14 +252,18 @@ def _pattern(term: Term, *, whole: bool) -> str:
     return pattern
 
 
+def _lower(text: str) -> str:
+    return text.lower().replace("\u03c2", "\u03c3")  # a sigma is the same letter at the end of a word
+
+
 def _fold(text: str) -> tuple[str, Sequence[int]]:
     """The text without case and accents, and for each of its characters the place that it had."""
     if text.isascii():
-        return text.lower(), range(len(text))
+        return _lower(text), range(len(text))
     characters: list[str] = []
     places: list[int] = []
     for place, character in enumerate(text):
-        for piece in unicodedata.normalize("NFKD", character).lower():
+        for piece in _lower(unicodedata.normalize("NFKD", character)):
             if not unicodedata.combining(piece):
                 characters.append(piece)
                 places.append(place)

@@ -17,11 +17,11 @@ import msgspec
 
 from eventlog import EventLog
 
-from .building import attach, attach_existing, build, connect
+from .building import attach, attach_existing, build, connect, uri_of
 from .catch_up import Progress, catch_up
 from .dump import Difference
 from .folder import Folder, IndexFile, slug
-from .index import Index, schema_digest
+from .index import Index, Unreadable, schema_digest
 from .projection import Projection
 from .rebuild import check, rebuild
 
@@ -30,7 +30,7 @@ Notice = Callable[[str], None]
 
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT")
 _UNWRITABLE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_NOLFS", "SQLITE_AUTH")
-_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")  # by a program that keeps everybody out, for longer than we wait
 _QUICK_CHECK_SIZE = 4 * 1024 * 1024  # a file up to this size is checked whole when it is opened, a larger one as it is read
 _COPIED_SIZE = 512 * 1024 * 1024
 _ATTEMPTS = 4
@@ -65,7 +65,7 @@ class Serving:
             for attempt in range(_ATTEMPTS):
                 try:
                     return question(self._ready(names))
-                except sqlite3.DatabaseError as error:
+                except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
                     if attempt == _ATTEMPTS - 1 or not self._cope(error, names):
                         raise
             raise AssertionError("the last attempt returns or raises")
@@ -158,10 +158,11 @@ class Serving:
                     return
             raise FileNotFoundError(self.folder.path)
         except (OSError, sqlite3.OperationalError) as error:
-            if isinstance(error, sqlite3.Error) and not _is(error, _UNWRITABLE):
+            if isinstance(error, sqlite3.Error) and not _is(error, _UNWRITABLE + _BUSY):
                 raise
-            self.notice(f"the projections cannot be written ({error}); this answer is made in memory")
-            self._attach_memory(connection, projection)
+            if projection.name in self._attached:
+                self._detach(projection.name)
+            self._in_memory(connection, projection, error)
 
     def _newest(self, projection: Projection[Any]) -> IndexFile | None:
         assert self.folder is not None
@@ -190,7 +191,7 @@ class Serving:
     def _can_answer(self, file: IndexFile, projection: Projection[Any]) -> bool:
         assert self.folder is not None
         try:
-            other = sqlite3.connect(f"file:{self.folder.where(file)}?mode=ro", uri=True)
+            other = sqlite3.connect(uri_of(self.folder.where(file), "ro"), uri=True)
             try:
                 found = other.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
             finally:
@@ -225,13 +226,17 @@ class Serving:
             self._remove(name, path, error)
         return False
 
-    def _attach_memory(self, connection: sqlite3.Connection, projection: Projection[Any]) -> None:
-        """Do the work in memory, from a copy of the newest file if that can be had."""
+    def _in_memory(self, connection: sqlite3.Connection, projection: Projection[Any], error: Exception) -> None:
+        self.notice(f"the projection {projection.name} cannot be written ({error}); this answer is made in memory")
+        self._attach_memory(connection, projection, copied=not (isinstance(error, sqlite3.Error) and _is(error, _BUSY)))
+
+    def _attach_memory(self, connection: sqlite3.Connection, projection: Projection[Any], *, copied: bool = True) -> None:
+        """Do the work in memory, from a copy of the newest file if that can be had (not ``copied``: somebody is writing to it)."""
         name = projection.name
         attach(connection, name, ":memory:")
         index = Index(connection, projection)
         self._attached[name] = _Attached(index, None)
-        if self.folder is not None:
+        if self.folder is not None and copied:
             file = self._newest(projection)
             if file is not None and _copy(self.folder.where(file), connection, name):
                 return
@@ -242,18 +247,17 @@ class Serving:
 
     # --- what can go wrong ---------------------------------------------------------------------------------------------------
 
-    def _cope(self, error: sqlite3.DatabaseError, names: tuple[str, ...]) -> bool:
+    def _cope(self, error: sqlite3.DatabaseError | msgspec.DecodeError, names: tuple[str, ...]) -> bool:
         """Make the next attempt likely to succeed; False where that is not known how."""
         connection = self._connection
         assert connection is not None
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        if _is(error, _UNWRITABLE):
+        if isinstance(error, sqlite3.Error) and _is(error, _UNWRITABLE + _BUSY):
             for name in names:
                 if name in self._attached and self._attached[name].path is not None:
-                    self.notice(f"the projection {name} cannot be written ({error}); this answer is made in memory")
                     self._detach(name)
-                    self._attach_memory(connection, self.projections[name])
+                    self._in_memory(connection, self.projections[name], error)
             return True
         if not _is_damage(error):
             return False
@@ -287,14 +291,19 @@ def _is(error: sqlite3.Error, kinds: tuple[str, ...]) -> bool:
     return getattr(error, "sqlite_errorname", "").startswith(kinds)
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
-    return _is(error, _DAMAGED) or str(error).startswith("no such ")
+def _is_damage(error: sqlite3.Error | msgspec.DecodeError) -> bool:
+    """Whether the file says so, or holds what no fold has written."""
+    if isinstance(error, msgspec.DecodeError):
+        return True
+    return _is(error, _DAMAGED) or isinstance(error, Unreadable) or str(error).startswith(("no such ", "Could not decode "))
 
 
 def _passes(connection: sqlite3.Connection, name: str, check: str) -> bool:
     try:
         return bool(connection.execute(f"PRAGMA {name}.{check}(1)").fetchone()[0] == "ok")
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
+        if _is(error, _BUSY):
+            raise
         return False
 
 

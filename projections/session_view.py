@@ -50,7 +50,7 @@ from eventlog.events import (
     UsageRecorded,
 )
 from eventlog.merge_patch import merge_patch
-from eventlog.stored import StoredEvent
+from eventlog.stored import NO_ORIGIN, StoredEvent
 
 from .messages import Message, Messages, Retracted
 from .tool_calls import ToolCall, ToolCalls
@@ -172,7 +172,9 @@ class SessionView(msgspec.Struct, dict=True, kw_only=True):
         latest = view.updated_at or _NO_TIME
         stored: StoredEvent | None = None
         try:
-            for stored in map(as_meant, events):
+            for stored in events:
+                if stored.origin_raw is not NO_ORIGIN:
+                    stored = as_meant(stored)
                 event = stored.event
                 kind = type(event)
                 if not folding.settled:

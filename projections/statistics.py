@@ -1,7 +1,8 @@
 """Statistics over a session or the store. Asks the tables that `tally` keeps.
 
-Over the store, an event that a fork or merge copied counts once: where the session that it came from is listed it counts there, else in
-the session that took over most of that source. Deleted sessions do not count.
+Over the store, an event that forks and merges copied counts once: where the session that it was first appended to is listed it counts
+there, else in the listed session that has most of that one's events: copies are beginnings, so that one has all that any other has.
+Deleted sessions do not count.
 
 Days, hours and weeks are those of the asker's time zone, computed when asked from quarters of an hour.
 """

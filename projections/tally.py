@@ -4,8 +4,8 @@ Its tables: ``session`` holds one row per session (`listing` reads it), ``label`
 of an hour, model and source (`statistics` reads it), ``role`` and ``copied`` what those cannot say, ``tool_call`` every use of a tool
 (`tool_history` reads it, the pairing is in `pairing`). What counts how is decided as in `SessionView`.
 
-A *source* is the session that an event was copied from by a fork or a merge, empty for the session's own events, so that totals
-over many sessions count it once.
+A *source* is the session that an event was first appended to, however many forks and merges have copied it since; it is empty for the
+session's own events. So totals over many sessions count each event once.
 
 Amounts of money are whole billionths of a currency's unit, so that sums do not depend on their order.
 """
@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 from msgspec import UNSET
 
 from eventlog import StoredEvent
 from eventlog import events as e
-from eventlog.copies import as_meant
+from eventlog.copies import as_meant, identity
+from eventlog.stored import NO_ORIGIN
 
 from .cost import NO_PRICES, Prices
 from .message_tally import HANDLERS as MESSAGE_HANDLERS
@@ -33,16 +33,6 @@ from .usage_tally import count_usage
 
 Handler = Callable[[State[Summary], StoredEvent], None]
 _ABOUT_THE_RECORD = frozenset({e.SessionUpdated, e.SessionMerged, e.SessionCompacted, e.EventRedacted, e.SessionDeleted, e.SessionRestored})
-
-
-class _Whence(msgspec.Struct):
-    """An origin, as far as it says that the event was copied from another session of a store."""
-
-    session_id: Any = None
-    seq: Any = None
-
-
-_whence = msgspec.json.Decoder(_Whence)
 
 
 class Tally:
@@ -99,7 +89,7 @@ class Tally:
 
     def __init__(self, prices: Prices = NO_PRICES) -> None:
         self.prices = prices
-        self.version = f"1.{prices.version}"
+        self.version = f"2.{prices.version}"
         self._handlers: dict[type, Handler] = {**_HANDLERS, e.UsageRecorded: partial(count_usage, prices)}
 
     def initial(self) -> State[Summary]:
@@ -115,8 +105,7 @@ class Tally:
             kept.session_id = stored.session_id
             kept.started_at = moment
         kept.updated_at = moment if kept.updated_at is None else max(kept.updated_at, moment)
-        origin = stored.origin_raw
-        source = "" if origin is None else _source(origin, stored.session_id)
+        source = "" if stored.origin_raw is NO_ORIGIN else _source(stored)
         quarter = moment // (QUARTER_S * 1_000_000)
         if source != kept.source:
             _end_run(state)
@@ -144,13 +133,9 @@ class Tally:
                 state.rows.put("label", (kind, value), {"kind": kind, "value": value})
 
 
-def _source(origin: msgspec.Raw, session_id: str) -> str:
-    try:
-        whence = _whence.decode(origin)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
-    copied = isinstance(whence.session_id, str) and isinstance(whence.seq, int) and whence.session_id != session_id
-    return whence.session_id if copied else ""
+def _source(stored: StoredEvent) -> str:
+    source = identity(stored).session_id
+    return "" if source == stored.session_id else source
 
 
 def _end_run(state: State[Summary]) -> None:

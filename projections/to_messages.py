@@ -4,7 +4,8 @@
 - Without what the model does not see: excluded and retracted messages with their calls, results without a call.
 - A tool call without a result is closed by a result that says so, because an API refuses a call that hangs. Results come right after
   their calls. Ids and names that the API would refuse are changed, in the call and its result alike.
-- Reasoning goes back only where the API can check it: to Anthropic, with its signature. Text is never invented otherwise.
+- Reasoning goes back only where the API can check it: to Anthropic, with its signature, before what it led to. Text is never
+  invented otherwise.
 
 OpenAI: system messages are in the list. Anthropic: they are not; `system_prompt` has them. The roles alternate there, and the first is
 the user's.
@@ -29,6 +30,7 @@ NO_RESULT = "[no result: the session stopped before this tool call came back]"
 _NO_BEGINNING = "[the conversation begins with the assistant]"
 _LONGEST_ID = 40
 _LONGEST_NAME = 64
+_THINKING = ("thinking", "redacted_thinking")
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_-]")
 _IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
@@ -167,6 +169,7 @@ def _anthropic(turns: list[Turn]) -> list[dict[str, Any]]:
             _say(messages, "user", results + [block for part in turn.parts for block in _anthropic_part(part)])
             results = []
     _say(messages, "user", results)
+    _end_answer(messages)
     if messages and messages[0]["role"] == "assistant":
         messages.insert(0, {"role": "user", "content": [_text(_NO_BEGINNING)]})
     return messages
@@ -175,10 +178,20 @@ def _anthropic(turns: list[Turn]) -> list[dict[str, Any]]:
 def _say(messages: list[dict[str, Any]], role: str, blocks: list[dict[str, Any]]) -> None:
     if not blocks:
         return
+    if role == "user":
+        _end_answer(messages)
     if messages and messages[-1]["role"] == role:
         messages[-1]["content"] += blocks
     else:
         messages.append({"role": role, "content": blocks})
+
+
+def _end_answer(messages: list[dict[str, Any]]) -> None:
+    """An answer must not end with thinking: what was thought and never said (the session stopped there) is left out."""
+    while messages and messages[-1]["role"] == "assistant" and messages[-1]["content"][-1]["type"] in _THINKING:
+        messages[-1]["content"].pop()
+        if not messages[-1]["content"]:
+            messages.pop()
 
 
 def _anthropic_blocks(turn: Turn) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from eventlog.copies import Identity, identity
 from eventlog.errors import InvalidInput
 from eventlog.events import ContextCompacted, MessageAdded, MessageDelta, ToolCalled
 from eventlog.ranges import Ranges
+from eventlog.stored import NO_ORIGIN
 
 from .conversation import Turn, first_seq_after, summary_turn, turns_of
 from .replay import replay
@@ -216,7 +217,7 @@ def _is_meta(turn: Turn) -> bool:
 def _watched(events: Iterable[StoredEvent], origins: dict[int, Identity]) -> Iterator[StoredEvent]:
     """The events as they are; notes which ones are copies of what, and under 0 what the first one is."""
     for stored in events:
-        if stored.origin_raw is not None and (stored.seq == 1 or isinstance(stored.event, _BEGIN_TURNS)):
+        if stored.origin_raw is not NO_ORIGIN and (stored.seq == 1 or isinstance(stored.event, _BEGIN_TURNS)):
             which = identity(stored)
             if which.session_id != stored.session_id:
                 origins[stored.seq] = which

@@ -1,7 +1,7 @@
 """One process of a parallel rebuild: folds the sessions that it is told to into files of its own.
 
 ``python -m projections.worker`` reads one JSON document per line from standard input: first a `Job`, then lists of session ids with
-their stamps; it answers each with the number of events that it folded. It ends with its input, also where whoever started it was killed.
+their stamps; it gives an `Answer` to each. It ends with its input, also where whoever started it was killed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from eventlog import EventLog
 from .building import begin_file, connect
 from .catch_up import fold_sessions
 from .cost import installed_prices
-from .projection import Projection
+from .index import Index
+from .projection import Projection, ProjectionFailed
 from .search import Search
 from .tally import Tally
 
@@ -33,6 +34,13 @@ class Task(msgspec.Struct, frozen=True):
 class Job(msgspec.Struct, frozen=True):
     store: str
     tasks: list[Task]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """How many events were folded, or what a `ProjectionFailed` says."""
+
+    events: int = 0
+    failed: tuple[str, str, int, str] | None = None
 
 
 def home_of(projection: Projection[Any]) -> str | None:
@@ -56,21 +64,28 @@ def make(home: str) -> Projection[Any]:
     return made
 
 
+def _fold(log: EventLog, indexes: list[Index], line: bytes) -> Answer:
+    try:
+        return Answer(events=fold_sessions(log, indexes, msgspec.json.decode(line, type=list[tuple[str, str]])))
+    except ProjectionFailed as error:
+        return Answer(failed=(error.projection, error.session_id, error.seq, error.reason))
+
+
 def main() -> None:
-    lines = iter(sys.stdin.buffer.readline, b"")
+    lines, answers = iter(sys.stdin.buffer.readline, b""), sys.stdout.buffer
+    sys.stdout = sys.stderr  # where a fold that prints does not garble the answers
     job = msgspec.json.decode(next(lines), type=Job)
     connection = connect()
     with EventLog.open(job.store, create=False) as log:
-        indexes = []
+        indexes: list[Index] = []
         for task in job.tasks:
             projection = make(task.home)
             if str(projection.version) != task.version:
                 raise SystemExit(f"the projection {projection.name} is of version {projection.version} here, not {task.version}")
             indexes.append(begin_file(connection, projection, task.path, part=True))
         for line in lines:
-            events = fold_sessions(log, indexes, msgspec.json.decode(line, type=list[tuple[str, str]]))
-            sys.stdout.buffer.write(b"%d\n" % events)
-            sys.stdout.buffer.flush()
+            answers.write(msgspec.json.encode(_fold(log, indexes, line)) + b"\n")
+            answers.flush()
     connection.close()
 
 

@@ -50,7 +50,8 @@ def check_openai(messages: list[dict[str, Any]]) -> None:
 
 
 def check_anthropic(messages: list[dict[str, Any]]) -> None:
-    """Messages API: the user begins, roles alternate, results come first in the message after their calls, no text is empty."""
+    """Messages API: the user begins, roles alternate, results come first in the message after their calls, no text is empty,
+    no answer ends with thinking."""
     open_ids: set[str] = set()
     seen: set[str] = set()
     for index, message in enumerate(messages):
@@ -63,6 +64,7 @@ def check_anthropic(messages: list[dict[str, Any]]) -> None:
         assert {block["tool_use_id"] for block in results} == open_ids
         assert len(results) == len(open_ids)
         open_ids = set()
+        assert role == "user" or content[-1]["type"] not in ("thinking", "redacted_thinking"), "an answer does not end with thinking"
         for block in content:
             kind = block["type"]
             if role == "assistant":

@@ -4,12 +4,19 @@ Each mutation is a text that occurs once in a file and what is put in its place;
 
 from __future__ import annotations
 
+import argparse
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from queue import Queue
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
@@ -19,6 +26,8 @@ SYNC = "tests/crash/test_failed_sync.py"
 KERNEL = "tests/crash/test_kernel.py"
 SEGMENT = "tests/unit/test_segment.py"
 LIFE = "tests/crash/test_life.py"
+HOLES = "tests/crash/test_holes.py"
+INTERRUPTED = "tests/crash/test_interrupted.py"
 TAIL = "tests/unit/test_tail.py"
 TAILS = f"{TAIL} tests/properties/test_tail.py"
 SUBSCRIPTION = "tests/unit/test_subscription.py"
@@ -69,7 +78,7 @@ MUTATIONS = [
     ),
     Mutation("go on after a failed sync", "eventlog/writer.py", "self._failure = self._failure or failure", "pass", SYNC),
     Mutation("forget what could not be synced", "eventlog/writer.py", "        self._ready = None\n        self._host.suspects.add(self._name)\n", "        self._ready = None\n", SYNC),
-    Mutation("build on what was not confirmed", "eventlog/writer.py", "if ended.suspect and not os.path.exists(path):", "if False:", SYNC),
+    Mutation("build on what was not confirmed", "eventlog/writer.py", "if ended.suspect or self._name in self._host.suspects:", "if False:", SYNC),
     Mutation("tell nobody of a failed sync", "eventlog/writer.py", "if self._failure is not failure or self._fd < 0", "if True or self._fd < 0", SYNC),
     Mutation("waiters believe in the next sync", "eventlog/writer.py", "            if self._failure is not None:\n                raise OutcomeUnknown", "            if self._failure is None and False:\n                raise OutcomeUnknown", SYNC),
     Mutation(
@@ -79,6 +88,7 @@ MUTATIONS = [
         "            pass  # nobody",
         FAULTS,
     ),
+    Mutation("build on what a dead process had not synced", "eventlog/writer.py", "        elif not ended.synced:", "        elif False:", FAULTS),
     # torn or damaged
     Mutation("cut on a bad checksum", "eventlog/segment.py", '        return "torn_tail"\n    return "damaged"\n', '        return "torn_tail"\n    return "torn_tail"\n', f"{SEGMENT} {DAMAGE}"),
     Mutation("cut without keeping", "eventlog/recovery.py", "    replace_file(disk, path, bytes(kept))\n", "", f"{FAULTS} {DAMAGE}"),
@@ -99,12 +109,16 @@ MUTATIONS = [
     Mutation("ignore expected", "eventlog/writer.py", "if expected is not None and expected != state.seq:", "if False:", CONFORMANCE),
     Mutation("forget the ids of before", "eventlog/recovery.py", "ids.update(ids_in(piece))", "pass", f"{CONFORMANCE} {FAULTS}"),
     Mutation("keep the lock for ever", "eventlog/writer.py", "                    if not self._held and self._fd >= 0:\n                        fcntl.flock(self._fd, fcntl.LOCK_UN)\n", "                    if not self._held and self._fd >= 0:\n", CONFORMANCE),
+    Mutation("forget the ids of a joined segment", "eventlog/recovery.py", "if found is None else (found[1], name):", "if True else (found[1], name):", HOLES),
+    Mutation("trust what was known before an interruption", "eventlog/writer.py", "                    self._tail = self._ready = None\n                    raise", "                    raise", INTERRUPTED),
     # compressing
     Mutation("remove the raw segment first", "eventlog/replacing.py", "        self._disk.rename(self._temporary, target)\n        self._written = False\n        self._disk.sync_directory(folder)\n", "        for name in self.names:\n            self._disk.unlink(self._layout.path(name))\n        self._disk.rename(self._temporary, target)\n        self._written = False\n        return True\n", FAULTS),
     Mutation("do not sync the compressed file", "eventlog/replacing.py", "            self._disk.sync(fd)\n", "", FAULTS),
     Mutation("do not sync its name", "eventlog/replacing.py", "        self._written = False\n        self._disk.sync_directory(folder)\n", "        self._written = False\n", FAULTS),
+    Mutation("leave a lock with a forked child", "eventlog/replacing.py", "            fcntl.flock(fd, fcntl.LOCK_UN)  # closing", "            pass  # closing", HOLES),
+    Mutation("take what is above the limit for damage", "eventlog/scan.py", "        max_append_bytes = max(max_append_bytes, ANY_SIZE if name.compressed else min(os.fstat(fd).st_size, ANY_SIZE))\n", "", HOLES),
     # joining, rewriting, purging
-    Mutation("put a file in place without looking", "eventlog/replacing.py", "        if not self.is_current():\n            return False\n        target", "        target", LIFE),
+    Mutation("put a file in place without looking", "eventlog/replacing.py", "        if not self.is_current():\n            return False\n        target", "        target", HOLES),
     Mutation("purge the oldest first", "eventlog/replacing.py", "for name in reversed(self.names):", "for name in self.names:", LIFE),
     Mutation("always remove an empty segment", "eventlog/writer.py", "before and recovery.end_of(layout, before[-1]).next_seq == self._name.first_seq", "before", LIFE),
     Mutation("rewrite before the event says so", "eventlog/maintenance/erasing.py", "        if not stream.seal():\n            raise NotStored(session_id", "        if False:\n            raise NotStored(session_id", LIFE),
@@ -157,7 +171,7 @@ def red(mutation: Mutation, folder: Path) -> str | None:
         path.write_text(original)
 
 
-def first_failure(folder: Path, tests: list[str], timeout_s: float = 300) -> str | None:
+def first_failure(folder: Path, tests: list[str], timeout_s: float = 600) -> str | None:
     command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no", *tests]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout_s, check=False)
@@ -169,28 +183,56 @@ def first_failure(folder: Path, tests: list[str], timeout_s: float = 300) -> str
     return failed[0].split(" - ")[0] if failed else done.stdout[-200:]
 
 
-def main(words: list[str]) -> int:
-    chosen = [mutation for mutation in MUTATIONS if not words or any(word in mutation.name for word in words)]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for part in ("eventlog", "projections", "tests"):
-            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", folder)
-        broken = first_failure(folder, sorted({test for mutation in chosen for test in mutation.tests.split()}), timeout_s=1800)
-        if broken is not None:
-            print(f"without any mutation: {broken}")
-            return 1
-        unnoticed = 0
-        for mutation in chosen:
-            begin = time.monotonic()
-            failed = red(mutation, folder)
-            unnoticed += failed is None
-            print(
-                f"{'red' if failed else 'GREEN':6}{mutation.name:46}{time.monotonic() - begin:5.0f} s  {failed or mutation.tests}",
-                flush=True,
-            )
-    print(f"{len(chosen)} mutations, {unnoticed} not noticed")
-    return 1 if unnoticed else 0
+class Copies:
+    """Copies of the code to make mistakes in, each for one thread at a time."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self._free: Queue[Path] = Queue()
+        for number in range(count):
+            place = folder / str(number)
+            for part in ("eventlog", "projections", "tests"):
+                shutil.copytree(ROOT / part, place / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copy(ROOT / "pyproject.toml", place)
+            self._free.put(place)
+
+    @contextmanager
+    def one(self) -> Iterator[Path]:
+        place = self._free.get()
+        try:
+            yield place
+        finally:
+            self._free.put(place)
+
+
+def unmutated_is_red(copies: Copies, tests: str) -> bool:
+    with copies.one() as folder:
+        failed = first_failure(folder, [tests])
+    if failed is not None:
+        print(f"without any mutation {tests} is red: {failed}", flush=True)
+    return failed is not None
+
+
+def is_unnoticed(copies: Copies, mutation: Mutation) -> bool:
+    begin = time.monotonic()
+    with copies.one() as folder:
+        failed = red(mutation, folder)
+    print(f"{'red' if failed else 'GREEN':6}{mutation.name:46}{time.monotonic() - begin:5.0f} s  {failed or mutation.tests}", flush=True)
+    return failed is None
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutations", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="how many at the same time")
+    parser.add_argument("words", nargs="*", metavar="WORD")
+    options = parser.parse_args(arguments)
+    chosen = [mutation for mutation in MUTATIONS if not options.words or any(word in mutation.name for word in options.words)]
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(options.jobs) as pool:
+        copies = Copies(Path(name), options.jobs)
+        unnoticed = pool.map(partial(is_unnoticed, copies), chosen)
+        meaningless = pool.map(partial(unmutated_is_red, copies), sorted({test for each in chosen for test in each.tests.split()}))
+        missed, broken = sum(unnoticed), sum(meaningless)
+    print(f"{len(chosen)} mutations, {missed} not noticed; without any, {broken} test files are red")
+    return 1 if missed or broken else 0
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from codecs import BOM_UTF8
 from typing import BinaryIO
 
 import click
@@ -61,6 +62,8 @@ def _append_lines(session: Session, source: BinaryIO, limit_bytes: int) -> int:
     number = 0
     while line := source.readline(limit_bytes + 1):
         number += 1
+        if number == 1:
+            line = line.removeprefix(BOM_UTF8)
         if not line.strip():
             continue
         try:

@@ -73,7 +73,7 @@ class Context:
 
     def emit(self, value: Any) -> None:
         """One JSON document on one line."""
-        self.write(msgspec.json.encode(value) + b"\n")
+        self.write(as_json(value) + b"\n")
 
     def write(self, data: bytes) -> None:
         """Bytes as they are, at once: stored lines, JSON lines. UTF-8 whatever the locale."""
@@ -98,7 +98,7 @@ class Context:
 
     def warn(self, text: str) -> None:
         """A line beside the output, on stderr."""
-        print(f"eventlog: {visible(text)}", file=sys.stderr)
+        print("eventlog: " + visible(text).replace("\n", " "), file=sys.stderr)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Collection[str] = ()) -> None:
         """Rows under headings; ``right`` names the columns of numbers. On a terminal it fits the width, in a pipe nothing is cut."""
@@ -146,6 +146,22 @@ class Context:
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+def as_json(value: Any) -> bytes:
+    """The value as JSON. What is not UTF-8 in the name of a file comes out as an escape in its text, like \\xff."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_spelled_out(msgspec.to_builtins(value)))
+
+
+def _spelled_out(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    if isinstance(value, dict):
+        return {_spelled_out(key): _spelled_out(item) for key, item in value.items()}
+    return [_spelled_out(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
 def _plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str]) -> None:
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     for row in (columns, *rows):
@@ -175,8 +191,7 @@ def shared_options() -> list[click.Parameter]:
         if value:
             ctx.ensure_object(Context).json = True
 
-    store = click.Option(
-        ["--store"], type=click.Path(path_type=Path), metavar="DIR", callback=set_store, expose_value=False, help="The store to use."
-    )
+    folder = click.Path(readable=False, path_type=Path)  # what cannot be read is for the log to say
+    store = click.Option(["--store"], type=folder, metavar="DIR", callback=set_store, expose_value=False, help="The store to use.")
     json = click.Option(["--json"], is_flag=True, callback=set_json, expose_value=False, help="Answer in JSON, for programs.")
     return [store, json]

@@ -30,7 +30,7 @@ _SHOWN = 10
 
 @command("import")
 @click.argument("format")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(exists=True, path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(exists=True, readable=False, path_type=Path))
 @click.option("--follow", is_flag=True, help="Go on importing what is written there, until interrupted.")
 def import_sessions(context: Context, format: str, paths: tuple[Path, ...], follow: bool) -> None:
     """Import another tool's sessions, adding only what is new.

@@ -79,6 +79,7 @@ def _print_version(ctx: click.Context, parameter: click.Parameter, value: Any) -
 
 
 def run(arguments: Sequence[str] | None) -> int:
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # A locale that cannot spell a character gets its escape. What is not UTF-8 in a file name comes out as an escape, too.
@@ -104,6 +105,13 @@ def run(arguments: Sequence[str] | None) -> int:
         code, line = explain(error)
         print(f"eventlog: {line}", file=sys.stderr)
         return code
+
+
+def _open_closed_streams() -> None:
+    """Nothing stands in for a standard stream that whoever started the program has closed (``>&-``), and no file gets its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
 
 
 def _forget_stdout() -> None:

@@ -18,7 +18,7 @@ def verify(context: Context, sessions: tuple[str, ...], digest: bool, expect: st
     Exit code 1 when anything is not as it should be. Nothing is changed."""
     with context.open_log() as log, context.progress("verifying") as update:
         chosen = [context.find_session(log, session) for session in dict.fromkeys(sessions)] or None
-        report = log.verify(chosen, progress=lambda found: update(found.sessions, None))
+        report = log.verify(chosen, progress=lambda found: update(found.bytes, None))
     as_expected = expect is None or expect.strip().lower() == report.digest
     if not (report.ok and as_expected):
         context.bad_news()
@@ -45,10 +45,18 @@ def verify(context: Context, sessions: tuple[str, ...], digest: bool, expect: st
             [(rewrite.session_id, rewrite.segment, rewrite.reason) for rewrite in report.rewrites],
         )
         context.say()
+    for gap in report.lost:
+        context.say(f"{gap.segment}: {events(gap.first, gap.last)} before it are lost, as its header says")
     verdict = "ok" if report.ok else f"not ok ({len(report.problems):,} of them)"
     context.say(f"{verdict}: {report.sessions:,} sessions, {report.segments:,} segments, {report.events:,} events, {report.bytes:,} bytes")
     if not as_expected:
         context.say(f"The digest is {report.digest}, not {expect}: events were added, changed or removed since that was printed.")
-    if not report.ok:
+    kinds = {problem.kind for problem in report.problems}
+    if "torn_tail" in kinds:
         context.say("A torn_tail was never acknowledged, and the next append sets it aside.")
-        context.say("Of a session with other damage, `eventlog cat SESSION --skip-damaged` reads the rest; `eventlog repair` mends it.")
+    if kinds - {"torn_tail"}:
+        context.say("Of a session with damage, `eventlog cat SESSION --skip-damaged` reads the rest; `eventlog repair` mends it.")
+
+
+def events(first: int, last: int) -> str:
+    return f"event {first}" if first == last else f"events {first} to {last}"

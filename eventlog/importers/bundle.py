@@ -14,7 +14,7 @@ from eventlog.maintenance.bundle import Bundle
 
 from .jsonl import take_lines
 from .report import ImportReport, Skipped
-from .sources import files_of
+from .sources import import_each
 from .whole_file import WholeFile
 
 
@@ -28,11 +28,7 @@ class BundleImporter:
 
     def import_path(self, path: Path) -> None:
         """A bundle, or every ``.bundle`` below a directory. What cannot be taken is reported; nothing stops the rest."""
-        try:
-            for file in files_of(path, self.reads):
-                self.import_file(file)
-        except OSError as error:
-            self._skip(str(error.filename or path), error.strerror or str(error))
+        import_each(path, self.reads, self.import_file, self._skip)
 
     def import_file(self, path: Path) -> dict[str, int]:
         """Take what the log does not have of the bundle's sessions; returns how many events each of them got."""
@@ -43,9 +39,9 @@ class BundleImporter:
                 for session_id in bundle.session_ids:
                     added[session_id] = self._import_session(bundle, session_id)
         except EventLogError as error:
-            self._skip(str(path), str(error))
+            self._skip(str(path), None, str(error))
         except OSError as error:
-            self._skip(str(error.filename or path), error.strerror or str(error))
+            self._skip(str(error.filename or path), None, error.strerror or str(error))
         return added
 
     def reads(self, name: str) -> bool:
@@ -71,15 +67,15 @@ class BundleImporter:
                     lines = (line for chunk in bundle.read(session_id) for line in chunk.data.split(b"\n")[:-1])
                     refused = take_lines(session, lines, self.report)
                 if refused is not None:
-                    self._skip(str(bundle.path), refused)
+                    self._skip(str(bundle.path), None, refused)
             self._sessions.add(session_id)
             self.report.sessions = len(self._sessions)
         except EventLogError as error:
-            self._skip(str(bundle.path), str(error))
+            self._skip(str(bundle.path), None, str(error))
         return self.report.events_added - before
 
-    def _skip(self, file: str, reason: str) -> None:
-        self.report.skipped.append(Skipped(file, None, reason))
+    def _skip(self, file: str, line: int | None, reason: str) -> None:
+        self.report.skipped.append(Skipped(file, line, reason))
         self.report.records += 1
 
 

@@ -21,7 +21,7 @@ means to its session (`Meaning`). Here are the rules that hold for every format:
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Protocol
@@ -40,6 +40,7 @@ from .provenance import Provenance, fingerprint
 from .report import ImportReport, Skipped
 
 _REMEMBERED_SESSIONS = 16
+_UNREAD = "kept as it is, without its events: the two together are larger than an append may be"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -108,12 +109,13 @@ class Meaning(Protocol):
 
 
 class _Known(msgspec.Struct):
-    """What is known of a session at a position."""
+    """What is known of a session at a position. ``unread``: the contents that are held without their events, which were too large."""
 
     last_seq: int
     held: Held
     meaning: Meaning | None
     started: bool
+    unread: set[bytes]
 
 
 class Intake:
@@ -178,6 +180,9 @@ class Intake:
             last_time, is_real = times[-1]
             if is_real:
                 reading.last_times[place.session_id] = last_time
+            for entry in entries:
+                if entry.content in known.unread:
+                    entry.problem = _UNREAD
             self.report.records += len(entries)
             self.report.skipped += (Skipped(reading.file, entry.line, entry.problem) for entry in entries if entry.problem is not None)
             self._sessions.add(session.id)
@@ -199,12 +204,15 @@ class Intake:
             return known
         held = Held()
         started = False
+        unread: set[bytes] = set()
         for stored in session.read(on_damage="skip"):
             started = started or stored.type == SessionStarted.type
             content = self._provenance.identity(stored)
             if content is not None:
                 held.add(content)
-        return _Known(last_seq, held, None, started)
+                if isinstance(stored.event, SourceRecord) and stored.event.note == _UNREAD:
+                    unread.add(content)
+        return _Known(last_seq, held, None, started, unread)
 
     def _remember(self, session_id: str, known: _Known) -> None:
         self._known[session_id] = known
@@ -241,7 +249,7 @@ class Intake:
             # the start says what the record has set; where events came before it, it must be said again
             kept = events if known.last_seq else [event for event in events if not isinstance(event, SessionUpdated)]
             events = [meaning.start(), *kept]
-        for batch in _forms(events):
+        for batch in (events, [SourceRecord(note=_UNREAD)]):
             origins = [self._provenance.of(entry.text, is_json=is_json)] + [self._provenance.rest] * (len(batch) - 1)
             drafts = [
                 draft(event, when, origin=origin, more=index < len(batch))
@@ -252,16 +260,11 @@ class Intake:
             except InvalidEvent:
                 continue
             known.started = known.started or any(isinstance(event, SessionStarted) for event in batch)
+            if batch is not events:
+                known.unread.add(entry.content)
             self.report.events_added += len(batch)
             return True
         return False
-
-
-def _forms(events: list[Event]) -> Iterator[list[Event]]:
-    """Ways to write a record: as it is; with the verbatim copy on a line of its own, for a record near the size limit; only the copy."""
-    yield events
-    yield [SourceRecord(), *events]
-    yield [SourceRecord(note="its events could not be stored")]
 
 
 def _times(entries: list[Entry], last_time: datetime | None, session: Session, file_time: datetime | None) -> list[tuple[datetime, bool]]:

@@ -28,7 +28,7 @@ from eventlog.session import Session
 from eventlog.stored import StoredEvent
 
 from .report import ImportReport, Skipped
-from .sources import files_of
+from .sources import import_each
 from .whole_file import WholeFile
 
 HEADER_TYPE = "session.exported"
@@ -88,11 +88,7 @@ class JsonlImporter:
 
     def import_path(self, path: Path) -> None:
         """A file, or every ``.jsonl`` file below a directory. What cannot be taken is reported; nothing stops the rest."""
-        try:
-            for file in files_of(path, self.reads):
-                self.import_file(file)
-        except OSError as error:
-            self._skip(str(error.filename or path), None, error.strerror or str(error))
+        import_each(path, self.reads, self.import_file, self._skip)
 
     def import_file(self, path: Path) -> dict[str, int]:
         """Take what the log does not have of the file's sessions; returns how many events each of them got."""

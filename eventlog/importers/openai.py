@@ -1,12 +1,12 @@
-"""The importer of conversations in OpenAI's shape: an object with ``messages``, one per line (fine-tuning files), alone, or in an array.
+"""The importer of conversations in OpenAI's shape: an object with ``messages``, or the bare array of them.
 
-Each object is a session, whose id follows from its content, so that the same object is the same session wherever it is found. What
-``eventlog export --to openai`` wrote comes back as it was.
+A file has one per line (fine-tuning files), one alone, or an array of objects. Each is a session, whose id follows from its content, so
+that the same one is the same session wherever it is found. What ``eventlog export --to openai`` wrote comes back as it was.
 
 - A message's ``tool_calls`` are parts of it, a ``tool`` message is a message with the result as its part. Arguments are kept as the
   object that their JSON text says, or as text where it says none.
 - ``tools`` and ``parallel_tool_calls`` are settings of the session, ``weight`` and ``name`` metadata of their message.
-- An object without ``messages`` (a preference pair, say) is kept as text and reported.
+- An object without ``messages`` (a preference pair, say), or with messages none of which has a role, is reported and not taken.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .intake import Entry, Intake, Place, Reading
 from .provenance import fingerprint
 from .records import Record, document, load, read
 from .report import ImportReport
-from .sources import files_of
+from .sources import import_each
 from .whole_file import WholeFile
 
 FORMAT = "openai"
@@ -36,9 +36,10 @@ _SETTINGS = ("tools", "parallel_tool_calls", "functions", "response_format")
 
 
 class Head(msgspec.Struct, gc=False):
-    """The field that makes an object a conversation."""
+    """The fields that make an object a conversation, or a message of one."""
 
     messages: Any = None
+    role: Any = None
 
 
 _heads = msgspec.json.Decoder(Head)
@@ -56,11 +57,7 @@ class OpenaiImporter:
 
     def import_path(self, path: Path) -> None:
         """A file, or all ``.jsonl`` and ``.json`` files below a directory. What cannot be read is reported; nothing stops the rest."""
-        try:
-            for file in files_of(path, self.reads):
-                self.import_file(file)
-        except OSError as error:
-            self._intake.skip(str(error.filename or path), None, error.strerror or str(error))
+        import_each(path, self.reads, self.import_file, self._intake.skip)
 
     def import_file(self, path: Path) -> dict[str, int]:
         """Take what is new in the file; returns how many events each session got."""
@@ -89,9 +86,7 @@ class OpenaiImporter:
 
     def _entries(self, path: Path, records: list[Record[Head]], when: datetime) -> Iterator[Entry]:
         for record in records:
-            problem = record.problem
-            if record.head is not None and not isinstance(record.head.messages, list):
-                problem = "no conversation: it has no list of messages"
+            problem = _problem_with(record)
             if problem is not None:
                 self._intake.skip(str(path), record.line, problem)
                 continue
@@ -100,15 +95,40 @@ class OpenaiImporter:
 
 
 def _records(data: bytes) -> list[Record[Head]]:
-    """The objects of the file: an array of them, one that takes several lines, or one per line."""
-    found = document(data, _heads, ()) if data.lstrip()[:1] == b"[" else None
-    if found is not None:
-        return found
+    """The conversations of the file: an array of objects, one value that takes several lines, or one per line."""
+    objects = document(data, _heads, ()) if data.lstrip()[:1] == b"[" else None
+    is_bare = objects is not None and all(found.head is not None and isinstance(found.head.role, str) for found in objects)
+    if objects is not None and not is_bare:
+        return objects
     try:
-        _heads.decode(data)
+        whole = msgspec.json.format(data, indent=-1) if b"\n" in data.strip() else data
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return list(read(data, _heads))
-    return list(read(msgspec.json.format(data, indent=-1) if b"\n" in data.strip() else data, _heads))
+        whole = data
+    return list(read(whole, _heads))
+
+
+def _problem_with(record: Record[Head]) -> str | None:
+    """Why the record is no conversation; None where it is one."""
+    if record.head is None:
+        return None if record.text[:1] == b"[" and _has_roles(_array_in(record.text)) else record.problem
+    if not isinstance(record.head.messages, list):
+        return "no conversation: it has no list of messages"
+    if record.head.messages and not _has_roles(record.head.messages):
+        return "no conversation: none of its messages has a role"
+    return None
+
+
+def _has_roles(messages: list[Any]) -> bool:
+    return any(isinstance(message, dict) and isinstance(message.get("role"), str) for message in messages)
+
+
+def _array_in(text: bytes) -> list[Any]:
+    """The array that the text is; an empty one where it is none."""
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+    return value if isinstance(value, list) else []
 
 
 class OpenaiMeaning:
@@ -119,7 +139,7 @@ class OpenaiMeaning:
         self._model: str | None = None
 
     def events(self, text: bytes, content: bytes, occurrence: int, overruled: Collection[str]) -> tuple[list[Event], bool]:
-        record, is_json = load(text)
+        record, is_json = ({"messages": _array_in(text)}, True) if text[:1] == b"[" else load(text)
         if occurrence > 1:
             return [SourceRecord(kind="conversation", note="repeats an earlier one")], is_json
         self._settings = {name: record[name] for name in _SETTINGS if record.get(name) is not None}
@@ -143,12 +163,14 @@ def _message(message: dict[str, Any]) -> MessageAdded:
     content = message.get("content")
     metadata = {name: message[name] for name in ("weight", "name") if message.get(name) is not None}
     parts: list[Part]
-    if role == "tool":
+    if role in ("tool", "function"):
         call_id = message.get("tool_call_id")
         parts = [Part(type="tool_call_response", id=call_id if isinstance(call_id, str) else None, response=content)]
         return MessageAdded(role="tool", content=parts, metadata=metadata)
     calls = message.get("tool_calls")
     parts = [_call(call) for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    if isinstance(message.get("function_call"), dict):  # as it was before there were several
+        parts.append(_call({"function": message["function_call"]}))
     if not parts and isinstance(content, str):
         return MessageAdded(role=role if isinstance(role, str) else "user", content=content, metadata=metadata)
     if isinstance(content, str) and content:

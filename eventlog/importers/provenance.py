@@ -54,7 +54,7 @@ class Provenance:
         """The source record that the event carries, verbatim; None where it carries none of this format (any more)."""
         return self.record_in(stored.origin_raw)
 
-    def record_in(self, raw: msgspec.Raw | None) -> bytes | None:
+    def record_in(self, raw: msgspec.Raw) -> bytes | None:
         """The source record in an origin; `copies.innermost` finds that of a copied event."""
         origin = self._read(raw)
         if origin is None or bytes(origin.record) in (b"", _GONE):
@@ -79,8 +79,8 @@ class Provenance:
         """Whether the event was made by an import of this format."""
         return self._read(stored.origin_raw) is not None
 
-    def _read(self, raw: msgspec.Raw | None) -> _Origin | None:
-        if raw is None:
+    def _read(self, raw: msgspec.Raw) -> _Origin | None:
+        if not bytes(raw):
             return None
         try:
             origin = _decode(raw)

@@ -22,6 +22,7 @@ import msgspec
 
 from .. import reader, timestamps
 from ..backend import Lines
+from ..decoding import decoder
 from ..disk import Disk, write_all
 from ..errors import EventLogError, InvalidBundle, InvalidInput, SessionNotFound
 from ..files import FilesBackend
@@ -197,7 +198,7 @@ def _read_manifest(path: Path, archive: tarfile.TarFile) -> Manifest:
     if file is None:
         raise InvalidBundle(path, f"it does not begin with {_MANIFEST}")
     try:
-        manifest = msgspec.json.decode(file.read(), type=Manifest)
+        manifest: Manifest = decoder(Manifest).decode(file.read())
         if manifest.min_reader > VERSION:
             raise EventLogError(
                 f"{path} needs a reader of bundles {manifest.min_reader}, this version reads {VERSION}; upgrade session-eventlog"

@@ -176,7 +176,10 @@ class _Compaction:
         return names[-1] if is_idle else None
 
     def _has_ended(self, name: SegmentName) -> bool:
-        return scan.last_record(self._backend.layout.path(name), name) is not None
+        try:
+            return scan.last_record(self._backend.layout.path(name), name) is not None
+        except FileNotFoundError:
+            return True  # only one that has ended is replaced, as a compression in the background does at once
 
     def _join(self) -> bool:
         for group in _neighbours(finished(self._backend.layout, self._session_id), self._backend.settings.segment_size_bytes):

@@ -109,14 +109,21 @@ def redact(
 
 
 def _look(backend: FilesBackend, session_id: str, redaction: Redaction, after: int) -> _Found:
-    """Find what is meant, in the events behind ``after`` and in everything that is not an event."""
-    for _ in range(_ATTEMPTS):
+    """Find what is meant, in the events behind ``after`` and in everything that is not an event.
+
+    Where a segment was replaced since it was listed, it goes on from where it was: a fast writer has segments compressed all the time."""
+    found = _Found()
+    attempts = 0
+    while attempts < _ATTEMPTS:
+        reached = found.position
         try:
-            found = _Found(quarantined=[path for path in _quarantined(backend.layout, session_id) if _is_held_by(path, redaction)])
+            found.quarantined = [path for path in _quarantined(backend.layout, session_id) if _is_held_by(path, redaction)]
             for name in backend.layout.segments(session_id):
-                _look_into(backend, name, redaction, after, found)
+                _look_into(backend, name, redaction, max(after, reached), found)
         except FileNotFoundError:
-            continue  # replaced since it was listed
+            attempts = 0 if found.position > reached else attempts + 1
+            continue
+        found.seqs = sorted({*found.seqs, *redaction.found_across()})
         return found
     raise SessionLocked(session_id, 0)
 
@@ -130,6 +137,7 @@ def _look_into(backend: FilesBackend, name: SegmentName, redaction: Redaction, a
                 continue  # of a segment that another one covers
             last = stored.position.decode(piece[piece.rfind(b"\n", 0, -1) + 1 :])
             found.redacted_before |= EventRedacted.type.encode() in piece
+            redaction.observe(piece)
             if redaction.touches(piece):
                 text = (line + b"\n" for line in piece.split(b"\n")[:-1])
                 found.seqs += [seq_of(line) for line in text if seq_of(line) > max(found.position, after) and redaction.matches(line)]
@@ -154,7 +162,9 @@ def _announce(backend: FilesBackend, session_id: str, found: _Found, what: str, 
 def _rewrite(backend: FilesBackend, session_id: str, redaction: Redaction, found: _Found, report: RedactionReport) -> None:
     limit = backend.settings.max_event_bytes
     done: set[int] = set()
-    for _ in range(_ATTEMPTS):
+    attempts = 0
+    while attempts < _ATTEMPTS:
+        reached = len(done)
         try:
             for each in finished(backend.layout, session_id):
                 if each.name.first_seq in done or not _is_meant(each, found):
@@ -168,6 +178,7 @@ def _rewrite(backend: FilesBackend, session_id: str, redaction: Redaction, found
                 report.segments += 1
                 done.add(each.name.first_seq)
         except FileNotFoundError:
+            attempts = 0 if len(done) > reached else attempts + 1
             continue
         return
     raise SessionLocked(session_id, 0)

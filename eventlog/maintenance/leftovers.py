@@ -56,14 +56,25 @@ def clear_up(backend: FilesBackend, session_id: str, *, everything: bool = False
     if removed:
         backend.disk.sync_directory(folder)
     deadline = time.monotonic() + backend.settings.lock_timeout_s
-    while next(_superseded(layout, session_id, backend.settings.max_event_bytes), None) is not None:
+    while _are_superseded(backend, session_id):
         if time.monotonic() > deadline:
             raise SessionLocked(session_id, backend.settings.lock_timeout_s)
-        with backend.holding(session_id):
-            backend.disk.sync_directory(folder)  # what covers them is to be there after a power loss
-            for name in list(_superseded(layout, session_id, backend.settings.max_event_bytes)):
-                removed += _remove(backend, name)
+        try:
+            with backend.holding(session_id):
+                backend.disk.sync_directory(folder)  # what covers them is to be there after a power loss
+                for name in list(_superseded(layout, session_id, backend.settings.max_event_bytes)):
+                    removed += _remove(backend, name)
+        except FileNotFoundError:
+            continue  # compressed since it was listed
     return removed
+
+
+def _are_superseded(backend: FilesBackend, session_id: str) -> bool:
+    """Whether there may be segments to remove: so too where one was compressed while we looked."""
+    try:
+        return next(_superseded(backend.layout, session_id, backend.settings.max_event_bytes), None) is not None
+    except FileNotFoundError:
+        return True
 
 
 def _unlink(backend: FilesBackend, path: str) -> int:

@@ -2,7 +2,8 @@
 
 By seq, everything in the event that says something is replaced; what tells how it belongs to others (role, ids of messages and calls,
 the parent session) stays, so that views still hold together. By pattern, matches are replaced in every string of the line and
-nothing else is touched: not the time and the type, not the names of fields.
+nothing else is touched: not the time and the type, not the names of fields. A match that is spread over the deltas of a message is
+one too (`streamed`).
 
 A source record that changes leaves its fingerprint in ``origin.redacted``, so that importing the same file again does not bring it back.
 """
@@ -24,6 +25,7 @@ from ..errors import InvalidInput
 from ..line import TAIL_SIZE, Envelope
 from ..ranges import Ranges
 from .rewriting import seq_of
+from .streamed import StreamedMatches
 
 REDACTED = "[redacted]"
 REASON = "redaction"
@@ -65,6 +67,15 @@ class Pattern:
         if self._pattern.search(""):
             raise InvalidInput("the pattern matches the empty text, which is everywhere; give one that matches what is to go")
         self._names = _field_names()
+        self._streamed = StreamedMatches(self._pattern, REDACTED)
+
+    def observe(self, chunk: bytes) -> None:
+        """Take in lines of the session, in order, before any of them is changed: what is streamed is found across lines."""
+        self._streamed.observe(chunk)
+
+    def found_across(self) -> list[int]:
+        """The seqs of the deltas that hold a part of a match, in what was observed since this was asked before."""
+        return self._streamed.found()
 
     def found_in(self, text: str) -> bool:
         return self._pattern.search(text) is not None
@@ -76,7 +87,8 @@ class Pattern:
         payload = line[:-TAIL_SIZE]
         start = payload.index(_DATA) + len(_DATA)
         rest = payload[start:]
-        changed = _TOKEN.sub(self._replace, rest)
+        content = self._streamed.content_of(seq_of(line))
+        changed = _TOKEN.sub(self._replace, rest if content is None else _with_content(line, rest, content))
         if changed == rest:
             return payload
         if _ORIGIN in rest:
@@ -132,6 +144,12 @@ class Seqs:
     def matches(self, line: bytes) -> bool:
         return seq_of(line) in self.seqs
 
+    def observe(self, chunk: bytes) -> None:
+        """Each event is meant by itself."""
+
+    def found_across(self) -> list[int]:
+        return []
+
     def found_in(self, text: str) -> bool:
         return False
 
@@ -140,6 +158,14 @@ class Seqs:
 
 
 Redaction = Pattern | Seqs
+
+
+def _with_content(line: bytes, rest: bytes, content: str) -> bytes:
+    """The rest of a delta's line, from its data on, with other content."""
+    data = bytes(_line.decode(line).data)
+    fields = _object.decode(data)
+    fields["content"] = msgspec.Raw(msgspec.json.encode(content))
+    return msgspec.json.encode(fields) + rest[len(data) :]
 
 
 def _text(inside: bytes) -> str:

@@ -18,13 +18,14 @@ from .. import layout as layouts
 from .. import reader, recovery, replacing, scan
 from ..backend import Problem, Progress, Report
 from ..disk import replace_file
-from ..errors import SessionLocked
+from ..errors import EventLogError, SessionLocked
 from ..layout import SegmentName
 from ..line import TAIL_SIZE
 from ..pieces import Bad, Own, Piece
+from ..recovery import Ended
 from ..replacing import Replacing
 from ..segment import FORMAT, Closed, Opened, encode_own
-from ..verify import verify
+from ..verify import NO_END, verify
 from .rewriting import Rewriting
 
 if TYPE_CHECKING:
@@ -52,11 +53,19 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     problem: str
 
 
+class NotRepaired(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that stays as it is, and why."""
+
+    session_id: str
+    reason: str
+
+
 class RepairReport(msgspec.Struct, kw_only=True):
-    """``actions``: what was done, or would be. ``verify``: what is left, after they were done."""
+    """``actions``: what was done, or would be. ``failed``: sessions of which it could not be done. ``verify``: what is left afterwards."""
 
     applied: bool
     actions: list[Action] = []
+    failed: list[NotRepaired] = []
     verify: Report | None = None
 
 
@@ -83,7 +92,10 @@ def repair(backend: FilesBackend, session_ids: Iterable[str] | None, *, apply: b
         for action in report.actions:
             by_session.setdefault(action.session_id, []).append(action)
         for session_id, actions in by_session.items():
-            _repair_session(backend, session_id, actions)
+            try:
+                _repair_session(backend, session_id, actions)
+            except (EventLogError, OSError) as error:  # one that cannot be mended keeps no other from it
+                report.failed.append(NotRepaired(session_id=session_id, reason=str(error)))
         report.verify = verify(backend.layout, chosen, limit, progress)
     return report
 
@@ -92,13 +104,15 @@ def _plan(problems: Iterable[Problem]) -> Iterator[Action]:
     """Each file once for each kind of action."""
     seen: set[tuple[str, str, Kind]] = set()
     for problem in problems:
+        if not problem.session_id:
+            continue  # nothing is there that could be mended
         kind: Kind
         if problem.kind == "torn_tail":
             kind = "set_aside"
         elif problem.kind == "foreign":
             kind = "take_out"
         else:
-            kind = "record_the_gap" if problem.kind == "missing" else "write_again"
+            kind = "record_the_gap" if problem.kind == "missing" and problem.detail != NO_END else "write_again"
         if (problem.session_id, problem.segment, kind) not in seen:
             seen.add((problem.session_id, problem.segment, kind))
             yield Action(session_id=problem.session_id, segment=problem.segment, action=kind, detail=_WORDS[kind], problem=problem.detail)
@@ -205,13 +219,50 @@ def _write_again(backend: FilesBackend, session_id: str, first_seq: int, *, want
 
 
 def _mended(pieces: Iterable[Piece], place: _Place) -> Iterator[Piece]:
-    """The pieces with the header and the end that they need; without what is harmless (a damaged table is made anew anyway)."""
-    header = None if place.header is None else Own(place.header, encode_own(place.header, 0)[0], 0)
-    if header is not None:
-        yield header
+    """The pieces with the headers and the ends that they need; without what is harmless (a damaged table is made anew anyway).
+
+    Of joined segments, one may have lost its header or its end, or be gone altogether: what the next one says of it takes their place."""
+    ended: Ended | None = None
+    is_open = False
+    if place.header is not None:
+        yield _own(place.header)
+        is_open = True
     for index, piece in enumerate(pieces):
-        is_header = index == 0 and isinstance(piece, Own) and isinstance(piece.record, Opened)
-        if not (header is not None and is_header) and not (isinstance(piece, Bad) and piece.harmless):
+        if isinstance(piece, Bad):
+            if not piece.harmless:
+                yield piece
+        elif isinstance(piece, Own) and isinstance(piece.record, Opened):
+            if index == 0 and place.header is not None:
+                continue
+            if index > 0:
+                yield from _between(ended, is_open, piece.record, place.name)
             yield piece
+            is_open = True
+        else:
+            if ended is not None and not is_open:
+                yield _after(ended, place.name)
+            yield piece
+            is_open = isinstance(piece, bytes)
+            if isinstance(piece, Own) and not isinstance(piece.record, Opened):
+                ended = Ended(piece.record.next_seq, piece.record.digest)
     if place.end is not None:
         yield Own(place.end, b"", 0)
+
+
+def _between(ended: Ended | None, is_open: bool, opened: Opened, name: SegmentName) -> Iterator[Own]:
+    """What is missing in a joined file before the segment that ``opened`` begins, so that it goes on from what stands before."""
+    first_seq = opened.first_seq
+    if not is_open:
+        if ended is None or ended.next_seq >= first_seq or reader.covers(opened.lost, ended.next_seq, first_seq - 1):
+            return
+        yield _after(ended, name)
+    yield Own(Closed(reason="damaged", last_seq=first_seq - 1, next_seq=first_seq, sha256=opened.previous or ""), b"", 0)
+
+
+def _after(ended: Ended, name: SegmentName) -> Own:
+    """The header of the segment after one that ended so."""
+    return _own(Opened(format=FORMAT, min_reader=FORMAT, session_id=name.session_id, first_seq=ended.next_seq, previous=ended.digest))
+
+
+def _own(header: Opened) -> Own:
+    return Own(header, encode_own(header, 0)[0], 0)

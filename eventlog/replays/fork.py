@@ -76,6 +76,8 @@ def _copy(source: Session, target: Session, at: int, on_damage: OnDamage) -> Non
             batch[0] = _started(source, batch[0], copies.data_of(first), at)
         last_seq = target.append_envelopes(batch, expected=last_seq, sync="never")
         moment = append[-1].time
+    if last_seq == 0:
+        raise InvalidInput(f"session {source.id!r} has nothing left up to event {at}; `eventlog cat {source.id}` shows what it has")
     if last_seq < at:
         _fill(source, target, last_seq, at, moment or _time_of(target, last_seq), at)
 

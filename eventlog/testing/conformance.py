@@ -130,6 +130,15 @@ class BackendConformance:
             assert session.append(_note("2")) == 2
             assert _texts(session) == ["1", "2"]
 
+    def test_an_append_of_several_events_has_the_limit_of_one(self) -> None:
+        with self.open(Settings(max_event_bytes=1000)) as log, log.session("a", create=True) as session:
+            for _ in range(2):  # in a new segment, and in one that is there
+                with _raises(errors.EventTooLarge) as caught:
+                    session.append(_note("x" * 400), _note("x" * 500))
+                assert (caught.error.size_bytes > 1000, caught.error.limit_bytes) == (True, 1000)
+                assert session.append(_note("x" * 340), _note("x" * 340)) == session.last_seq
+            assert session.last_seq == 4
+
     def test_raw_data_that_would_make_the_line_unreadable_is_refused(self) -> None:
         with self.open(Settings()) as log, log.session("a", create=True) as session:
             for raw in (

@@ -92,6 +92,13 @@ class CrashingDisk(Disk):
                 with tempfile.TemporaryFile() as nothing:  # the number stays taken, so that nobody closes somebody else's file
                     os.dup2(nothing.fileno(), fd, inheritable=False)
 
+    def restart(self) -> None:
+        """After `kill`: the next process begins, with a disk that works. What the dead one did not sync is still not synced."""
+        with self._lock:
+            self.crashed = False
+            self._faults.clear()
+            self._files.clear()
+
     def lose_power(self, target: str | os.PathLike[str], *, seed: int | str, share: float) -> None:
         """Write a state that the root may be in after a power loss now into the new folder ``target`` (see `Medium.lose_power`)."""
         with self._lock:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from eventlog import EventLog
-from eventlog.cli.context import Context, command
+from eventlog.cli.context import Context, as_json, command
 
 from .. import Catalog
 from ..exporters import FORMATS, ExportReport, export
@@ -94,9 +94,7 @@ def _tell(context: Context, report: ExportReport, *, is_output_free: bool) -> No
     if context.json and is_output_free:
         context.emit(report)
     elif context.json:
-        import msgspec
-
-        sys.stderr.write(msgspec.json.encode(report).decode() + "\n")
+        sys.stderr.write(as_json(report).decode() + "\n")
     elif report.samples is not None:
         parts = ", ".join(f"{count:,} {part}" for part, count in report.split.items())
         left_out = ", ".join(f"{count:,} {reason}" for reason, count in report.left_out.items())
@@ -107,6 +105,8 @@ def _tell(context: Context, report: ExportReport, *, is_output_free: bool) -> No
     elif is_output_free:
         unchanged = f", {report.unchanged:,} unchanged" if report.unchanged else ""
         context.warn(f"{_counted(report.sessions, 'session')} -> {_counted(len(report.written), 'file')} written{unchanged}")
+        for path in report.deleted:
+            context.warn(f"{path} is of a deleted session and was left; remove the file, or `eventlog restore` the session")
 
 
 def _counted(number: int, thing: str) -> str:

@@ -48,13 +48,15 @@ FORMATS: Final[dict[str, Format]] = {
 
 class ExportReport(msgspec.Struct, kw_only=True):
     """What an export did: ``sessions`` read, ``samples`` made of them (training formats), the files that were ``written`` and how many
-    were ``unchanged``. ``left_out`` counts what is not in the output, by reason; ``split`` the samples of each part."""
+    were ``unchanged``. ``deleted``: files in a folder that is kept up to date whose sessions are deleted; they stay. ``left_out``
+    counts what is not in the output, by reason; ``split`` the samples of each part."""
 
     format: str
     sessions: int = 0
     samples: int | None = None
     written: list[str] = []
     unchanged: int = 0
+    deleted: list[str] = []
     left_out: dict[str, int] = {}
     split: dict[str, int] = {}
 

@@ -26,24 +26,30 @@ from . import Write
 from .transcript import as_json, entries, header, moment, notes, outcome
 
 _STYLE: Final = """
-:root{color-scheme:light dark;--line:#8884;--soft:#8881;--dim:#777;--bad:#c33}
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:0 auto;padding:1rem}
-h1{font-size:1.5rem;overflow-wrap:anywhere}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;margin:0 0 1rem}
+:root{color-scheme:light dark;--line:#8884;--soft:#8881;--dim:light-dark(#666,#999);--bad:light-dark(#b3261e,#ff8a80);--user:#2f6fdb}
+body{font:16px/1.55 system-ui,sans-serif;max-width:56rem;margin:0 auto;padding:1.5rem 1rem 4rem}
+h1{font-size:1.6rem;line-height:1.25;margin:.2em 0 .6em;overflow-wrap:anywhere}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;margin:0 0 1rem;padding:.7rem 1rem;background:var(--soft);
+border-radius:.5rem;font-size:.9rem}
 dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere}
-section{content-visibility:auto;contain-intrinsic-size:auto 8rem;border-top:1px solid var(--line);padding:.6rem 0}
-section:target{background:var(--soft)}
-section>header{color:var(--dim);font-size:.85rem}
-section>header b{font-size:1rem;margin-right:.5rem}
-.user{background:var(--soft);padding:.6rem;border-radius:.4rem}
+section{content-visibility:auto;contain-intrinsic-size:auto 6rem;padding:.5rem 1rem;margin:.9rem 0 0}
+section:target{outline:2px solid var(--user);border-radius:.5rem}
+section>header{color:var(--dim);font-size:.8rem;margin-bottom:.2rem}
+section>header b{font-size:.95rem;margin-right:.5rem;color:CanvasText;text-transform:capitalize}
+.user{background:var(--soft);border-left:3px solid var(--user);border-radius:.5rem}
+.tool,.error,.compaction{contain-intrinsic-size:auto 1.6rem;margin:.15rem 0 0;padding:.1rem 1rem;font-size:.9rem}
+.compaction{border-top:1px dashed var(--line);border-bottom:1px dashed var(--line);margin:1rem 0}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:.4rem 0;font:.85rem/1.45 ui-monospace,monospace}
 pre.text{font:inherit}
-pre.reasoning{color:var(--dim);font:italic .9rem/1.45 inherit}
+pre.reasoning{color:var(--dim);font:inherit;font-style:italic}
 details>pre{border-left:3px solid var(--line);padding-left:.6rem;max-height:40rem;overflow:auto}
-summary{cursor:pointer;overflow-wrap:anywhere}
-.bad{color:var(--bad)}
+summary{cursor:pointer;overflow-wrap:anywhere;color:var(--dim)}
+summary b{color:CanvasText;font-weight:600}
+summary code{font:.82rem ui-monospace,monospace;margin:0 .5rem}
+summary.bad,.bad,summary.bad b{color:var(--bad)}
 img{max-width:100%;height:auto}
-nav ol{padding-left:1.5rem}nav a{color:inherit;overflow-wrap:anywhere}
+nav{padding:0 1rem}nav ol{padding-left:1.5rem;margin:.4rem 0}nav a{color:inherit;overflow-wrap:anywhere}
+@media print{section{content-visibility:visible}}
 """
 _POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'; img-src data:;"
@@ -116,7 +122,9 @@ def _part(part: dict[str, Any]) -> str:
     if kind in ("text", "reasoning"):
         if not content:
             return ""
-        text = content if isinstance(content, str) else as_json(content, pretty=True)
+        text = content.strip("\r\n") if isinstance(content, str) else as_json(content, pretty=True)
+        if not text.strip():
+            return ""  # agents write blank lines before they think
         return _pre(text, "text") if kind == "text" else _folded("Thinking", _pre(text, "reasoning"))
     if kind in ("tool_call", "tool_call_response"):
         return ""
@@ -137,16 +145,35 @@ def _tool(call: ToolCall) -> str:
         for part in content_parts(call.output if call.display is None else call.display)
     )
     inside += "".join(_pre(artifact.title or artifact.path or artifact.uri or "") for artifact in call.artifacts)
-    return _folded(f"{call.name or call.call_id or 'unknown'}: {outcome(call)}", inside, bad=call.is_error)
+    about = _about(call)
+    shown = f" <code>{_text(about)}</code>" if about else ""
+    return _folded_markup(
+        f"<b>{_text(call.name or call.call_id or 'unknown')}</b>{shown} {_text(outcome(call))}", inside, bad=call.is_error
+    )
+
+
+def _about(call: ToolCall) -> str:
+    """The beginning of what the tool was given, by which a reader knows one call from the next."""
+    given = call.arguments
+    if isinstance(given, dict):
+        given = next((value for value in given.values() if isinstance(value, str) and value.strip()), "")
+    if not isinstance(given, str):
+        return ""
+    text = " ".join(given[: 4 * _OUTLINE_SIZE].split())
+    return text if len(text) <= _OUTLINE_SIZE else f"{text[:_OUTLINE_SIZE]}…"
 
 
 def _section(anchor: str, kind: str, inside: str) -> str:
     return f'<section id="{anchor}" class="{kind}">{inside}</section>\n'
 
 
-def _folded(summary: str, inside: str, *, bad: bool = False) -> str:
+def _folded(summary: str, inside: str) -> str:
+    return _folded_markup(_text(summary), inside)
+
+
+def _folded_markup(summary: str, inside: str, *, bad: bool = False) -> str:
     marked = ' class="bad"' if bad else ""
-    return f"<details><summary{marked}>{_text(summary)}</summary>{inside}</details>"
+    return f"<details><summary{marked}>{summary}</summary>{inside}</details>"
 
 
 def _pre(text: str, kind: str = "raw") -> str:

@@ -2,12 +2,12 @@
 
 A folder that is kept up to date has a list of what is in it (`LIST_NAME`): per file the session, its last seq when it was written, and the
 version of what wrote it. So an unchanged session costs one look at its position. Files of sessions that are no longer
-exported stay: nothing is deleted here.
+exported stay, since nothing is deleted here; those of deleted sessions are reported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ import msgspec
 
 from eventlog import EventLog, Session, __version__
 from eventlog.backend import OnDamage
-from eventlog.errors import InvalidInput
+from eventlog.decoding import decoder
+from eventlog.errors import InvalidInput, InvalidSessionId, SessionNotFound
+from eventlog.events import SessionDeleted
 
 from . import FORMATS, ExportReport, Write
 from .output import whole_file
@@ -47,9 +49,11 @@ def export_sessions(
 
 def _into_stream(log: EventLog, session_ids: Iterable[str], format: str, write: Write, on_damage: OnDamage, report: ExportReport) -> None:
     module = import_module(FORMATS[format].module)
-    for session_id in session_ids:
-        if report.sessions and not FORMATS[format].joins:
+    if not FORMATS[format].joins:
+        session_ids = list(session_ids)
+        if len(session_ids) > 1:
             raise InvalidInput(f"{format} is one page per session; name a folder with -o")
+    for session_id in session_ids:
         with log.session(session_id) as session:
             _export_one(module, session, write, on_damage, is_first=report.sessions == 0)
         report.sessions += 1
@@ -60,6 +64,15 @@ def _export_one(module: Any, session: Session, write: Write, on_damage: OnDamage
     if separator is not None and not is_first:
         write(separator)
     module.export_session(session, write, on_damage)
+
+
+def _is_deleted(log: EventLog, session_id: str) -> bool:
+    try:
+        with log.session(session_id) as session:
+            last = list(session.read(after=session.last_seq - 1, on_damage="skip"))
+    except (SessionNotFound, InvalidSessionId):
+        return False  # of another store, or what somebody wrote into the list
+    return bool(last) and last[-1].type == SessionDeleted.type
 
 
 class _Folder:
@@ -76,17 +89,30 @@ class _Folder:
         self._list = self._read_list() if update else {}
 
     def write(self, log: EventLog, session_ids: Iterable[str]) -> None:
+        exported: set[str] = set()
         try:
             for session_id in session_ids:
                 with log.session(session_id) as session:
                     self._write_session(session)
+                exported.add(self._name(session_id))
                 self._report.sessions += 1
+            self._report.deleted += sorted(self._of_deleted(log, exported))
         finally:
             if self._update and self._report.written:
                 self._write_list()
 
+    def _name(self, session_id: str) -> str:
+        return f"{session_id}{FORMATS[self._format].suffix}"
+
+    def _of_deleted(self, log: EventLog, exported: set[str]) -> Iterator[str]:
+        """The files that this export found in the folder and left, whose sessions are deleted."""
+        for name in self._list.keys() - exported:
+            path = self._path / name
+            if path.exists() and _is_deleted(log, name.removesuffix(FORMATS[self._format].suffix)):
+                yield str(path)
+
     def _write_session(self, session: Session) -> None:
-        path = self._path / f"{session.id}{FORMATS[self._format].suffix}"
+        path = self._path / self._name(session.id)
         entry = _Entry(session.last_seq, self._version)
         if self._list.get(path.name) == entry and path.exists():
             self._report.unchanged += 1
@@ -98,7 +124,8 @@ class _Folder:
 
     def _read_list(self) -> dict[str, _Entry]:
         try:
-            return msgspec.json.decode((self._path / LIST_NAME).read_bytes(), type=dict[str, _Entry])
+            entries: dict[str, _Entry] = decoder(dict[str, _Entry]).decode((self._path / LIST_NAME).read_bytes())
+            return entries
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return {}  # then everything is written once more
 

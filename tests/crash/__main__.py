@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 
 from eventlog.testing import Crash
-from tests.crash import damage, faults, kernel, kills, races, tails
+from tests.crash import damage, faults, kernel, kills, races, strides, tails, test_life, test_replays
 from tests.crash.test_faults import LIVES, MAKING, RECOVERIES
 
 Part = Callable[[Path, int], Iterator[int]]
@@ -31,16 +31,16 @@ def every_fault(folder: Path, seed: int) -> Iterator[int]:
     for number in count(seed):
         for workload in (*LIVES, MAKING._replace(steps=MAKING.steps[:1])):
             with fresh(folder) as place:
-                yield from ones(faults.every_call(workload, place, shares=faults.SHARES, seed=number))
-        print(f"    every call of every workload, seed {number}", flush=True)
+                points = faults.every_call(workload, place, shares=faults.SHARES, seed=number)
+                yield from named(f"{workload.name}: faults, seed {number}", points)
 
 
 def every_power_loss(folder: Path, seed: int) -> Iterator[int]:
     for number in count(seed):
         for workload in LIVES:
             with fresh(folder) as place:
-                yield from ones(faults.every_step_without_power(workload, place, seeds=range(10 * number, 10 * number + 10)))
-        print(f"    every step of every workload, ten times, seed {number}", flush=True)
+                points = faults.every_step_without_power(workload, place, seeds=range(10 * number, 10 * number + 10))
+                yield from named(f"{workload.name}: power losses, ten times, seed {number}", points)
 
 
 def every_kill_in_recovery(folder: Path, seed: int) -> Iterator[int]:
@@ -50,21 +50,57 @@ def every_kill_in_recovery(folder: Path, seed: int) -> Iterator[int]:
                 yield from ones(faults.every_call_of_recovery_killed(workload, place, times=times))
 
 
+def every_call_of_maintenance(folder: Path, seed: int) -> Iterator[int]:
+    """Compact, drop deltas, redact, purge, delete, backup; fork, merge, import."""
+    template, before = test_life.make_template(folder / "template")
+    for work in test_life.WORKS:
+        with fresh(folder) as place:
+            yield from named(f"{work.name}: faults", test_life.failing_at(template, place, work, before))
+    for name in test_replays.WORKS:
+        with fresh(folder) as place:
+            yield from named(f"{name}: faults", test_replays.failing_at(name, test_replays.prepared(place), faults.FAULTS + faults.KILLS))
+
+
+def every_power_loss_in_maintenance(folder: Path, seed: int) -> Iterator[int]:
+    template, before = test_life.make_template(folder / "template")
+    for number in count(seed):
+        for work in test_life.WORKS:
+            with fresh(folder) as place:
+                points = test_life.without_power(template, place, work, before, shares=faults.SHARES, seed=number)
+                yield from named(f"{work.name}: power losses, seed {number}", points)
+
+
+def named(name: str, points: Iterable[object]) -> Iterator[int]:
+    """The points, and how many they were."""
+    tried = 0
+    for _ in points:
+        tried += 1
+        yield 1
+    print(f"    {tried:,} {name}", flush=True)
+
+
 def every_cut(folder: Path, seed: int) -> Iterator[int]:
     yield from ones(damage.cuts(damage.write(folder / "cuts", 40_000, seed=seed)))
 
 
 def every_bit(folder: Path, seed: int) -> Iterator[int]:
-    """All bits, in strides, so that also a part of them is spread over the segment."""
-    original = damage.write(folder / "bits", 40_000, seed=seed)
-    for first in range(64):
-        yield from ones(damage.flips(original, every=64, first=first * 37 % 64))
+    """All of them, read."""
+    original = damage.write(folder / "bits", 40_960, seed=seed, lengths=(0, 20, 100, 400))
+    print(f"    {len(original.data) * 8:,} bits of {len(original.data):,} bytes, {len(original.lines)} events", flush=True)
+    yield from strides.every_bit(damage.every_flip, original, folder)
 
 
 def every_compressed_bit(folder: Path, seed: int) -> Iterator[int]:
-    original = damage.compressed(folder / "frames", 45_000, seed=seed)
+    original = damage.compressed(folder / "frames", 31_000, seed=seed)
+    print(f"    {len(original.data) * 8:,} bits of {len(original.data):,} bytes, {len(original.lines)} events", flush=True)
+    yield from strides.every_bit(damage.frame_flips, original, folder)
+
+
+def bits_and_after(folder: Path, seed: int) -> Iterator[int]:
+    """Some bits, and what an append then makes of the segment."""
+    original = damage.write(folder / "bits", 40_960, seed=seed)
     for first in range(64):
-        yield from ones(damage.frame_flips(original, every=64, first=first * 37 % 64))
+        yield from ones(damage.flips(original, every=64, first=first * 37 % 64))
 
 
 def every_block(folder: Path, seed: int) -> Iterator[int]:
@@ -126,8 +162,11 @@ PARTS: dict[str, tuple[Part, float]] = {  # the part, and its share of the budge
     "faults": (every_fault, 0.17),
     "power": (every_power_loss, 0.17),
     "recovery": (every_kill_in_recovery, 0.05),
+    "maintenance": (every_call_of_maintenance, 0.12),
+    "maintenance-power": (every_power_loss_in_maintenance, 0.08),
     "cuts": (every_cut, 0.12),
     "bits": (every_bit, 0.12),
+    "bits-and-after": (bits_and_after, 0.06),
     "compressed-bits": (every_compressed_bit, 0.12),
     "blocks": (every_block, 0.08),
     "kills": (kill_writers, 0.08),

@@ -3,16 +3,18 @@ appended to, and every byte of it must still be somewhere."""
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from eventlog import EventLog, Settings
+from eventlog import EventLog, Settings, frames, scan
 from eventlog.errors import Damaged
 from eventlog.events import MessageAdded, ToolCalled
-from eventlog.layout import Layout
+from eventlog.layout import Layout, parse_segment_name
+from eventlog.pieces import Bad
 from tests.crash.workload import active_segment, empty, open_log
 
 SETTINGS = Settings(segment_size_bytes=10_000_000, frame_size_bytes=4_096, sync="never")
@@ -43,8 +45,8 @@ class Original(NamedTuple):
         return list((self.folder / "store" / "quarantine").iterdir())
 
 
-def write(folder: Path, size_bytes: int, *, seed: int = 1) -> Original:
-    """An active segment of at least that size: mixed events, batches, ids."""
+def write(folder: Path, size_bytes: int, *, seed: int = 1, lengths: tuple[int, ...] = (0, 3, 20, 60)) -> Original:
+    """An active segment of at least that size: mixed events, batches, ids; messages of so many words."""
     random = Random(seed)
     empty(folder)
     appends = []
@@ -52,9 +54,9 @@ def write(folder: Path, size_bytes: int, *, seed: int = 1) -> Original:
         path = active_segment(folder)
         while not path.exists() or path.stat().st_size < size_bytes:
             count, before = random.choice((1, 1, 2, 5)), session.last_seq
-            words = random.choices(WORDS, k=60)
+            words = random.choices(WORDS, k=max(lengths))
             events = [
-                MessageAdded(role="user", content=" ".join(words[: random.choice((0, 3, 20, 60))]))
+                MessageAdded(role="user", content=" ".join(words[: random.choice(lengths)]))
                 if random.random() < 0.7
                 else ToolCalled(name="Bash", arguments={"n": random.randrange(10**9)}, call_id="c")
                 for _ in range(count)
@@ -197,32 +199,51 @@ def blocks(original: Original, *, seed: int = 0, every: int = 1) -> Iterator[str
                 yield name
 
 
+def every_flip(original: Original, every: int = 1, first: int = 0) -> Iterator[int]:
+    """`flips` without what follows the damage (`check` appends to it), quick enough for every bit of a segment: noticed, and every event
+    that was not hit is given out."""
+    yield from _read_flipped(original, lambda byte: hit_by(original, byte, byte + 1), every, first)
+
+
 def frame_flips(original: Original, every: int = 1, first: int = 0) -> Iterator[int]:
     """Flip bits of a compressed segment: noticed, and nothing outside the hit frame is withheld. A table that is hit takes nothing."""
     original.restore(original.data)
-    frames = _frames(original)
-    for bit in range(first, len(original.data) * 8, every):
-        byte = bit >> 3
-        damaged = bytearray(original.data)
-        damaged[byte] ^= 1 << (bit & 7)
-        excused = next((set(seqs) for place, seqs in frames if byte in place), set())
-        original.restore(bytes(damaged))
+    places = _frames(original)
+    yield from _read_flipped(original, lambda byte: next((set(seqs) for place, seqs in places if byte in place), set()), every, first)
+
+
+def _read_flipped(original: Original, excused: Callable[[int], set[int]], every: int, first: int) -> Iterator[int]:
+    """Each bit by the scan that `Session.read` and `verify` are made of, the first and each 16th after it by these as well."""
+    whole = b"".join(line + b"\n" for line in original.lines.values())
+    original.restore(original.data)
+    name = parse_segment_name(original.path.name)
+    assert name is not None
+    fd = os.open(original.path, os.O_RDWR)
+    try:
         with open_log(original.folder, settings=SETTINGS) as log:
-            got = read_all(log)
-            assert all(original.lines.get(seq) == line for seq, line in got.items()), f"a wrong event was given out, bit {bit}"
-            assert set(original.lines) - set(got) <= excused, f"withheld though not hit, bit {bit}"
-            problems = log.verify(["s"]).problems
-            assert any(problem.offset <= byte < problem.offset + problem.length for problem in problems), f"bit {bit}: {problems}"
-        assert original.path.read_bytes() == damaged
-        yield bit
+            for number, bit in enumerate(range(first, len(original.data) * 8, every)):
+                byte = bit >> 3
+                hit = excused(byte)
+                rest = b"".join(line + b"\n" for seq, line in original.lines.items() if seq not in hit)
+                os.pwrite(fd, bytes([original.data[byte] ^ 1 << (bit & 7)]), byte)
+                pieces = list(scan.scan_file(str(original.path), name, max_append_bytes=SETTINGS.max_event_bytes))
+                got = b"".join(piece for piece in pieces if isinstance(piece, bytes))
+                assert got in (rest, whole), f"withheld though not hit, or a wrong event, bit {bit}"
+                bad = [piece for piece in pieces if isinstance(piece, Bad)]
+                assert any(piece.offset <= byte < piece.offset + piece.length for piece in bad), f"not noticed: bit {bit}: {bad}"
+                if number % 16 == 0:
+                    assert b"".join(line + b"\n" for line in read_all(log).values()) == got, f"read() says something else, bit {bit}"
+                    problems = log.verify(["s"]).problems
+                    assert {(found.offset, found.length) for found in problems} >= {(piece.offset, piece.length) for piece in bad}
+                os.pwrite(fd, original.data[byte : byte + 1], byte)
+                yield bit
+    finally:
+        os.close(fd)
+    assert original.path.read_bytes() == original.data, "reading has changed the file"
 
 
 def _frames(original: Original) -> list[tuple[range, range]]:
-    """Where each frame is, and the seqs in it, found by damaging it."""
-    import os
-
-    from eventlog import frames
-
+    """Where each frame is, and the seqs in it."""
     with open(original.path, "rb") as file:
         table = frames.read_table(lambda offset, count: os.pread(file.fileno(), count, offset), len(original.data), max_frame_bytes=1 << 30)
     assert table is not None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eventlog.testing import CrashingDisk, Operation
-from tests.crash.workload import Record, Workload, check, copy, run
+from tests.crash.workload import Record, Step, Workload, check, copy, run
 
 
 class Fault(NamedTuple):
@@ -34,6 +34,7 @@ class Fault(NamedTuple):
 
 FAULTS = [Fault(name, lasting) for name in ("EIO", "ENOSPC", "short write") for lasting in (False, True)]
 KILLS = [Fault("killed"), Fault("killed within")]
+GOING_ON = (Step("by the next process", size=600), Step("of another session too", session="t"))
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -103,6 +104,32 @@ def every_step_without_power(workload: Workload, folder: Path, *, seeds: range =
                     raise
                 shutil.rmtree(folder / "lost")
                 yield name
+
+
+def every_kill_then_power_loss(workload: Workload, folder: Path, *, seed: int = 0) -> Iterator[str]:
+    """A process is killed at a call, the next one goes on behind what the first had written and not synced, then the power goes."""
+    disk, _ = undisturbed(workload, folder)
+    before = workload.prepare(folder / "again")
+    for call, operation in enumerate(disk.operations):
+        for fault in KILLS:
+            if not fault.applies_to(operation):
+                continue
+            place = copy(folder / "template", folder / "run")
+            dying = CrashingDisk(place)
+            fault.set(dying, call)
+            record = workload.run(place, dying, before.copy())
+            dying.restart()
+            record = run(place, dying, GOING_ON, workload.settings, exclusive=workload.exclusive, record=record)
+            for share in SHARES:
+                dying.lose_power(folder / "lost", seed=f"{seed}/{call}", share=share)
+                try:
+                    check(folder / "lost", record, only_synced=True, damaged=workload.damaged or lazy(workload))
+                except BaseException as error:
+                    error.add_note(f"{workload.name}: {fault.name} at call {call} ({operation.call}), {share:.0%} survives, seed {seed}")
+                    raise
+                shutil.rmtree(folder / "lost")
+                yield f"{call} {fault.name} {share}"
+            shutil.rmtree(place)
 
 
 def every_call_of_recovery_killed(workload: Workload, folder: Path, *, times: int = 3) -> Iterator[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from eventlog.files import FilesBackend
+from eventlog.testing import CrashingDisk
 from tests.crash import faults
 from tests.crash.workload import (
     AFTER,
@@ -13,9 +16,11 @@ from tests.crash.workload import (
     ROLLING,
     SETTINGS,
     Workload,
+    active_segment,
     damaged,
     empty,
     nothing,
+    run,
     torn,
     torn_from_the_start,
     unconfirmed,
@@ -66,3 +71,39 @@ def test_recovery_is_killed_at_every_call_again_and_again(workload: Workload, me
     points = list(faults.every_call_of_recovery_killed(workload, memory_folder))
     print(f"{len(points)} times three kills")
     assert len(points) > 10
+
+
+@pytest.mark.parametrize("workload", [LIVES[0], LIVES[3], LIVES[5]], ids=lambda workload: workload.name)
+def test_what_a_killed_process_has_not_synced_is_not_built_on(workload: Workload, memory_folder: Path) -> None:
+    points = list(faults.every_kill_then_power_loss(workload, memory_folder))
+    print(f"{len(points)} power losses after a kill")
+    assert len(points) > 50
+
+
+def test_the_bytes_of_a_torn_tail_survive_every_power_loss(memory_folder: Path) -> None:
+    torn(memory_folder / "store")
+    segment = active_segment(memory_folder / "store")
+    data = segment.read_bytes()
+    tail = data[data.rfind(b"\n") + 1 :]
+    assert len(tail) > 100
+    disk = CrashingDisk(memory_folder / "store")
+    run(memory_folder / "store", disk, AFTER)
+    points = 0
+    for _, medium in disk.history():
+        for share in faults.SHARES:
+            medium.lose_power(str(memory_folder / "lost"), seed=points, share=share)
+            kept = [*(memory_folder / "lost" / "store" / "quarantine").iterdir(), active_segment(memory_folder / "lost")]
+            assert any(tail in path.read_bytes() for path in kept)
+            shutil.rmtree(memory_folder / "lost")
+            points += 1
+    print(f"{points} power losses")
+    assert points > 50
+
+
+def test_a_store_that_was_made_is_the_same_store_after_a_power_loss(memory_folder: Path) -> None:
+    (memory_folder / "root").mkdir()
+    disk = CrashingDisk(memory_folder / "root")
+    settings = SETTINGS.replace(store=memory_folder / "root" / "store")
+    made = FilesBackend.open(settings, disk=disk).store
+    disk.lose_power(memory_folder / "lost", seed=1, share=0.0)
+    assert FilesBackend.open(settings.replace(store=memory_folder / "lost" / "store"), create=False).store == made

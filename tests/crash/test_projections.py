@@ -6,7 +6,6 @@ After a power loss nothing of a database is there that was not synced.
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +15,10 @@ import pytest
 from eventlog import EventLog
 from eventlog.disk import Disk
 from eventlog.events import MessageAdded, SessionStarted
-from eventlog.testing import Crash, CrashingDisk
+from eventlog.testing import Crash, CrashingDisk, Operation
 from projections import Catalog
 from projections.cost import NO_PRICES
+from tests.crash.faults import FAULTS, Fault
 
 RIGHT = (3, ["s1"])
 
@@ -53,28 +53,30 @@ def prepare(folder: Path, *, built: bool) -> Path:
     return folder / "template"
 
 
-def calls_of(work: Callable[[Path, Disk], object], template: Path, place: Path) -> int:
+def calls_of(work: Callable[[Path, Disk], object], template: Path, place: Path) -> list[Operation]:
     shutil.copytree(template, place)
     disk = CrashingDisk(place)
     assert work(place, disk) == RIGHT
     shutil.rmtree(place)
-    return len(disk.operations)
+    return disk.operations
 
 
 @pytest.mark.parametrize("name", WORK)
-@pytest.mark.parametrize(("number", "lasting"), [(errno.EIO, False), (errno.ENOSPC, True)])
-def test_whichever_call_fails_the_answer_is_right(memory_folder: Path, name: str, number: int, lasting: bool) -> None:
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.name}{' for good' if fault.lasting else ''}")
+def test_whichever_call_fails_the_answer_is_right(memory_folder: Path, name: str, fault: Fault) -> None:
     work, built = WORK[name]
     template, place = prepare(memory_folder, built=built), memory_folder / "run"
     calls = calls_of(work, template, place)
-    assert calls > 10
-    for call in range(calls):
+    assert len(calls) > 10
+    tried = [call for call, operation in enumerate(calls) if fault.applies_to(operation)]
+    for call in tried:
         shutil.copytree(template, place)
         disk = CrashingDisk(place)
-        disk.fail(call, number, lasting=lasting)
+        fault.set(disk, call)
         assert work(place, disk) == RIGHT, f"call {call}"
         assert answer(place) == RIGHT, f"after call {call}"
         shutil.rmtree(place)
+    print(f"{len(tried)} faults")
 
 
 @pytest.mark.parametrize("name", WORK)
@@ -82,7 +84,7 @@ def test_whichever_call_fails_the_answer_is_right(memory_folder: Path, name: str
 def test_killed_at_any_call_or_without_power_the_answer_is_right_afterwards(memory_folder: Path, name: str, share: float) -> None:
     work, built = WORK[name]
     template, place = prepare(memory_folder, built=built), memory_folder / "run"
-    for call in range(calls_of(work, template, place)):
+    for call in range(len(calls_of(work, template, place))):
         shutil.copytree(template, place)
         disk = CrashingDisk(place)
         disk.crash(call)

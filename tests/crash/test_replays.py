@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from eventlog.files import FilesBackend
 from eventlog.importers import import_paths
 from eventlog.testing import Crash, CrashingDisk
 from projections.exporters import export
+from tests.crash.faults import FAULTS, Fault
 from tests.crash.workload import UnsyncedDisk
 
 # A killed process runs no finalisers; here they run, and find a dead disk.
@@ -88,11 +89,15 @@ def _is_of_now(stored: Any) -> bool:
 
 @pytest.fixture
 def folder(memory_folder: Path) -> Path:
-    """A folder with a store in ``template``."""
-    (memory_folder / "template").mkdir()
-    with opened(memory_folder / "template") as log:
+    return prepared(memory_folder)
+
+
+def prepared(folder: Path) -> Path:
+    """The folder, with a store in ``template``."""
+    (folder / "template").mkdir()
+    with opened(folder / "template") as log:
         record(log)
-    return memory_folder
+    return folder
 
 
 @pytest.mark.parametrize("name", WORKS)
@@ -167,3 +172,37 @@ def test_a_process_that_is_killed_at_any_call_leaves_something_that_doing_it_aga
             assert events(log) == whole, at
         at += 3
     assert at > 10
+
+
+def failing_at(name: str, folder: Path, faults: list[Fault], *, every: int = 1, start: int = 0) -> Iterator[str]:
+    """Each point that was tried: a call of the work fails, the work is done again, and everything is there once."""
+    work = work_of(name, folder)
+    shutil.copytree(folder / "template", folder / "whole")
+    disk = CrashingDisk(folder / "whole")
+    with opened(folder / "whole", disk) as log:
+        work(log)
+        calls = disk.operations
+        whole = events(log)
+    for call in range(start, len(calls), every):
+        for fault in faults:
+            if not fault.applies_to(calls[call]):
+                continue
+            root = folder / "run"
+            shutil.copytree(folder / "template", root)
+            failing = CrashingDisk(root)
+            fault.set(failing, call)
+            with suppress(Crash, EventLogError, OSError), opened(root, failing) as log:
+                work(log)
+            with opened(root) as log:
+                work(log)
+                assert events(log) == whole, f"{fault.name} at call {call} ({calls[call].call})"
+                assert log.verify().ok
+            shutil.rmtree(root)
+            yield f"{name}: {fault.name} at call {call}"
+
+
+@pytest.mark.parametrize("name", WORKS)
+def test_whichever_call_fails_in_whichever_way_doing_it_again_finishes_it(name: str, folder: Path) -> None:
+    points = list(failing_at(name, folder, FAULTS, every=6, start=WORKS.index(name)))
+    print(f"{len(points)} faults")
+    assert len(points) > 10

@@ -26,6 +26,7 @@ texts = st.sampled_from(["one", "two", " ", ""])
 arguments = st.sampled_from([{"n": 1}, "ls", None, "{}"])
 parts = st.one_of(
     st.builds(Part, type=st.sampled_from(["text", "reasoning"]), content=texts),
+    st.builds(Part, type=st.just("reasoning"), content=texts, metadata=st.just({"signature": "s"})),
     st.builds(Part, type=st.just("tool_call"), id=call_ids, name=st.sampled_from(["git", "a.b"]), arguments=arguments),
     st.builds(Part, type=st.just("tool_call_response"), id=call_ids, response=texts),
     st.builds(Part, type=st.just("blob"), modality=st.just("image"), mime_type=st.just("image/png"), content=st.just("AAAA")),

@@ -193,3 +193,27 @@ def test_the_codec_never_opens_a_file(path: str) -> None:
     tree = ast.parse((ROOT / path).read_text())
     assert [each.module for each in imports(path, tree) if each.module.split(".")[0] in ("os", "io", "pathlib", "fcntl", "mmap")] == []
     assert [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "open"] == []
+
+
+def test_types_are_prepared_for_decoding_by_one_thread() -> None:
+    """See `eventlog.decoding`: inside a function only types for which there is nothing to prepare may be given to msgspec."""
+    harmless = {"str", "dict", "msgspec.Raw", "list[msgspec.Raw]", "dict[str, msgspec.Raw]", "dict[str, Any]", "list[tuple[str, str]]"}
+    harmless |= {"tuple[str, msgspec.Raw]", "types"}  # of a page cursor: text and numbers
+    alone = {
+        "eventlog/decoding.py",
+        "eventlog/cli/append.py",
+        "projections/rebuild.py",
+        "projections/worker.py",
+    }  # the lock, and one thread
+    found = set()
+    for path, tree in sources():
+        functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+        for call in (node for function in functions for node in ast.walk(function) if isinstance(node, ast.Call)):
+            name = ast.unparse(call.func)
+            types = {ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg == "type" and name.endswith(".decode")}
+            if name.endswith(".Decoder"):
+                types |= {ast.unparse(argument) for argument in call.args}
+            if name.startswith("msgspec.") and types - harmless and path not in alone:
+                found.add((path, name))
+    under_the_lock = {("eventlog/stored.py", "msgspec.json.Decoder"), ("projections/projection.py", "msgspec.msgpack.Decoder")}
+    assert found == under_the_lock

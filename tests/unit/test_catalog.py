@@ -33,6 +33,7 @@ from eventlog.events import (
 from projections import Catalog
 from projections.cost import NO_PRICES
 from projections.listing import Money, SessionItem
+from projections.projection import ProjectionFailed
 
 NOON = datetime(2026, 3, 2, 12, 0, 0, tzinfo=timezone.utc)
 
@@ -301,6 +302,73 @@ def test_a_program_s_own_projection_is_caught_up_like_the_others(log: EventLog) 
         assert catalog.state("ratings", "a") == {"count": 3, "stars": 10}
         with pytest.raises(SessionNotFound):
             catalog.state("ratings", "z")
+
+
+class Last(Ratings):
+    """A state that is nothing at first."""
+
+    name = "last"
+
+    def initial(self) -> Any:
+        return None
+
+    def fold(self, state: Any, stored: StoredEvent) -> Any:
+        return stored.event.stars if isinstance(stored.event, Rated) else state
+
+
+def test_a_state_may_be_nothing_at_first(log: EventLog) -> None:
+    with Catalog.open(log, projections=[Last()]) as catalog:
+        record(log, "a", SessionStarted())
+        assert catalog.state("last", "a") is None
+        record(log, "a", SessionStarted())
+        assert list(catalog.states("last")) == [("a", None)]
+        record(log, "a", Rated(stars=4))
+        assert catalog.state("last", "a") == 4
+        record(log, "a", SessionStarted())
+        assert catalog.state("last", "a") == 4
+
+
+class Strict(Ratings):
+    """Fails at what it does not expect."""
+
+    name = "strict"
+
+    def fold(self, state: dict[str, int], stored: StoredEvent) -> dict[str, int]:
+        return {"stars": 10 // stored.event.stars, "odd": object()} if stored.event.stars > 5 else {"stars": 10 // stored.event.stars}  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (Rated(stars=0), "ZeroDivisionError: integer division or modulo by zero"),
+        (ErrorLogged(message="no"), "AttributeError: 'ErrorLogged' object has no attribute 'stars'"),
+        (Rated(stars=6), "TypeError: Encoding objects of type object is unsupported"),
+    ],
+)
+def test_a_fold_that_fails_says_where_and_spoils_nothing_else(log: EventLog, event: Event, reason: str) -> None:
+    with Catalog.open(log, projections=[Strict(), Ratings()]) as catalog:
+        record(log, "a", Rated(stars=5))
+        assert catalog.state("strict", "a") == {"stars": 2}
+        record(log, "a", event)
+        for ask in (catalog.state, lambda *arguments: list(catalog.states("strict"))):
+            with pytest.raises(ProjectionFailed) as failed:
+                ask("strict", "a")
+            found = failed.value
+            assert (found.projection, found.session_id, found.seq, found.reason) == ("strict", "a", 2, reason)
+            assert str(found) == (
+                f"the projection 'strict' failed at event 2 of session 'a' ({reason}); mend its fold and raise its version;"
+                " the other projections are not touched"
+            )
+        assert (catalog.list().items[0].events, catalog.search("x").total, catalog.state("ratings", "a")["stars"] >= 5) == (2, 0, True)
+
+
+def test_a_state_that_cannot_be_stored_is_refused_at_once(log: EventLog) -> None:
+    class Odd(Ratings):
+        def initial(self) -> Any:
+            return object()
+
+    with pytest.raises(ValueError, match=r"a state of the projection 'ratings' cannot be stored \(.*\); use a dict or a msgspec.Struct"):
+        Catalog.open(log, projections=[Odd()])
 
 
 def test_names_of_projections_are_checked(log: EventLog) -> None:

@@ -115,6 +115,20 @@ def test_deleting_what_is_derived_costs_nothing_but_time(tmp_path: Path, folder:
         assert [(item.session_id, item.events) for item in catalog.list(limit=2).items] == [("s001", 2), ("s004", 1)]
 
 
+def test_where_no_hints_can_be_left_everything_is_looked_at(tmp_path: Path) -> None:
+    fill(tmp_path / "store", 5)
+    shutil.rmtree(tmp_path / "store" / "changes")
+    (tmp_path / "store" / "changes").write_text("in the way")
+    with EventLog.open(tmp_path / "store") as log, Catalog.open(log, prices=NO_PRICES) as catalog:
+        assert catalog.list().total == 5
+        for name in ("s001", "new"):
+            log.session(name, create=True).append(MessageAdded(role="user", content="x"))
+            assert catalog.list().items[0].session_id == name
+        with EventLog.open(tmp_path / "store") as other:
+            other.session("s002").append(MessageAdded(role="user", content="x"))
+        assert catalog.list().items[0].session_id == "s002"
+
+
 def test_a_session_that_was_replaced_is_folded_anew(tmp_path: Path) -> None:
     path = tmp_path / "store"
     fill(path, 3)

@@ -597,17 +597,20 @@ def test_a_line_that_is_still_being_written_waits_until_it_is_whole(source: Sour
     assert texts(source.view()) == [["Hello"], ["Bye"]]
 
 
-def test_a_record_near_the_size_limit_is_split_and_one_above_it_is_skipped(tmp_path: Path) -> None:
+def test_a_record_near_the_size_limit_is_kept_alone_and_one_above_it_is_skipped(tmp_path: Path) -> None:
     source = Source(tmp_path)
     source.log = EventLog.memory(Settings(max_event_bytes=2000))
-    report = source.take(user("u1", "x" * 1200), user("u2", "y" * 1900), user("u3", "z" * 2100), user("u4", "w" * 1700))
-    assert texts(source.view()) == [["x" * 1200], ["w" * 1700]]
-    assert [stored.type for stored in source.events()][-2:] == ["source.record", "message.added"]
+    records = [user("u1", "x" * 600), user("u2", "y" * 1500), user("u3", "z" * 2100), user("u4", "w" * 500)]
+    report = source.take(*records)
+    assert texts(source.view()) == [["x" * 600], ["w" * 500]]
+    assert [stored.type for stored in source.events()] == ["session.started", "message.added", "source.record", "message.added"]
     assert [(s.line, s.reason) for s in report.skipped] == [
-        (2, "larger than the 2,000 bytes that an event may have; raise max_event_bytes to import it"),
+        (2, "kept as it is, without its events: the two together are larger than an append may be"),
         (3, "larger than the 2,000 bytes that an event may have; raise max_event_bytes to import it"),
     ]
     assert report.records == 4
+    again = source.take(*records)
+    assert (again.events_added, again.skipped) == (0, report.skipped)
 
 
 def test_one_bad_file_never_stops_the_others(tmp_path: Path) -> None:
@@ -632,6 +635,47 @@ def test_one_bad_file_never_stops_the_others(tmp_path: Path) -> None:
         ("h.jsonl", 1, "not JSON: Expecting value: line 1 column 1 (char 0)"),
     ]
     assert (report.files, report.sessions, report.records) == (2, 1, 7)
+
+
+def test_a_pipe_in_a_folder_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jsonl")
+    (tmp_path / "b.jsonl").write_text(json.dumps(user("u1", "Hello")))
+    report = import_paths(EventLog.memory(), "claude-code", [tmp_path])
+    assert (report.files, report.sessions, report.skipped) == (1, 1, [])
+
+
+def test_a_folder_that_cannot_be_listed_is_reported_and_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "b.jsonl").write_text(json.dumps(user("u1", "Hello")))
+    monkeypatch.chdir(tmp_path)
+    for _ in range(20):  # its path becomes longer than the operating system takes
+        os.mkdir("x" * 250)
+        os.chdir("x" * 250)
+    report = import_paths(EventLog.memory(), "claude-code", [tmp_path])
+    assert (report.files, report.sessions, report.records) == (1, 1, 2)
+    assert [skipped.reason for skipped in report.skipped] == ["File name too long"]
+
+
+@pytest.mark.parametrize("odd", [None, True, -1, 2.5, "", [], {}, ["user"], {"user": 1}])
+@pytest.mark.parametrize("name", ["file.jsonl", "file.json"])
+def test_a_field_of_any_type_is_read_in_any_kind_of_file(odd: Any, name: str, tmp_path: Path) -> None:
+    whole = assistant("u1", "m1", call("c1"), isSidechain=False, agentId="a", cwd="/x", permissionMode="plan")
+    fields = [*whole, *(f"message.{field}" for field in whole["message"])]
+    for field in fields:
+        record = json.loads(json.dumps(whole))
+        inside = record["message"] if field.startswith("message.") else record
+        inside[field.removeprefix("message.")] = odd
+        records = [record, user("u2", "Hello")]
+        (tmp_path / name).write_text("\n".join(map(json.dumps, records)) if name.endswith("l") else json.dumps({"loglines": records}))
+        log = EventLog.memory()
+        report = import_paths(log, "claude-code", [tmp_path / name])
+        assert (report.records, report.skipped) == (2, []), field
+        kept = [
+            stored.origin["record"]
+            for id in log.session_ids()
+            for stored in log.session(id).read()
+            if stored.origin and "record" in stored.origin
+        ]
+        assert sorted(map(json.dumps, kept)) == sorted(map(json.dumps, records)), field
 
 
 def test_a_deleted_session_stays_deleted(source: Source) -> None:

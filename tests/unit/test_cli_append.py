@@ -52,6 +52,10 @@ def test_blank_lines_and_a_missing_last_newline_are_fine(store: Path) -> None:
     assert eventlog("append", "s", "--create", "--store", store, stdin="\n  \n" + HELLO + "\r\n" + HELLO.strip()).out == "2\n"
 
 
+def test_a_byte_order_mark_before_the_first_line_is_no_part_of_it(store: Path) -> None:
+    assert eventlog("append", "s", "--create", "--store", store, stdin=b'\xef\xbb\xbf{"type":"a.b","data":{}}\r\n').code == 0
+
+
 def test_nothing_to_append_prints_where_the_session_is(store: Path) -> None:
     assert eventlog("append", "s", "--create", "--store", store) == (0, "0\n", "")
     assert eventlog("cat", "s", "--store", store).code == 1

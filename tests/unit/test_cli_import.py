@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -51,3 +52,21 @@ def test_an_unknown_format_is_refused_before_a_store_is_made(tmp_path: Path, sou
     assert outcome.code == 2
     assert outcome.one_line_error().startswith("unknown format 'claude-coda', there are bundle, claude-code, jsonl, openai")
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("format", ["claude-code", "jsonl", "openai"])
+def test_a_file_with_a_strange_name_is_reported_in_json_and_on_one_line(format: str, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    try:
+        Path(os.fsdecode(os.fsencode(folder) + b"/\xff.jsonl")).write_text("garbage\n")
+    except OSError:
+        pytest.skip("this file system takes only names that are UTF-8")
+    (folder / "two\nlines.jsonl").write_text("garbage\n")
+    outcome = eventlog("import", format, folder, "--store", tmp_path / "store", "--json")
+    report = outcome.json
+    assert isinstance(report, dict)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert [Path(skipped["file"]).name for skipped in report["skipped"]] == ["two\nlines.jsonl", "\\xff.jsonl"]
+    said = eventlog("import", format, folder, "--store", tmp_path / "store").err.splitlines()
+    assert [line.startswith("eventlog: skipped ") for line in said] == [True, True]

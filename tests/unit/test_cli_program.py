@@ -56,28 +56,48 @@ def test_a_command_is_what_the_table_says(name: str) -> None:
     assert outcome.out.startswith(f"Usage: eventlog {name} ")
 
 
+FILTERS = ["--user", "--status", "--tag", "--model", "--kind", "--project", "--title", "--since", "--until", "--deleted"]
 FIXED = {  # other people's scripts rely on these: names and flags are only ever added
-    "import": ["FORMAT", "PATHS"],
+    "import": ["FORMAT", "PATHS", "--follow"],
     "append": ["SESSION", "--create"],
     "set": ["SESSION", "--title", "--description", "--purpose", "--tag", "--untag", "--user", "--meta", "--status"],
     "pin": ["SESSION"],
     "unpin": ["SESSION"],
     "cat": ["SESSION", "--after", "--before", "--type", "--skip-damaged"],
     "show": ["SESSION"],
-    "verify": ["SESSIONS"],
+    "list": [*FILTERS, "--sort", "--limit", "--after"],
+    "search": ["QUERY", *FILTERS],
+    "stats": ["SESSION"],
+    "tools": ["SESSION", "--name", "--open"],
+    "rebuild": ["NAMES", "--check", "--jobs", "--full"],
+    "verify": ["SESSIONS", "--digest", "--expect"],
+    "repair": ["SESSIONS", "--apply"],
+    "tail": ["SESSION", "--after", "--type"],
+    "fork": ["SESSION", "--at"],
+    "merge": ["SESSIONS", "--into"],
+    "export": ["SESSIONS", "--to", "-o", "--update", "--split"],
+    "compact": ["SESSIONS", "--drop-deltas"],
+    "delete": ["SESSIONS"],
+    "restore": ["SESSIONS"],
+    "cleanup": ["--older-than", "--keep", "--dry-run"],
+    "purge": ["SESSIONS"],
+    "redact": ["SESSION"],
+    "backup": ["FOLDER"],
+    "restore-backup": ["FOLDER", "SESSIONS"],
+    "bundle": ["SESSIONS"],
     "config": [],
     "demo": [],
 }
 
 
-@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_names_and_flags_that_scripts_rely_on(name: str) -> None:
     module, attribute = COMMANDS[name].target.split(":")
     parameters = getattr(importlib.import_module(module), attribute).params
     arguments = [(parameter.name or "").upper() for parameter in parameters if isinstance(parameter, click.Argument)]
     flags = {option for parameter in parameters if isinstance(parameter, click.Option) for option in parameter.opts}
     assert arguments == [each for each in FIXED[name] if each.isupper()]
-    assert flags >= {each for each in FIXED[name] if each.startswith("--")}
+    assert flags >= {each for each in FIXED[name] if each.startswith("-")}
 
 
 def test_version() -> None:
@@ -282,6 +302,22 @@ def test_a_reader_that_has_left_before_the_first_word_is_no_error(store: Path) -
     with os.fdopen(writing) as stdout:
         done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, env={**os.environ, **MODULES}, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "closed", "code"),
+    [
+        (["append", "s"], "<&-", 0),
+        (["list"], ">&-", 0),
+        (["cat", "s"], ">&-", 0),
+        (["show", "nobody"], "2>&-", 1),
+        (["verify", "--json"], "<&- >&- 2>&-", 0),
+    ],
+)
+def test_a_standard_stream_that_is_closed_is_an_empty_one(store: Path, arguments: list[str], closed: str, code: int) -> None:
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", *PROGRAM, *arguments, "--store", str(store)]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, **MODULES}, check=False)
+    assert (done.returncode, done.stderr) == (code, b"")
 
 
 def test_an_interrupt_is_130_without_a_word(store: Path) -> None:

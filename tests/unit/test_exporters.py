@@ -187,7 +187,8 @@ def test_a_page_has_everything_and_asks_for_nothing() -> None:
             "the cookie",
             "They looked.",
             "it\n&lt;broke&gt;",
-            "ls &lt;b&gt;: no result",
+            "<summary><b>ls &lt;b&gt;</b> no result</summary>",
+            '<summary class="bad"><b>git</b> failed in 0.25 s</summary>',
         ):
             assert text in page
         assert '<img alt="image" src="data:image/png;base64,AAAA">' in page
@@ -213,8 +214,21 @@ def test_everything_in_a_page_is_escaped() -> None:
         assert "<img" not in page
         assert "onerror=&quot;" in page
         assert "a\ufffdb\ufffd[31m\ufffdc" in page
-        allowed = "!doctype html head meta title style body h1 dl dt dd main section header b pre details summary"
+        allowed = "!doctype html head meta title style body h1 dl dt dd main section header b pre details summary code"
         assert set(re.findall(r"<([a-z0-9!]+)", page)) == set(allowed.split())
+
+
+def test_a_tool_call_shows_the_beginning_of_what_it_was_given_and_blank_text_shows_nothing() -> None:
+    with EventLog.memory() as log:
+        session = log.start(id="s")
+        session.append(MessageAdded(role="assistant", content="\n\n"))
+        session.append(ToolCalled(name="Bash", call_id="c1", arguments={"timeout": 5, "command": "ls -l\n  | <wc>"}))
+        session.append(ToolCalled(name="Write", call_id="c2", arguments="x" * 91))
+        page = exported(log, "html")
+        assert "<summary><b>Bash</b> <code>ls -l | &lt;wc&gt;</code> no result</summary>" in page
+        assert f"<summary><b>Write</b> <code>{'x' * 90}…</code> no result</summary>" in page
+        assert "<section" in page
+        assert "assistant</b>" not in page
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
@@ -236,7 +250,8 @@ def test_a_browser_shows_the_session_and_runs_nothing_of_it(tmp_path: Path) -> N
 
 def _dom(page: Path, folder: Path) -> str:
     assert CHROMIUM is not None
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={folder / 'profile'}"]
+    quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", *quiet, f"--user-data-dir={folder / 'profile'}"]
     done = subprocess.run([CHROMIUM, *options, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120, check=True)
     return done.stdout
 
@@ -263,6 +278,28 @@ def test_a_folder_that_is_kept_up_to_date_gets_only_what_changed(tmp_path: Path)
         assert len(export(log, log.session_ids(), "markdown", tmp_path, update=True).written) == 3
         assert export(log, log.session_ids(), "html", tmp_path, update=True).unchanged == 0
         assert export(log, log.session_ids(), "markdown", tmp_path, update=True).unchanged == 3
+
+
+def test_the_file_of_a_deleted_session_stays_and_is_reported(tmp_path: Path) -> None:
+    with EventLog.memory() as log:
+        for id in ("a", "b", "c"):
+            recorded(log, id)
+        assert export(log, ["a", "b", "c"], "markdown", tmp_path, update=True).deleted == []
+        log.delete("b")
+        report = export(log, ["a"], "markdown", tmp_path, update=True)
+        assert (report.deleted, report.unchanged) == ([str(tmp_path / "b.md")], 1)
+        assert export(log, ["b"], "markdown", tmp_path, update=True).deleted == []
+        (tmp_path / "b.md").unlink()
+        assert export(log, ["a"], "markdown", tmp_path, update=True).deleted == []
+
+
+def test_two_pages_are_refused_before_the_first_is_written() -> None:
+    with EventLog.memory() as log:
+        recorded(log, "a"), recorded(log, "b")
+        taken: list[bytes] = []
+        with pytest.raises(InvalidInput, match="one page per session"):
+            export(log, ["a", "b"], "html", taken.append)
+        assert taken == []
 
 
 @pytest.mark.parametrize("format", ["markdown", "json", "jsonl", "html", "claude-code"])

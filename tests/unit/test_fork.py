@@ -201,3 +201,12 @@ def test_a_session_whose_beginning_is_damaged_is_forked_with_a_new_one(tmp_path:
         view = replay(log.fork("s", 4, on_damage="skip").read(), SessionView)
         assert view.title is None
         assert [message.seq for message in view.messages] == [2, 3, 4]
+
+
+def test_of_a_purged_session_there_is_nothing_to_fork(tmp_path: Path) -> None:
+    with EventLog.open(tmp_path / "store") as log:
+        conversation(log)
+        log.purge("s", now=True)
+        with pytest.raises(InvalidInput, match="session 's' has nothing left up to event 1; `eventlog cat s`"):
+            log.fork("s", at=1)
+        assert list(log.session_ids()) == ["s"]

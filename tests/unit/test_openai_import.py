@@ -87,6 +87,46 @@ def test_documents_are_read_too(values: list[Any], indent: int | None, tmp_path:
         assert (report.sessions, report.skipped) == (1, [])
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_bare_array_of_messages_is_a_conversation(indent: int | None, tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi", "name": "a"}]
+    (tmp_path / "a.json").write_text(json.dumps(messages, indent=indent))
+    with EventLog.memory() as log:
+        report = import_paths(log, "openai", [tmp_path])
+        assert (report.sessions, report.records, report.skipped) == (1, 1, [])
+        [view] = views(log)
+        assert [(message.role, message.parts[0]["content"]) for message in view.messages] == [("user", "Hello"), ("assistant", "Hi")]
+        first = next(iter(log.session(view.session_id).read()))
+        assert json.loads(Provenance("openai").record(first) or b"") == messages
+        assert import_paths(log, "openai", [tmp_path]).events_added == 0
+
+
+def test_an_array_of_messages_on_each_line_is_a_conversation_each(tmp_path: Path) -> None:
+    lines = [[{"role": "user", "content": text}, {"role": "assistant", "content": "Hi"}] for text in ("Hello", "Good day")]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with EventLog.memory() as log:
+        report = import_paths(log, "openai", [tmp_path])
+        assert (report.sessions, report.records, report.skipped) == (2, 2, [])
+        assert sorted(view.messages[0].parts[0]["content"] for view in views(log)) == ["Good day", "Hello"]
+
+
+def test_messages_of_another_tool_s_shape_are_not_taken_for_the_user_s(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", {"messages": [{"type": "user", "content": "Hello"}, {"type": "model", "content": "Hi"}]})
+    with EventLog.memory() as log:
+        report = import_paths(log, "openai", [tmp_path])
+        assert [skipped.reason for skipped in report.skipped] == ["no conversation: none of its messages has a role"]
+        assert list(log.session_ids()) == []
+
+
+def test_the_former_way_to_call_a_function_is_a_tool_call(tmp_path: Path) -> None:
+    call = {"role": "assistant", "content": None, "function_call": {"name": "weather", "arguments": '{"city":"Bern"}'}}
+    write(tmp_path / "a.jsonl", {"messages": [call, {"role": "function", "name": "weather", "content": "sun"}]})
+    with EventLog.memory() as log:
+        import_paths(log, "openai", [tmp_path])
+        [found] = views(log)[0].tool_calls
+        assert (found.name, found.arguments, found.output) == ("weather", {"city": "Bern"}, "sun")
+
+
 def test_what_is_no_conversation_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"input":{}}\nnot json\n[1]\n{"messages":[]}\n')
     with EventLog.memory() as log:

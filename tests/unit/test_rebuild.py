@@ -20,6 +20,7 @@ from projections.building import attach, connect
 from projections.cost import installed_prices
 from projections.dump import dump
 from projections.index import Index
+from projections.projection import ProjectionFailed
 from projections.search import Search
 from projections.tally import Tally
 
@@ -148,6 +149,32 @@ class Mortal(Lengths):
         if "pytest" not in sys.modules or "projections.worker" in sys.modules["__main__"].__spec__.name:  # type: ignore[union-attr]
             os._exit(3)
         return state
+
+
+class Failing(Lengths):
+    """Prints, and fails at its fourth event."""
+
+    name = "failing"
+
+    def fold(self, state: int, stored: StoredEvent) -> int:
+        print("folding")
+        if state == 3 and stored.session_id == "s001":
+            raise LookupError("no more")
+        return state + 1
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_fold_that_fails_fails_the_rebuild_and_says_where(tmp_path: Path, jobs: int) -> None:
+    with EventLog.open(tmp_path, sync="never") as log, Catalog.open(log, projections=[Failing()]) as catalog:
+        fill(log, 3)
+        assert catalog.list().total == 3
+        files = sorted((tmp_path / "projections").glob("*.sqlite"))
+        with pytest.raises(ProjectionFailed, match=r"'failing' failed at event 4 of session 's001' \(LookupError: no more\)"):
+            catalog.rebuild(jobs=jobs)
+        assert sorted((tmp_path / "projections").glob("*.sqlite")) == files
+        assert (catalog.list().total, catalog.search("after").total) == (3, 1)
+        catalog.rebuild("catalog", "search", jobs=jobs)
+        assert list(catalog.check("catalog", "search", jobs=1)) == []
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from eventlog import EventLog, Settings
+from eventlog import EventLog, Settings, frames
+from eventlog.errors import Damaged
 from eventlog.events import MessageAdded
 
 SETTINGS = Settings(segment_size_bytes=4000, frame_size_bytes=1000, compress=False)
@@ -143,3 +145,115 @@ def test_only_the_sessions_that_are_named_are_touched(tmp_path: Path) -> None:
         log.repair(["s"], apply=True)
         assert log.verify(["s"]).ok
         assert not log.verify(["t"]).ok
+
+
+def kinds(log: EventLog) -> list[tuple[str, str]]:
+    return [(problem.segment, problem.kind) for problem in log.verify().problems]
+
+
+def test_an_end_that_cannot_be_read_is_told_once_and_what_comes_after_it_is_looked_at(tmp_path: Path) -> None:
+    files = record(tmp_path)
+    hit_a_footer(files)
+    with EventLog.open(tmp_path, settings=SETTINGS) as log:
+        assert kinds(log) == [(files[1].name, "damaged"), (files[1].name, "missing")]
+        assert (log.verify().segments, log.verify().events) == (4, 100)
+
+
+def test_only_the_last_segment_can_have_a_torn_tail(tmp_path: Path) -> None:
+    files = record(tmp_path)
+    files[1].write_bytes(files[1].read_bytes()[:2_010])
+    with EventLog.open(tmp_path, settings=SETTINGS) as log:
+        assert kinds(log) == [(files[1].name, "damaged"), (files[1].name, "missing"), (files[2].name, "missing")]
+        assert [action.action for action in log.repair().actions] == ["write_again", "record_the_gap"]
+
+
+def joined(path: Path) -> Path:
+    """A session of several small segments in one compressed file."""
+    small = Settings(segment_size_bytes=900, frame_size_bytes=600, compress=False, sync="never")
+    with EventLog.open(path, settings=small) as log, log.session("s", create=True) as session:
+        for number in range(30):
+            session.append(MessageAdded(role="user", content=f"event {number} " * 5))
+        session.end()
+    with EventLog.open(path, settings=small.replace(segment_size_bytes=100_000)) as log:
+        assert log.compact().joined > 3
+    (file,) = path.glob("sessions/*/s.1.jsonl.zst")
+    return file
+
+
+def frames_of(file: Path) -> list[frames.Frame]:
+    data = file.read_bytes()
+    table = frames.read_table(lambda offset, size: data[offset : offset + size], len(data), 1 << 20)
+    assert table is not None
+    return table.frames
+
+
+def test_whichever_frames_of_a_joined_file_are_lost_a_repair_explains_it(tmp_path: Path) -> None:
+    file = joined(tmp_path)
+    original, places = file.read_bytes(), frames_of(file)
+    assert len(places) > 6
+    for first in range(len(places)):
+        for count in (1, 2, 3):
+            hit = places[first : first + count]
+            for frame in hit:
+                flip(file, frame.offset + frame.size // 2)
+            with EventLog.open(tmp_path, settings=SETTINGS) as log:
+                readable = [stored.seq for stored in log.session("s").read(on_damage="skip")]
+                lost = {seq for frame in hit for seq in range(frame.first_seq, frame.last_seq + 1)}
+                assert set(readable) == set(range(1, 32)) - lost
+                done = log.repair(apply=True)
+                assert done.verify is not None
+                assert done.verify.problems == [], (first, count)
+                assert seqs(log) == readable
+            for path in file.parent.glob("s.*"):
+                path.unlink()
+            file.write_bytes(original)
+
+
+def test_a_compressed_file_that_was_cut_between_two_frames_is_not_taken_for_whole(tmp_path: Path) -> None:
+    file = joined(tmp_path)
+    original = file.read_bytes()
+    for frame in frames_of(file):
+        file.write_bytes(original[: frame.offset])
+        with EventLog.open(tmp_path, settings=SETTINGS) as log:
+            with pytest.raises(Damaged):
+                list(log.session("s").read())
+            assert not any("all events can be read" in problem.detail for problem in log.verify().problems)
+
+
+def test_a_session_that_cannot_be_mended_is_named_and_keeps_no_other_from_it(tmp_path: Path) -> None:
+    files = record(tmp_path, session_id="t")
+    hit_a_sealed_one(files)
+    file = joined(tmp_path)
+    file.write_bytes(file.read_bytes()[:700])  # its end is gone, and with it the next seq
+    with EventLog.open(tmp_path, settings=SETTINGS) as log:
+        report = log.repair(apply=True)
+        assert [failed.session_id for failed in report.failed] == ["s"]
+        assert log.verify(["t"]).ok
+        assert not log.verify(["s"]).ok
+        assert file.stat().st_size == 700
+
+
+def test_what_is_lost_for_ever_is_told_by_every_verify_from_then_on(tmp_path: Path) -> None:
+    files = record(tmp_path)
+    first = [int(file.name.split(".")[1]) for file in files]
+    remove_one(files)
+    with EventLog.open(tmp_path, settings=SETTINGS) as log:
+        log.repair(apply=True)
+        report = log.verify()
+        assert report.ok
+        assert [(gap.segment, gap.first, gap.last) for gap in report.lost] == [(f"{files[2].name}.zst", first[1], first[2] - 1)]
+
+
+def test_names_that_are_none_and_folders_and_a_missing_folder_do_not_stop_it(tmp_path: Path) -> None:
+    files = record(tmp_path)
+    folder = files[0].parent
+    for name in (b"\xff\xfe.1.jsonl", b"..1.jsonl", b"s.01.jsonl", b"s.1.jsonl.bak"):
+        (Path(os.fsdecode(os.path.join(os.fsencode(folder), name)))).write_bytes(b"x")
+    with EventLog.open(tmp_path, settings=SETTINGS) as log:
+        assert log.verify().ok
+        (folder / "s.999.jsonl").mkdir()
+        assert ("s.999.jsonl", "damaged") in kinds(log)
+        assert log.verify().events == 100
+        shutil.rmtree(tmp_path / "sessions")
+        assert kinds(log) == [("sessions", "missing")]
+        assert log.repair().actions == []

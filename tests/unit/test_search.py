@@ -209,6 +209,44 @@ def test_pages_of_hits(log: EventLog, catalog: Catalog) -> None:
     assert (sorted(found), cursor) == ([1, 2, 3, 4, 5], None)
 
 
+def test_what_is_written_meanwhile_does_not_move_the_hits_on_later_pages(log: EventLog, catalog: Catalog) -> None:
+    say(log, *["same words"] * 5)
+    first = catalog.search("words", limit=2)
+    say(log, *["same words"] * 3, session_id="another")
+    second = catalog.search("words", limit=2, after=first.next)
+    third = catalog.search("words", limit=2, after=second.next)
+    assert sorted((item.session_id, item.seq) for item in first.items + second.items + third.items) == [("s", seq) for seq in range(1, 6)]
+    assert (first.total, second.total, third.total, third.next) == (5, 5, 5, None)
+    assert catalog.search("words").total == 8
+
+
+def test_encoded_bytes_are_one_word_and_long_names_are_not(log: EventLog, catalog: Catalog) -> None:
+    picture = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk" * 6 + "/+8AAQ=="
+    path = "/".join(f"folder_{number}" for number in range(40))
+    say(log, f"see {picture} here", f"in {path}/needle.py", "y" * 400)
+    assert seqs(catalog, picture) == [1]
+    assert seqs(catalog, "here") == [1]
+    assert seqs(catalog, "iVBORw0KGgo*") == []
+    assert seqs(catalog, "needle") == [2]
+    assert seqs(catalog, "folder_17/folder_18") == [2]
+    assert seqs(catalog, "Y" * 400) == [3]
+    assert catalog.search("y" * 400).items[0].snippet.startswith("**yyyy")
+
+
+@pytest.mark.parametrize(
+    ("text", "query", "snippet"),
+    [
+        ("ελληνικά Σίσυφος", "ΣΊΣΥΦΟΣ", "ελληνικά **Σίσυφος**"),
+        ("हिन्दी नमस्ते!", "नमस्ते", "हिन्दी **नमस्ते**!"),
+        ("un cafe\u0301 la\u0300", "café", "un **cafe\u0301** la\u0300"),
+        ("Die STRASSE, die Straße", "STRAßE", "Die STRASSE, die **Straße**"),
+    ],
+)
+def test_a_hit_is_marked_whatever_the_script(log: EventLog, catalog: Catalog, text: str, query: str, snippet: str) -> None:
+    say(log, text)
+    assert catalog.search(query).items[0].snippet == snippet
+
+
 def test_a_snippet_shows_the_hit_in_a_long_text_on_one_line(log: EventLog, catalog: Catalog) -> None:
     say(log, "lorem ipsum\n" * 500 + "the needle\tis here" + "\ndolor sit" * 500)
     [hit] = catalog.search("needle").items

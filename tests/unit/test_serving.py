@@ -96,6 +96,74 @@ def test_a_file_that_is_damaged_while_it_is_open_is_made_again(tmp_path: Path) -
         assert len(notices) == 1
 
 
+def test_a_write_ahead_log_that_a_former_file_has_left_is_not_taken_for_the_new_one_s(tmp_path: Path) -> None:
+    fill(tmp_path)
+    assert ask(tmp_path) == (RIGHT, [])
+    [file] = files(tmp_path, "catalog.*.sqlite")
+    former = sqlite3.connect(file)
+    former.execute("PRAGMA wal_autocheckpoint = 0")
+    former.execute("UPDATE session SET title = 'of the former file', input_tokens = 99")
+    former.commit()
+    left = Path(f"{file}-wal").read_bytes()
+    former.close()
+    file.unlink()
+    Path(f"{file}-wal").write_bytes(left)
+    with EventLog.open(tmp_path) as log, Catalog.open(log, prices=NO_PRICES) as catalog:
+        assert catalog.list(title="former").total == 0
+        assert catalog.list(limit=1).items[0].title == "title 19"
+
+
+@pytest.mark.parametrize("beside", ["-wal", "-shm", "-journal"])
+def test_garbage_beside_a_file_does_not_matter(tmp_path: Path, beside: str) -> None:
+    fill(tmp_path)
+    assert ask(tmp_path) == (RIGHT, [])
+    for file in files(tmp_path):
+        Path(f"{file}{beside}").write_bytes(b"garbage" * 10_000)
+    assert ask(tmp_path)[0] == RIGHT
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE session SET tags = '{'",
+        "UPDATE session SET tags = 'no JSON', title = CAST(x'ff' AS TEXT)",
+        "UPDATE session SET title = CAST(x'ff' AS TEXT)",
+        "UPDATE checkpoint SET state = x'c1'",
+        "UPDATE memory SET value = x'c1'",
+        "UPDATE meta SET value = 'garbage' WHERE name = 'cursor'",
+        "UPDATE meta SET value = 12 WHERE name = 'cursor'",
+        "DROP TABLE label",
+    ],
+)
+def test_content_that_no_fold_has_written_is_made_again(tmp_path: Path, statement: str) -> None:
+    with EventLog.open(tmp_path) as log:
+        log.start(id="s", title="t").append(MessageAdded(role="assistant", content="x", message_id="m"))
+        with Catalog.open(log, prices=NO_PRICES) as catalog:
+            catalog.list()
+        [file] = files(tmp_path, "catalog.*.sqlite")
+        damaging = sqlite3.connect(file)
+        damaging.execute(statement)
+        damaging.commit()
+        damaging.close()
+        log.session("s").append(MessageAdded(role="assistant", content="y", message_id="m"))
+        with Catalog.open(log, prices=NO_PRICES, notice=lambda text: None) as catalog:
+            [item] = catalog.list().items
+            assert (item.title, item.tags, item.events, item.messages) == ("t", [], 3, 1)
+
+
+def test_a_store_may_have_any_path(tmp_path: Path) -> None:
+    place = tmp_path / "a b#c?d%20e'f;é"
+    fill(place, 3)
+    with EventLog.open(place) as log:
+        with Catalog.open(log, prices=Prices("v1", 1)) as catalog:
+            catalog.rebuild(jobs=1)
+            assert (catalog.list().total, catalog.search("word2").total, list(catalog.check(jobs=1))) == (3, 1, [])
+        with Folder(str(place / "projections"), Disk()).lock("catalog", wait=True), Catalog.open(log, prices=Prices("v2", 2)) as catalog:
+            cost = catalog.statistics().usage.cost
+            assert cost is not None
+            assert cost.amount == 0.03  # what there is of the old version serves
+
+
 def test_files_are_readable_by_their_owner_only(tmp_path: Path) -> None:
     fill(tmp_path)
     ask(tmp_path)
@@ -241,6 +309,26 @@ def test_where_another_process_writes_for_too_long_the_answer_is_what_is_there(t
         other.close()
         assert catalog.list().total == 21
         assert len(notices) == 1
+
+
+def test_where_a_program_keeps_everybody_out_the_answer_is_made_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path)
+    assert ask(tmp_path) == (RIGHT, [])
+    monkeypatch.setattr(building, "BUSY_TIMEOUT_S", 0.01)
+    before = files(tmp_path)
+    others = [sqlite3.connect(file, isolation_level=None) for file in before]
+    for other in others:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+    found, notices = ask(tmp_path)
+    assert found == RIGHT
+    assert notices == [
+        f"the projection {name} cannot be written (database is locked); this answer is made in memory" for name in ("catalog", "search")
+    ]
+    for other in others:
+        other.close()
+    assert files(tmp_path) == before  # nothing was taken for damaged
+    assert ask(tmp_path) == (RIGHT, [])
 
 
 def test_a_child_process_has_a_connection_of_its_own(tmp_path: Path) -> None:

@@ -153,6 +153,20 @@ def test_of_a_source_that_is_not_listed_the_fullest_copy_counts(log: EventLog, c
     assert (found.errors, found.sessions.total) == (1, 3)
 
 
+def test_a_copy_of_a_copy_belongs_to_where_the_event_was_first(log: EventLog, catalog: Catalog) -> None:
+    log.session("a", create=True).append(MessageAdded(role="user", content="x"), UsageRecorded(input_tokens=5), ToolCalled(name="Bash"))
+    log.fork("a", id="b").append(MessageAdded(role="user", content="b's own"))
+    log.fork("b", id="c").append(MessageAdded(role="user", content="c's own"))
+    log.merge(["b", "c"], into="a")
+    listed = []
+    for gone in (None, "b", "a", "c"):
+        if gone is not None:
+            log.delete(gone)
+        found = catalog.statistics()
+        listed.append((found.sessions.total, found.messages.get("user", 0), found.usage.input_tokens, found.tool_calls))
+    assert listed == [(3, 3, 5, 1), (2, 3, 5, 1), (1, 3, 5, 1), (0, 0, 0, 0)]
+
+
 def test_an_imported_event_is_the_session_s_own(log: EventLog, catalog: Catalog) -> None:
     log.session("a", create=True).append(
         MessageAdded(role="user", content="x"), origin={"format": "claude-code", "record": {"session_id": "z", "seq": 1}}

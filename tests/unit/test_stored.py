@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -76,3 +79,32 @@ def test_an_event_that_was_not_read_from_a_log_has_no_line() -> None:
     with pytest.raises(IndexError, match="has no line"):
         event.raw  # noqa: B018
     assert event.session_id == ""
+
+
+def test_an_event_is_equal_however_often_it_is_read_and_to_no_other() -> None:
+    once, again, other = stored.decode(chunk(1, 2)), stored.decode(chunk(1, 2)), stored.decode(chunk(1, session_id="t"))
+    assert once == again
+    assert once[0] == stored.decode(chunk(1))[0]
+    assert once[0] != once[1]
+    assert once[0] != other[0]
+    assert once[0] != stored.decode(chunk(1, id="retry"))[0]
+    assert once[0] != "an event"
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda event: pickle.loads(pickle.dumps(event))])
+def test_an_event_can_be_copied_and_pickled_with_its_line_alone(duplicate: Callable[[StoredEvent], StoredEvent]) -> None:
+    events = stored.decode(Lines("s", chunk(4, 5, origin=msgspec.Raw(b'{"from":"here"}')).data + chunk(6, type="not.known").data))
+    for event in events:
+        found = duplicate(event)
+        assert found == event
+        assert (found.session_id, found.type, found.origin) == (event.session_id, event.type, event.origin)
+        assert (found.raw, found.size_bytes) == (event.raw, event.size_bytes)
+    assert len(pickle.dumps(events[0])) < len(pickle.dumps(events[0].raw)) + 600
+
+
+def test_an_event_shows_what_it_is() -> None:
+    event = stored.decode(chunk(3, id="retry", origin=msgspec.Raw(b'{"from":"here"}')))[0]
+    assert repr(event) == (
+        "StoredEvent(session_id='s', seq=3, time='2026-01-02T03:04:05.678901+00:00', event=MessageAdded(role='user', content='message 3',"
+        " message_id=None, model=None, reply_to=None, metadata={}, exclude_from_context=False), id='retry', origin={'from': 'here'})"
+    )

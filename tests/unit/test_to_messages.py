@@ -172,6 +172,21 @@ def test_reasoning_goes_back_only_with_its_proof() -> None:
     assert openai[1:] == [{"role": "assistant", "content": "y"}]
 
 
+def test_thoughts_that_nothing_follows_are_left_out_and_those_before_an_answer_stay() -> None:
+    thought = Part(type="reasoning", content="hm", metadata={"signature": "s"})
+    _, anthropic = both(
+        said("user", "x"),
+        said("assistant", [thought]),
+        said("user", "and?"),
+        said("assistant", [thought]),
+        said("assistant", "y"),
+        said("assistant", [thought]),
+    )
+    assert [message["role"] for message in anthropic] == ["user", "assistant"]
+    assert anthropic[0]["content"] == [text("x"), text("and?")]
+    assert anthropic[1]["content"] == [{"type": "thinking", "thinking": "hm", "signature": "s"}, text("y")]
+
+
 def test_images_and_files() -> None:
     openai, anthropic = both(
         said(

@@ -14,7 +14,7 @@ from eventlog.log import EventLog
 
 from ..intake import Intake
 from ..report import ImportReport
-from ..sources import files_of
+from ..sources import import_each
 from .meaning import ClaudeCodeMeaning
 from .places import FORMAT
 from .source_file import DESCRIPTION, ClaudeCodeFile
@@ -32,11 +32,7 @@ class ClaudeCodeImporter:
 
     def import_path(self, path: Path) -> None:
         """A file, or all session files below a directory. What cannot be read is reported; nothing stops the rest."""
-        try:
-            for file in files_of(path, self.reads):
-                self.import_file(file)
-        except OSError as error:
-            self._intake.skip(str(error.filename or path), None, error.strerror or str(error))
+        import_each(path, self.reads, self.import_file, self._intake.skip)
 
     def import_file(self, path: Path) -> None:
         """Take what is new in the file. When it returns, everything taken is on stable storage."""

@@ -127,7 +127,7 @@ def _records(path: Path, data: bytes) -> list[Record[Head]] | str:
         records = list(read(data, _heads))
         if records and records[0].head is None and len(records) > 1:
             records = document(data, _heads, _LISTS) or records
-    if is_json and data.strip() and not any(record.head is not None and record.head.type in _TYPES for record in records):
+    if is_json and data.strip() and not any(record.head is not None and text_of(record.head.type) in _TYPES for record in records):
         return "JSON, but not a Claude Code session"
     return records
 

@@ -1,0 +1,93 @@
+"""Single situations in which something acknowledged was once lost, doubled or out of reach."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from eventlog import EventLog, Settings
+from eventlog.disk import Disk
+from eventlog.events import MessageAdded
+from eventlog.layout import Layout
+from eventlog.replacing import Replacing
+
+SETTINGS = Settings(segment_size_bytes=1_000, compress=False, sync="never", lock_timeout_s=1)
+
+
+def open_log(folder: Path, settings: Settings = SETTINGS) -> EventLog:
+    return EventLog.open(folder / "store", settings=settings)
+
+
+def test_a_retry_is_known_where_a_crash_left_segments_that_a_joined_one_covers(tmp_path: Path) -> None:
+    with open_log(tmp_path) as log:
+        session = log.session("s", create=True)
+        for number in range(1, 12):
+            session.append(MessageAdded(role="user", content="x" * 150), id=f"k{number}")
+        layout = Layout(tmp_path / "store")
+        paths = [Path(layout.path(name)) for name in layout.segments("s")]
+        assert len(paths) >= 4
+        shutil.copy(paths[1], tmp_path / "left")
+    with open_log(tmp_path, SETTINGS.replace(segment_size_bytes=100_000)) as log:
+        log.compact()
+        shutil.copy(tmp_path / "left", paths[1])  # the newest go first, so that this one is there when the process is killed
+        last = log.session("s").last_seq
+        preceding = layout.segments("s")[-1].first_seq - 1
+        assert log.session("s").append(MessageAdded(role="user", content="x" * 150), id=f"k{preceding}") == preceding
+        assert log.session("s").last_seq == last
+        assert log.verify().ok
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_that_was_forked_while_a_segment_changed_places_keeps_no_lock(tmp_path: Path) -> None:
+    with open_log(tmp_path) as log:
+        log.session("s", create=True).append(MessageAdded(role="user", content="x" * 1_000))
+    layout = Layout(tmp_path / "store")
+    name = layout.segments("s")[0]
+    with Replacing(Disk(), layout, [name], SETTINGS) as work:
+        assert work.lock(wait=True)
+        child = os.fork()
+        if not child:
+            signal.pause()
+            os._exit(0)
+    try:
+        fd = os.open(layout.path(name), os.O_RDONLY)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(fd)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_an_event_above_the_limit_of_whoever_looks_is_no_damage(tmp_path: Path) -> None:
+    with open_log(tmp_path, SETTINGS.replace(segment_size_bytes=1_000_000)) as log:
+        for session_id in ("s", "t"):
+            session = log.session(session_id, create=True)
+            for size in (10, 300_000, 10):
+                session.append(MessageAdded(role="user", content="x" * size))
+        log.session("t").end()
+        log.compact(["t"])
+    with open_log(tmp_path, SETTINGS.replace(max_event_bytes=2_000)) as log:
+        for session_id in ("s", "t"):
+            assert [event.seq for event in log.session(session_id).read()][:3] == [1, 2, 3]
+        assert log.verify().ok
+        assert log.repair(apply=True).actions == []
+        assert log.compact(idle_s=0, drop_deltas=True).skipped == []
+        assert [event.seq for event in log.session("s").read()] == [1, 2, 3]
+
+
+def test_a_compression_that_comes_late_does_not_bring_back_what_was_redacted(tmp_path: Path) -> None:
+    with open_log(tmp_path) as log:
+        log.session("s", create=True).append(MessageAdded(role="user", content="the-secret " + "x" * 1_000))
+        layout = Layout(tmp_path / "store")
+        with Replacing(Disk(), layout, layout.segments("s"), SETTINGS) as late:
+            assert late.write(late.lines())
+            log.redact("s", pattern="the-secret")
+            assert late.lock(wait=True)
+            assert not late.put_in_place()
+        assert not any("the-secret" in str(event.event) for event in log.session("s").read())
+        assert log.verify().ok
