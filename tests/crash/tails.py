@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -239,10 +238,9 @@ def run(folder: Path, seed: int, seconds: float, *, delete_hints: bool = False) 
 
 
 def _delete_hints(folder: Path) -> None:
-    """The oldest first: a writer that came between must not take one that was rolled away for the last."""
-    for path in sorted(folder.glob("*.journal"), key=lambda path: int(path.name.split(".")[-2])):
+    """Once: what is begun anew meanwhile stays, as with ``rm -r``. A tail cannot know of what came and went between two of its looks."""
+    for path in sorted(folder.iterdir(), key=lambda path: (path.suffix, path.name)):  # locks first, then the files of the journal
         path.unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def compare(store: Path, watchers: list[Watcher]) -> dict[str, int]:

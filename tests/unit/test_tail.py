@@ -24,6 +24,7 @@ from eventlog.layout import Layout, SegmentName
 from eventlog.pieces import last_seq_in
 from eventlog.stored import StoredEvent
 from eventlog.tail import CaughtUp, Tail
+from projections import Catalog
 from tests.tails import PATIENCE_S, leaving_nothing_open, note, places, rest, take
 
 NEVER_MS = 60_000  # a poll interval that no test waits for
@@ -193,6 +194,28 @@ def test_a_tail_of_an_empty_store_is_caught_up_once(log: EventLog) -> None:
         assert places(take(tail, 1)) == [("first", 1)]
 
 
+@pytest.mark.parametrize("way", ["bundle", "backup"])
+def test_a_session_that_comes_from_elsewhere_arrives_and_is_listed(store: EventLog, settings: Settings, tmp_path: Path, way: str) -> None:
+    with EventLog.open(settings=settings.replace(store=tmp_path / "elsewhere")) as elsewhere:
+        elsewhere.start(id="a").append(note())
+        elsewhere.bundle(["a"], tmp_path / "bundle")
+    store.start(id="lost")
+    store.backup(tmp_path / "backup")
+    for path in (settings.store / "sessions").glob("*/lost.*"):
+        path.unlink()
+    with store.tail() as tail, Catalog.open(store) as catalog:
+        assert not tail.wait(0)
+        assert catalog.list().items == []
+        if way == "bundle":
+            with store.open_bundle(tmp_path / "bundle") as bundle:
+                bundle.install("a")
+            assert places(take(tail, 2)) == [("a", 1), ("a", 2)]
+        else:
+            EventLog.restore_backup(tmp_path / "backup", settings=settings)
+            assert places(take(tail, 1)) == [("lost", 1)]
+        assert len(catalog.list().items) == 1
+
+
 def test_from_the_end_only_what_comes_is_given(log: EventLog) -> None:
     being_written = log.start(id="a")
     log.start(id="b").close()
@@ -332,17 +355,22 @@ def test_a_journal_that_follows_one_that_nobody_could_read_ends_a_tail_instead_o
     writing.opened("a", 0)
     with store.tail() as tail:
         assert not tail.wait(0)
+        _roll(writing)  # to a file 2
         shutil.rmtree(folder)
         writing.opened("b", 0)  # in another file 1
-        writing._enter()
-        writing._roll()
-        os.close(writing._fd)
-        writing._fd = -1
-        os.unlink(writing._path(1))  # and 2 does not follow the one that the tail has read
         writing.closed("b")
+        _roll(writing)  # to another file 2
+        os.unlink(writing._path(1))
         with pytest.raises(CursorExpired):
             rest(tail)
     writing.close()
+
+
+def _roll(journal: Journal) -> None:
+    journal._enter()
+    journal._roll()
+    os.close(journal._fd)  # and with it the lock
+    journal._fd = -1
 
 
 def test_what_was_noted_in_the_next_file_before_both_were_deleted_ends_a_tail_instead_of_being_missed(
@@ -352,10 +380,7 @@ def test_what_was_noted_in_the_next_file_before_both_were_deleted_ends_a_tail_in
     with store.tail() as tail:
         journal.opened("a", 0)
         assert not tail.wait(0)
-        journal._enter()
-        journal._roll()
-        os.close(journal._fd)
-        journal._fd = -1
+        _roll(journal)
         with EventLog.open(settings=settings) as other:
             other.start(id="missed").close()
             shutil.rmtree(settings.store / "changes")
@@ -368,10 +393,7 @@ def test_what_was_noted_in_the_next_file_before_both_were_deleted_ends_a_tail_in
 def test_a_journal_file_that_was_left_when_the_next_one_was_deleted_is_not_noted_in(store: EventLog, settings: Settings) -> None:
     journal = Journal(Disk(), str(settings.store / "changes"))
     journal.opened("a", 0)
-    journal._enter()
-    journal._roll()
-    os.close(journal._fd)  # and with it the lock
-    journal._fd = -1
+    _roll(journal)
     os.unlink(journal._path(2))
     store.start(id="b")
     store.start(id="c")
