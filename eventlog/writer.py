@@ -350,10 +350,22 @@ class SessionWriter:
                 fd = self._disk.open(layout.path(name), create=name not in segments)
             except FileNotFoundError:
                 if name not in segments:
-                    raise
-                continue  # compressed or joined since we looked
+                    self._make_folder()
+                continue  # or it was compressed or joined since we looked
             self._use(name, fd)
             return
+
+    def _make_folder(self) -> None:
+        """Make the session's folder, which is gone where a store was copied without its empty folders. Raises `OSError`, also where that is
+        not what was missing."""
+        folder = self._host.layout.folder(self.session_id)
+        if os.path.isdir(folder):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
+        try:
+            self._disk.make_folder(folder)
+        except FileExistsError:
+            pass  # another writer has made it
+        self._disk.sync_directory(os.path.dirname(folder))
 
     def _use(self, name: SegmentName, fd: int) -> None:
         """From now on this is the segment. What is known of its tail stays if it is the same file as before."""

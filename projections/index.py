@@ -48,6 +48,8 @@ class Index:
         self._decoder = decoder_of(projection)
         self._drops: list[tuple[str, tuple[Any, ...]]] = []
         self._writes: dict[str, list[tuple[Any, ...]]] = {}
+        self._puts = {table.name: self._put_statements(table) for table in self.tables}
+        self._adds: dict[tuple[str, tuple[str, ...]], str] = {}
         self._next_sid = 0
         self._next_id = 0
 
@@ -247,29 +249,34 @@ class Index:
                 self._queue(self._add_statement(table, tuple(amounts)), (sid, *key, *amounts.values()))
 
     def _queue_put(self, table: Table, sid: int, values: dict[str, Any]) -> None:
-        kept_columns = [column for column in table.columns if column not in table.words]
-        row = (sid, *(values[column] for column in kept_columns))
-        marks = ", ".join("?" * len(row))
-        if not table.words:
-            self._queue(f"INSERT OR REPLACE INTO {self.schema}.{table.name} (sid, {', '.join(kept_columns)}) VALUES ({marks})", row)
-            return
-        number, self._next_id = self._next_id, self._next_id + 1
-        columns = ", ".join(kept_columns)
-        self._queue(f"INSERT OR REPLACE INTO {self.schema}.{table.name} (id, sid, {columns}) VALUES (?, {marks})", (number, *row))
-        words = ", ".join(table.words)
+        columns, put, put_words = self._puts[table.name]
+        row = [sid, *[values[column] for column in columns]]
+        if table.words:
+            number, self._next_id = self._next_id, self._next_id + 1
+            row.insert(0, number)
+            self._queue(put_words, (number, *[values[column] for column in table.words]))
+        self._queue(put, tuple(row))
+
+    def _put_statements(self, table: Table) -> tuple[list[str], str, str]:
+        """The columns of a row that are kept, the statement that puts it there, and the one for its words."""
+        columns = [column for column in table.columns if column not in table.words]
+        named = ["id", "sid", *columns] if table.words else ["sid", *columns]
+        put = f"INSERT OR REPLACE INTO {self.schema}.{table.name} ({', '.join(named)}) VALUES ({', '.join('?' * len(named))})"
         holes = ", ".join("?" * len(table.words))
-        self._queue(
-            f"INSERT INTO {self.schema}.{table.name}_words (rowid, {words}) VALUES (?, {holes})",
-            (number, *(values[column] for column in table.words)),
-        )
+        return columns, put, f"INSERT INTO {self.schema}.{table.name}_words (rowid, {', '.join(table.words)}) VALUES (?, {holes})"
 
     def _add_statement(self, table: Table, columns: tuple[str, ...]) -> str:
+        known = self._adds.get((table.name, columns))
+        if known is not None:
+            return known
         names = ", ".join(("sid", *table.key, *columns))
         holes = ", ".join("?" * (1 + len(table.key) + len(columns)))
         sums = ", ".join(f"{column} = {column} + excluded.{column}" for column in columns)
         conflict = f"DO UPDATE SET {sums}" if columns else "DO NOTHING"
         key = ", ".join(("sid", *table.key))
-        return f"INSERT INTO {self.schema}.{table.name} ({names}) VALUES ({holes}) ON CONFLICT ({key}) {conflict}"
+        made = f"INSERT INTO {self.schema}.{table.name} ({names}) VALUES ({holes}) ON CONFLICT ({key}) {conflict}"
+        self._adds[table.name, columns] = made
+        return made
 
     def _one(self, statement: str) -> int:
         return int(self.connection.execute(statement).fetchone()[0])

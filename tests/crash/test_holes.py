@@ -91,3 +91,15 @@ def test_a_compression_that_comes_late_does_not_bring_back_what_was_redacted(tmp
             assert not late.put_in_place()
         assert not any("the-secret" in str(event.event) for event in log.session("s").read())
         assert log.verify().ok
+
+
+def test_a_store_that_was_copied_without_its_empty_folders_can_be_written_to(tmp_path: Path) -> None:
+    with open_log(tmp_path) as log:
+        log.session("s", create=True).append(MessageAdded(role="user", content="one"))
+    for folder in (tmp_path / "store" / "sessions").iterdir():
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    with open_log(tmp_path) as log:
+        assert log.session("t", create=True).append(MessageAdded(role="user", content="two")) == 1
+        assert sorted(log.session_ids()) == ["s", "t"]
+        assert log.verify().ok
