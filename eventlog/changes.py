@@ -170,10 +170,11 @@ class Journal:
             fcntl.flock(self._fd, fcntl.LOCK_EX)
             state = os.fstat(self._fd)
             end = os.pread(self._fd, len(_END), max(0, state.st_size - len(_END)))
-            if end == _END and not os.path.exists(self._path(self._number + 1)):  # what follows it was deleted, and this was left
-                self._remove(self._path(self._number))
+            is_last = state.st_nlink > 0 and not os.path.exists(self._path(self._number + 1))
+            if is_last and end == _END:  # what follows it was deleted, and this was left
+                self._disk.unlink(self._path(self._number))
                 deleted = True
-            elif state.st_nlink and not os.path.exists(self._path(self._number + 1)):
+            elif is_last:
                 if state.st_size == 0:
                     write_all(self._disk, self._fd, _new_name(""))
                 elif not end.endswith(b"\n"):  # somebody was killed while noting, before writing anything

@@ -403,6 +403,40 @@ def test_a_journal_file_that_was_left_when_the_next_one_was_deleted_is_not_noted
     journal.close()
 
 
+def test_one_that_was_left_and_cannot_be_removed_is_cut_and_begun_anew(store: EventLog, settings: Settings) -> None:
+    folder = str(settings.store / "changes")
+    journal, writing = Journal(Disk(), folder), Journal(DiskThatKeepsFiles(), folder)
+    journal.opened("a", 0)
+    _roll(journal)
+    os.unlink(journal._path(2))
+    writing.opened("b", 0)
+    writing.opened("c", 0)
+    assert b'"c",0]' in Path(journal._path(1)).read_bytes()
+    assert b'"a",0]' not in Path(journal._path(1)).read_bytes()
+    writing.close()
+    journal.close()
+
+
+def test_a_writer_that_still_has_a_deleted_file_open_leaves_the_one_that_was_begun_anew(store: EventLog, settings: Settings) -> None:
+    folder = str(settings.store / "changes")
+    one, two, three = (Journal(Disk(), folder) for _ in range(3))
+    one.opened("a", 0)
+    two.opened("b", 0)
+    _roll(one)  # the other one has the first file open
+    shutil.rmtree(folder)
+    three.opened("c", 0)
+    two.opened("d", 0)
+    notes = Path(two._path(1)).read_text()
+    assert [note in notes for note in ('"c",0]', '"b",0]', '"d",0]')] == [True] * 3
+    for journal in (one, two, three):
+        journal.close()
+
+
+class DiskThatKeepsFiles(Disk):
+    def unlink(self, path: str) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+
 def test_a_session_of_unknown_position_ends_a_tail_instead_of_leaving_a_gap(store: EventLog, settings: Settings) -> None:
     with EventLog.open(settings=settings) as writing:
         session = writing.start(id="a")
