@@ -234,7 +234,8 @@ class Journal:
 
     def bury_the_dead(self, still_open: set[tuple[str, str]]) -> None:
         """Note for writers that have died that they let go: the next reader of the journal sees it and looks a last time."""
-        for token in {token for token, _ in still_open if token != self._token and self._is_dead(token)}:
+        writers = {token for token, _ in still_open} - {self._token}
+        for token in filter(self._is_dead, writers):
             with self._mutex:
                 self._note((_CLOSED, token, _ALL, 0))
                 self._remove(self._alive_path(token))

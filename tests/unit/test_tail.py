@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -587,6 +588,26 @@ def test_a_note_that_its_writer_was_killed_in_hides_no_other(store: EventLog, se
             file.write(b'["+","0123456789abcdef","vict')
         store.start(id="b")
         assert places(take(tail, 1)) == [("b", 1)]
+
+
+class AskedJournal(Journal):
+    asked: ClassVar[list[str]] = []
+
+    def _is_dead(self, token: str) -> bool:
+        self.asked.append(token)
+        return super()._is_dead(token)
+
+
+def test_a_writer_is_asked_once_whether_it_lives_however_many_sessions_it_writes_to(store: EventLog, settings: Settings) -> None:
+    folder = str(settings.store / "changes")
+    writing, reading = Journal(Disk(), folder), AskedJournal(Disk(), folder)
+    for number in range(50):
+        writing.opened(f"s{number}", 0)
+    feed = JournalFeed(reading, None)
+    feed.next()
+    assert AskedJournal.asked == [writing._token]
+    for each in (feed, reading, writing):
+        each.close()
 
 
 def test_a_writer_is_at_no_moment_taken_for_dead(store: EventLog, settings: Settings) -> None:
