@@ -134,6 +134,10 @@ class Follower(Protocol):
         """What was appended since; the first chunk may hold more. Ends where there is nothing more for now."""
         ...
 
+    def is_at_end(self) -> bool:
+        """Whether `more` would certainly find nothing. May be false for nothing; costs less than `more`."""
+        ...
+
     def go_back(self, position: int) -> None:
         """Read again what follows the position: what was read of it did not arrive."""
         ...

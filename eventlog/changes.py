@@ -33,7 +33,7 @@ _KEPT = 2  # numbered files: the one in use and the one before it
 
 _Note = tuple[str, str, str, int]  # kind, the writer's token, the session, its position
 # _NAME comes first in a file, makes it unlike any other of its number, and names the file before it
-_NAME, _OPENED, _STILL_OPEN, _CLOSED = "#", "+", "=", "-"
+_NAME, _OPENED, _STILL_OPEN, _CLOSED, _FOLLOWED = "#", "+", "=", "-", "."  # _FOLLOWED comes last, once the next file is there
 _ALL = "*"  # in place of a session: all of the writer's
 
 
@@ -56,6 +56,7 @@ class _Read(msgspec.Struct, frozen=True):
     notes: list[_Note]
     end: int
     size: int
+    is_followed: bool  # nothing is noted here any more
 
 
 class Journal:
@@ -168,10 +169,15 @@ class Journal:
                 self._fd = self._make(self._path(self._number))
             fcntl.flock(self._fd, fcntl.LOCK_EX)
             state = os.fstat(self._fd)
-            if state.st_nlink and not os.path.exists(self._path(self._number + 1)):
+            end = os.pread(self._fd, len(_END), max(0, state.st_size - len(_END)))
+            is_last = state.st_nlink > 0 and not os.path.exists(self._path(self._number + 1))
+            if is_last and end == _END:  # what follows it was deleted, and this was left
+                self._disk.unlink(self._path(self._number))
+                deleted = True
+            elif is_last:
                 if state.st_size == 0:
                     write_all(self._disk, self._fd, _new_name(""))
-                elif os.pread(self._fd, 1, state.st_size - 1) != b"\n":  # somebody was killed while noting, before writing anything
+                elif not end.endswith(b"\n"):  # somebody was killed while noting, before writing anything
                     write_all(self._disk, self._fd, b"\n")
                 if deleted:
                     write_all(self._disk, self._fd, b"".join(_line((_STILL_OPEN, self._token, name, 0)) for name in sorted(self._open)))
@@ -197,6 +203,7 @@ class Journal:
         finally:
             self._disk.close(following)
         self._disk.rename(path + _UNFINISHED, path)
+        write_all(self._disk, self._fd, _END)
         for number in self.numbers()[:-_KEPT]:
             self._remove(self._path(number))
 
@@ -227,7 +234,8 @@ class Journal:
 
     def bury_the_dead(self, still_open: set[tuple[str, str]]) -> None:
         """Note for writers that have died that they let go: the next reader of the journal sees it and looks a last time."""
-        for token in {token for token, _ in still_open if token != self._token and self._is_dead(token)}:
+        writers = {token for token, _ in still_open} - {self._token}
+        for token in filter(self._is_dead, writers):
             with self._mutex:
                 self._note((_CLOSED, token, _ALL, 0))
                 self._remove(self._alive_path(token))
@@ -317,7 +325,7 @@ class JournalFeed:
             found = _read(self._fd, offset)
             if gone:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
-                expected = number + 1 if following[:1] == [number + 1] else 1  # rolled away, or deleted and begun anew
+                expected = number + 1 if found.is_followed else 1  # rolled away, or deleted and begun anew
             else:
                 following = [other for other in following if other > number]
             if found.name != name or found.size < offset:
@@ -374,7 +382,7 @@ def _read(fd: int, offset: int) -> _Read:
     size = os.fstat(fd).st_size
     data = os.pread(fd, max(0, size - offset), offset)
     data = data[: data.rfind(b"\n") + 1]
-    return _Read(before, name, _decode(data), offset + len(data), size)
+    return _Read(before, name, _decode(data), offset + len(data), size, os.pread(fd, len(_END), max(0, size - len(_END))) == _END)
 
 
 def _line(note: _Note) -> bytes:
@@ -383,6 +391,9 @@ def _line(note: _Note) -> bytes:
 
 def _new_name(before: str) -> bytes:
     return _line((_NAME, before, uuid.uuid4().hex[:16], 0))
+
+
+_END = _line((_FOLLOWED, "", "", 0))
 
 
 def _decode(data: bytes) -> list[_Note]:

@@ -71,6 +71,9 @@ class _Nothing:
     def more(self) -> Iterator[Lines]:
         return iter(())
 
+    def is_at_end(self) -> bool:
+        return True
+
     def go_back(self, position: int) -> None:
         """There is nothing to read again."""
 

@@ -57,6 +57,15 @@ class FileFollower:
             yield found
         self._remember_end(changed_ns)
 
+    def is_at_end(self) -> bool:
+        if self._name is None or self._fd >= 0:
+            return False
+        try:
+            found = os.stat(self._path)
+        except FileNotFoundError:
+            return False
+        return found.st_size == self._offset and found.st_ino == self._inode
+
     def go_back(self, position: int) -> None:
         self._leave()
         self._position, self._listed_ns = max(0, position), 0

@@ -175,7 +175,11 @@ class AllSessions:
 
     def _read(self, session_ids: set[str]) -> Iterator[Lines]:
         for session_id in session_ids & self.positions.keys():
-            yield from self._read_to_its_end(session_id)
+            follower = self._followers.get(session_id)
+            if follower is not None and follower.is_at_end():  # most of them, at most looks
+                self._behind.discard(session_id)
+            else:
+                yield from self._read_to_its_end(session_id)
 
     def _read_to_its_end(self, session_id: str) -> Iterator[Lines]:
         follower = self._followers.get(session_id)

@@ -114,6 +114,9 @@ class _Follower:
             self._position = max(0, self._position) + lines.data.count(b"\n")
             yield lines
 
+    def is_at_end(self) -> bool:
+        return self._stream.last_seq() <= self._position
+
     def go_back(self, position: int) -> None:
         self._position = position
 

@@ -80,8 +80,12 @@ class Incoming(Layout):
         try:
             if not stream.claim():
                 return False
-            for name in self.segments(session_id):
-                self.place(name)
+            backend.changing(session_id, 0)  # whoever waits for what is new finds it, as with any other writer
+            try:
+                for name in self.segments(session_id):
+                    self.place(name)
+            finally:
+                backend.changed(session_id)
             stream.give_up_claim()
             return True
         finally:

@@ -2,7 +2,8 @@
 
 `python -m tests.crash.tails FOLDER SEED SECONDS [--delete-hints]` starts the writers and the maintenance as processes of their own; the
 tails are threads of this one, each with a log of its own. Every event that is stored in the end must have come to each tail once, as it is
-stored, each session in its order. What maintenance took out may or may not have come before that.
+stored, each session in its order. Hints are deleted where nobody is killed: what a writer appends between a deletion and its own next note
+is told by that note, which one that is killed never makes. What maintenance took out may or may not have come before that.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +19,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count, takewhile
 from pathlib import Path
 from random import Random
 
@@ -40,9 +41,9 @@ SETTINGS = Settings(segment_size_bytes=2_500, frame_size_bytes=900, max_open_fil
 
 
 def write(store: Path, name: str, random: Random) -> None:
-    """Append for ever: batches, streamed messages, ends, new sessions; let go of handles and of the log now and then."""
+    """Append until it is stopped: batches, streamed messages, ends, new sessions; let go of handles and of the log now and then."""
     number = 0
-    while True:
+    while not _is_stopped(store):
         with EventLog.open(store, settings=SETTINGS) as log:
             for _ in range(random.randrange(60)):
                 number += 1
@@ -69,9 +70,9 @@ def append(append: Callable[..., int], text: str, random: Random) -> None:
 
 
 def maintain(store: Path, name: str, random: Random) -> None:
-    """Compact, drop deltas, redact, fork, merge, delete, purge, for ever."""
+    """Compact, drop deltas, redact, fork, merge, delete, purge, until it is stopped."""
     with EventLog.open(store, settings=SETTINGS) as log:
-        for number in range(1_000_000):
+        for number in takewhile(lambda _: not _is_stopped(store), count()):
             session_id = random.choice(SESSIONS)
             try:
                 match random.randrange(8):
@@ -98,8 +99,12 @@ def maintain(store: Path, name: str, random: Random) -> None:
             time.sleep(random.random() / 10)
 
 
+def _is_stopped(store: Path) -> bool:
+    return (store.parent / "stop").exists()
+
+
 class Disturbers:
-    """Processes that write and maintain, each killed at any moment and started again."""
+    """Processes that write and maintain; they can be killed and are started again, or stopped."""
 
     def __init__(self, store: Path, seed: int, kept: int) -> None:
         self._store = store
@@ -129,6 +134,13 @@ class Disturbers:
         if code != -signal.SIGKILL:
             self.failures.append(f"{which} ended by itself with code {code}; see its output")
         self.kills += 1
+
+    def stop_all(self) -> None:
+        (self._store.parent / "stop").touch()
+        for which, process in self._running.items():
+            if code := process.wait():
+                self.failures.append(f"{which} ended with code {code}; see its output")
+        self._running.clear()
 
     def kill_all(self) -> None:
         for which in list(self._running):
@@ -223,10 +235,12 @@ def run(folder: Path, seed: int, seconds: float, *, delete_hints: bool = False) 
             until = time.monotonic() + seconds
             while time.monotonic() < until and not disturbers.failures and all(watcher.is_alive() for watcher in watchers):
                 time.sleep(random.random())
-                if random.random() < 0.5:
+                if not delete_hints and random.random() < 0.5:
                     disturbers.kill_one(random)
-                if delete_hints and random.random() < 0.1:
+                if delete_hints and random.random() < 0.2:
                     _delete_hints(store / "changes")
+            if delete_hints:
+                disturbers.stop_all()
         finally:
             disturbers.kill_all()
             for watcher in watchers:
@@ -239,10 +253,9 @@ def run(folder: Path, seed: int, seconds: float, *, delete_hints: bool = False) 
 
 
 def _delete_hints(folder: Path) -> None:
-    """The oldest first: a writer that came between must not take one that was rolled away for the last."""
-    for path in sorted(folder.glob("*.journal"), key=lambda path: int(path.name.split(".")[-2])):
+    """Once: what is begun anew meanwhile stays, as with ``rm -r``. A tail cannot know of what came and went between two of its looks."""
+    for path in sorted(folder.iterdir(), key=lambda path: (path.suffix, path.name)):  # locks first, then the files of the journal
         path.unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def compare(store: Path, watchers: list[Watcher]) -> dict[str, int]:

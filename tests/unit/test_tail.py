@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -24,6 +25,7 @@ from eventlog.layout import Layout, SegmentName
 from eventlog.pieces import last_seq_in
 from eventlog.stored import StoredEvent
 from eventlog.tail import CaughtUp, Tail
+from projections import Catalog
 from tests.tails import PATIENCE_S, leaving_nothing_open, note, places, rest, take
 
 NEVER_MS = 60_000  # a poll interval that no test waits for
@@ -193,6 +195,28 @@ def test_a_tail_of_an_empty_store_is_caught_up_once(log: EventLog) -> None:
         assert places(take(tail, 1)) == [("first", 1)]
 
 
+@pytest.mark.parametrize("way", ["bundle", "backup"])
+def test_a_session_that_comes_from_elsewhere_arrives_and_is_listed(store: EventLog, settings: Settings, tmp_path: Path, way: str) -> None:
+    with EventLog.open(settings=settings.replace(store=tmp_path / "elsewhere")) as elsewhere:
+        elsewhere.start(id="a").append(note())
+        elsewhere.bundle(["a"], tmp_path / "bundle")
+    store.start(id="lost")
+    store.backup(tmp_path / "backup")
+    for path in (settings.store / "sessions").glob("*/lost.*"):
+        path.unlink()
+    with store.tail() as tail, Catalog.open(store) as catalog:
+        assert not tail.wait(0)
+        assert catalog.list().items == []
+        if way == "bundle":
+            with store.open_bundle(tmp_path / "bundle") as bundle:
+                bundle.install("a")
+            assert places(take(tail, 2)) == [("a", 1), ("a", 2)]
+        else:
+            EventLog.restore_backup(tmp_path / "backup", settings=settings)
+            assert places(take(tail, 1)) == [("lost", 1)]
+        assert len(catalog.list().items) == 1
+
+
 def test_from_the_end_only_what_comes_is_given(log: EventLog) -> None:
     being_written = log.start(id="a")
     log.start(id="b").close()
@@ -332,17 +356,86 @@ def test_a_journal_that_follows_one_that_nobody_could_read_ends_a_tail_instead_o
     writing.opened("a", 0)
     with store.tail() as tail:
         assert not tail.wait(0)
+        _roll(writing)  # to a file 2
         shutil.rmtree(folder)
         writing.opened("b", 0)  # in another file 1
-        writing._enter()
-        writing._roll()
-        os.close(writing._fd)
-        writing._fd = -1
-        os.unlink(writing._path(1))  # and 2 does not follow the first one
         writing.closed("b")
+        _roll(writing)  # to another file 2
+        os.unlink(writing._path(1))
         with pytest.raises(CursorExpired):
             rest(tail)
     writing.close()
+
+
+def _roll(journal: Journal) -> None:
+    journal._enter()
+    journal._roll()
+    os.close(journal._fd)  # and with it the lock
+    journal._fd = -1
+
+
+def test_what_was_noted_in_the_next_file_before_both_were_deleted_ends_a_tail_instead_of_being_missed(
+    store: EventLog, settings: Settings
+) -> None:
+    journal = Journal(Disk(), str(settings.store / "changes"))
+    with store.tail() as tail:
+        journal.opened("a", 0)
+        assert not tail.wait(0)
+        _roll(journal)
+        with EventLog.open(settings=settings) as other:
+            other.start(id="missed").close()
+            shutil.rmtree(settings.store / "changes")
+        store.start(id="b")
+        with pytest.raises(CursorExpired):
+            rest(tail)
+    journal.close()
+
+
+def test_a_journal_file_that_was_left_when_the_next_one_was_deleted_is_not_noted_in(store: EventLog, settings: Settings) -> None:
+    journal = Journal(Disk(), str(settings.store / "changes"))
+    journal.opened("a", 0)
+    _roll(journal)
+    os.unlink(journal._path(2))
+    store.start(id="b")
+    store.start(id="c")
+    assert journal.numbers() == [1]
+    assert b'"b",0]' in Path(journal._path(1)).read_bytes()
+    assert b'"a",0]' not in Path(journal._path(1)).read_bytes()
+    journal.close()
+
+
+def test_one_that_was_left_and_cannot_be_removed_is_cut_and_begun_anew(store: EventLog, settings: Settings) -> None:
+    folder = str(settings.store / "changes")
+    journal, writing = Journal(Disk(), folder), Journal(DiskThatKeepsFiles(), folder)
+    journal.opened("a", 0)
+    _roll(journal)
+    os.unlink(journal._path(2))
+    writing.opened("b", 0)
+    writing.opened("c", 0)
+    assert b'"c",0]' in Path(journal._path(1)).read_bytes()
+    assert b'"a",0]' not in Path(journal._path(1)).read_bytes()
+    writing.close()
+    journal.close()
+
+
+def test_a_writer_that_still_has_a_deleted_file_open_leaves_the_one_that_was_begun_anew(store: EventLog, settings: Settings) -> None:
+    folder = str(settings.store / "changes")
+    one, two, three = (Journal(Disk(), folder) for _ in range(3))
+    one.opened("a", 0)
+    two.opened("b", 0)
+    _roll(one)  # the other one has the first file open
+    shutil.rmtree(folder)
+    three.opened("c", 0)
+    two.opened("d", 0)
+    notes = Path(two._path(1)).read_text()
+    assert [note in notes for note in ('"c",0]', '"b",0]', '"d",0]')] == [True] * 3
+    for journal in (one, two, three):
+        journal.close()
+
+
+class DiskThatKeepsFiles(Disk):
+    def unlink(self, path: str) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
 
 def test_a_session_of_unknown_position_ends_a_tail_instead_of_leaving_a_gap(store: EventLog, settings: Settings) -> None:
@@ -495,6 +588,26 @@ def test_a_note_that_its_writer_was_killed_in_hides_no_other(store: EventLog, se
             file.write(b'["+","0123456789abcdef","vict')
         store.start(id="b")
         assert places(take(tail, 1)) == [("b", 1)]
+
+
+class AskedJournal(Journal):
+    asked: ClassVar[list[str]] = []
+
+    def _is_dead(self, token: str) -> bool:
+        self.asked.append(token)
+        return super()._is_dead(token)
+
+
+def test_a_writer_is_asked_once_whether_it_lives_however_many_sessions_it_writes_to(store: EventLog, settings: Settings) -> None:
+    folder = str(settings.store / "changes")
+    writing, reading = Journal(Disk(), folder), AskedJournal(Disk(), folder)
+    for number in range(50):
+        writing.opened(f"s{number}", 0)
+    feed = JournalFeed(reading, None)
+    feed.next()
+    assert AskedJournal.asked == [writing._token]
+    for each in (feed, reading, writing):
+        each.close()
 
 
 def test_a_writer_is_at_no_moment_taken_for_dead(store: EventLog, settings: Settings) -> None:
