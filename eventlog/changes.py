@@ -11,6 +11,7 @@ lost; they never hide a session.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
@@ -27,6 +28,7 @@ from .errors import InvalidCursor
 _ROLL_SIZE = 8 * 1024 * 1024
 _JOURNAL = ".journal"
 _ALIVE = ".alive"
+_PATIENCE_S = 2.0  # with whoever has a lock for the moment of a note: a process that was stopped must not stop all others
 _KEPT = 2  # numbered files: the one in use and the one before it
 
 _Note = tuple[str, str, str, int]  # kind, the writer's token, the session, its position
@@ -121,12 +123,15 @@ class Journal:
                 self._alive = -1
             if self._alive < 0:
                 self._alive = self._make(self._alive_path(self._token))
-                fcntl.flock(self._alive, fcntl.LOCK_EX)
-            self._enter()
-            try:
-                write_all(self._disk, self._fd, _line(note))
-            finally:
-                fcntl.flock(self._fd, fcntl.LOCK_UN)
+                _lock(self._alive, fcntl.LOCK_EX)
+            noted = False
+            while not noted:
+                self._enter()
+                try:
+                    write_all(self._disk, self._fd, _line(note))
+                    noted = os.fstat(self._fd).st_nlink > 0  # else somebody has lost patience with us
+                finally:
+                    fcntl.flock(self._fd, fcntl.LOCK_UN)
         except OSError:
             self._give_up()
 
@@ -151,7 +156,7 @@ class Journal:
             if self._fd < 0:
                 self._number = max(self.numbers(), default=1)
                 self._fd = self._make(self._path(self._number))
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            _lock(self._fd, fcntl.LOCK_EX)
             state = os.fstat(self._fd)
             if state.st_nlink and not os.path.exists(self._path(self._number + 1)):
                 if state.st_size == 0:
@@ -172,7 +177,7 @@ class Journal:
         notes = [_line((_STILL_OPEN, token, session_id, 0)) for token, session_id in sorted(still_open)]
         following = self._make(self._path(self._number + 1))
         try:
-            fcntl.flock(following, fcntl.LOCK_EX)
+            _lock(following, fcntl.LOCK_EX)
             if os.fstat(following).st_size == 0:
                 notes.insert(0, _line((_NAME, "", uuid.uuid4().hex[:16], 0)))
             write_all(self._disk, following, b"".join(notes))
@@ -277,7 +282,10 @@ class JournalFeed:
                 return self._everything()
             gone = not os.fstat(self._fd).st_nlink
             if gone:
-                fcntl.flock(self._fd, fcntl.LOCK_SH)  # whoever was still writing to it is done then
+                try:
+                    _lock(self._fd, fcntl.LOCK_SH)  # whoever was still writing to it is done then
+                except TimeoutError:
+                    return self._everything()
                 following = self._journal.numbers()
             found = _read(self._fd, offset)
             if gone:
@@ -325,6 +333,19 @@ class JournalFeed:
         except FileNotFoundError:
             return False
         return True
+
+
+def _lock(fd: int, kind: int) -> None:
+    """Take a lock that nobody keeps for long. Raises `TimeoutError`, and what the system says."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
+        time.sleep(0.0005)
 
 
 def _read(fd: int, offset: int) -> _Read:
