@@ -11,6 +11,7 @@ lost; they never hide a session.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
@@ -29,6 +30,7 @@ _ROLL_SIZE = 8 * 1024 * 1024
 _JOURNAL = ".journal"
 _ALIVE = ".alive"
 _UNFINISHED = ".tmp"
+_PATIENCE_S = 2.0  # with whoever has a lock for the moment of a note: a process that was stopped must not stop all others
 _KEPT = 2  # numbered files: the one in use and the one before it
 
 _Note = tuple[str, str, str, int]  # kind, the writer's token, the session, its position
@@ -126,11 +128,14 @@ class Journal:
                 self._alive = -1
             if self._alive < 0:
                 self._alive = self._come_alive()
-            self._enter()
-            try:
-                write_all(self._disk, self._fd, _line(note))
-            finally:
-                fcntl.flock(self._fd, fcntl.LOCK_UN)
+            noted = False
+            while not noted:
+                self._enter()
+                try:
+                    write_all(self._disk, self._fd, _line(note))
+                    noted = os.fstat(self._fd).st_nlink > 0  # else somebody has lost patience with us
+                finally:
+                    fcntl.flock(self._fd, fcntl.LOCK_UN)
         except OSError:
             self._give_up()
 
@@ -167,7 +172,7 @@ class Journal:
             if self._fd < 0:
                 self._number = max(self.numbers(), default=1)
                 self._fd = self._make(self._path(self._number))
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            _lock(self._fd, fcntl.LOCK_EX)
             state = os.fstat(self._fd)
             end = os.pread(self._fd, len(_END), max(0, state.st_size - len(_END)))
             is_last = state.st_nlink > 0 and not os.path.exists(self._path(self._number + 1))
@@ -320,7 +325,10 @@ class JournalFeed:
                 return self._everything()
             gone = not os.fstat(self._fd).st_nlink
             if gone:
-                fcntl.flock(self._fd, fcntl.LOCK_SH)  # whoever was still writing to it is done then
+                try:
+                    _lock(self._fd, fcntl.LOCK_SH)  # whoever was still writing to it is done then
+                except TimeoutError:
+                    return self._everything()
                 following = self._journal.begun()
             found = _read(self._fd, offset)
             if gone:
@@ -372,6 +380,19 @@ class JournalFeed:
         except OSError:
             return False  # deleted, or not ours to read
         return True
+
+
+def _lock(fd: int, kind: int) -> None:
+    """Take a lock that nobody keeps for long. Raises `TimeoutError`, and what the system says."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
+        time.sleep(0.0005)
 
 
 def _read(fd: int, offset: int) -> _Read:

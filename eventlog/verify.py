@@ -169,6 +169,7 @@ class _SegmentCheck:
             return
         self.events += self._count
         if not self._has_end:
+            self.ended = False
             self.contents.append(self._sha.digest())
             if not self._last:
                 self._problem("missing", self.size, 0, NO_END)

@@ -27,6 +27,9 @@ KERNEL = "tests/crash/test_kernel.py"
 SEGMENT = "tests/unit/test_segment.py"
 LIFE = "tests/crash/test_life.py"
 HOLES = "tests/crash/test_holes.py"
+FRAMES = "tests/unit/test_frames.py"
+CHAIN = "tests/unit/test_chain.py"
+REPAIR = "tests/unit/test_repair.py"
 INTERRUPTED = "tests/crash/test_interrupted.py"
 TAIL = "tests/unit/test_tail.py"
 TAILS = f"{TAIL} tests/properties/test_tail.py"
@@ -117,6 +120,15 @@ MUTATIONS = [
     Mutation("do not sync its name", "eventlog/replacing.py", "        self._written = False\n        self._disk.sync_directory(folder)\n", "        self._written = False\n", FAULTS),
     Mutation("leave a lock with a forked child", "eventlog/replacing.py", "            fcntl.flock(fd, fcntl.LOCK_UN)  # closing", "            pass  # closing", HOLES),
     Mutation("take what is above the limit for damage", "eventlog/scan.py", "        max_append_bytes = max(max_append_bytes, ANY_SIZE if name.compressed else min(os.fstat(fd).st_size, ANY_SIZE))\n", "", HOLES),
+    Mutation("verify: believe the footer", "eventlog/verify.py", "if content != sealed.sha256:", "if False:", CHAIN),
+    Mutation("verify: forget the chain", "eventlog/verify.py", "elif self.ended and opened.previous != self.digest and not is_purged(opened):", "elif False:", CHAIN),
+    Mutation("verify: a guess covers what comes next", "eventlog/verify.py", "        self.reaches = name.first_seq  #", "        self.reaches = 1 << 62  #", REPAIR),
+    Mutation("verify: torn in the middle", "eventlog/verify.py", 'if bad.kind == "torn_tail" and not self._last:', "if False:", REPAIR),
+    Mutation("repair: keep nothing", "eventlog/maintenance/repair.py", '            _keep(backend, path, "damaged")\n', "", REPAIR),
+    Mutation("a file without its table is whole", "eventlog/compressed.py", "is_whole = explained and found.size > 0", "is_whole = True", REPAIR),
+    Mutation("believe the compressed bytes", "eventlog/frames.py", "if crc32(data) != frame.crc or", "if", FRAMES),
+    Mutation("compress without looking back", "eventlog/replacing.py", "        if not _holds(self._temporary, digest.digest()):", "        if False:", HOLES),
+    Mutation("a claim of a retry is not synced", "eventlog/writer.py", "                        self._synced = min(self._synced, self._written - 1)  # whoever", "                        pass  # whoever", HOLES),
     # joining, rewriting, purging
     Mutation("put a file in place without looking", "eventlog/replacing.py", "        if not self.is_current():\n            return False\n        target", "        target", HOLES),
     Mutation("purge the oldest first", "eventlog/replacing.py", "for name in reversed(self.names):", "for name in self.names:", LIFE),
@@ -144,6 +156,8 @@ MUTATIONS = [
     Mutation("journal: a deleted lock is a dead writer", "eventlog/changes.py", "        except OSError:\n            return False\n        try:\n            fcntl", "        except OSError:\n            return True\n        try:\n            fcntl", TAILS),
     Mutation("journal: one writer of two closes for both", "eventlog/changes.py", "            if self._open[session_id] <= 0:", "            if True:", TAILS),
     Mutation("journal: a lost note hides", "eventlog/changes.py", "            if found.name != name or found.size < offset:\n                return self._everything()\n", "", TAILS),
+    Mutation("journal: a note in a deleted file counts", "eventlog/changes.py", "noted = os.fstat(self._fd).st_nlink > 0", "noted = True", HOLES),
+    Mutation("journal: wait for a stopped process for ever", "eventlog/changes.py", "            fcntl.flock(fd, kind | fcntl.LOCK_NB)\n", "            fcntl.flock(fd, kind)\n", HOLES),
     Mutation("let go: keep a descriptor that nobody will close", "eventlog/writer.py", "                        if self.is_gone:", "                        if False:", TAILS),
     Mutation("subscription: tell before it is acknowledged", "eventlog/subscription.py", "                    self._settle(event.session_id)\n", "", SUBSCRIPTION),
     Mutation("subscription: an error ends it", "eventlog/subscription.py", "            self._callback(event)\n        except Exception as error:", "            self._callback(event)\n        except ArithmeticError as error:", SUBSCRIPTION),

@@ -8,6 +8,7 @@ import msgspec
 from ..backend import Report
 from ..maintenance.repair import RepairReport
 from .context import Context, command
+from .verify import stored_bytes
 
 
 @command("repair")
@@ -20,7 +21,8 @@ def repair(context: Context, sessions: tuple[str, ...], apply: bool) -> None:
     is said. Exit code 1 where something is to be repaired, or is left."""
     with context.open_log(write=apply) as log, context.progress("verifying") as update:
         chosen = [context.find_session(log, session) for session in dict.fromkeys(sessions)] or None
-        report = log.repair(chosen, apply=apply, progress=lambda found: update(found.bytes, None))
+        total = stored_bytes(log) if chosen is None else None
+        report = log.repair(chosen, apply=apply, progress=lambda found: update(found.bytes, total))
     if report.actions if report.verify is None else not report.verify.ok:
         context.bad_news()
     if context.json:

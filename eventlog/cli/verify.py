@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
 import click
 import msgspec
 
 from .context import Context, command
+
+if TYPE_CHECKING:
+    from ..log import EventLog
 
 
 @command("verify")
@@ -18,7 +25,8 @@ def verify(context: Context, sessions: tuple[str, ...], digest: bool, expect: st
     Exit code 1 when anything is not as it should be. Nothing is changed."""
     with context.open_log() as log, context.progress("verifying") as update:
         chosen = [context.find_session(log, session) for session in dict.fromkeys(sessions)] or None
-        report = log.verify(chosen, progress=lambda found: update(found.bytes, None))
+        total = stored_bytes(log) if chosen is None else None
+        report = log.verify(chosen, progress=lambda found: update(found.bytes, total))
     as_expected = expect is None or expect.strip().lower() == report.digest
     if not (report.ok and as_expected):
         context.bad_news()
@@ -56,6 +64,16 @@ def verify(context: Context, sessions: tuple[str, ...], digest: bool, expect: st
         context.say("A torn_tail was never acknowledged, and the next append sets it aside.")
     if kinds - {"torn_tail"}:
         context.say("Of a session with damage, `eventlog cat SESSION --skip-damaged` reads the rest; `eventlog repair` mends it.")
+
+
+def stored_bytes(log: EventLog) -> int:
+    """What there is to read: the size of all segment files."""
+    total = 0
+    for folder, _, names in os.walk(os.path.join(log.path or "", "sessions")):
+        for name in names:
+            with suppress(FileNotFoundError):  # compressed since it was listed
+                total += os.stat(os.path.join(folder, name)).st_size
+    return total
 
 
 def events(first: int, last: int) -> str:

@@ -43,6 +43,14 @@ def every_power_loss(folder: Path, seed: int) -> Iterator[int]:
                 yield from named(f"{workload.name}: power losses, ten times, seed {number}", points)
 
 
+def every_kill_then_power_loss(folder: Path, seed: int) -> Iterator[int]:
+    for number in count(seed):
+        for workload in LIVES:
+            with fresh(folder) as place:
+                points = faults.every_kill_then_power_loss(workload, place, seed=number)
+                yield from named(f"{workload.name}: power losses after a kill, seed {number}", points)
+
+
 def every_kill_in_recovery(folder: Path, seed: int) -> Iterator[int]:
     for times in (1, 2, 3, 5):
         for workload in RECOVERIES:
@@ -161,6 +169,7 @@ def fill_a_disk(folder: Path, seed: int) -> Iterator[int]:
 PARTS: dict[str, tuple[Part, float]] = {  # the part, and its share of the budget
     "faults": (every_fault, 0.17),
     "power": (every_power_loss, 0.17),
+    "kill-then-power": (every_kill_then_power_loss, 0.06),
     "recovery": (every_kill_in_recovery, 0.05),
     "maintenance": (every_call_of_maintenance, 0.12),
     "maintenance-power": (every_power_loss_in_maintenance, 0.08),

@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,10 @@ from eventlog import EventLog, Settings
 from eventlog.disk import Disk
 from eventlog.events import MessageAdded
 from eventlog.layout import Layout
-from eventlog.replacing import Replacing
+from eventlog.replacing import Replacing, compress
+from eventlog.testing import CrashingDisk
+from tests.crash.workload import contents, empty
+from tests.crash.workload import open_log as open_store
 
 SETTINGS = Settings(segment_size_bytes=1_000, compress=False, sync="never", lock_timeout_s=1)
 
@@ -91,6 +95,78 @@ def test_a_compression_that_comes_late_does_not_bring_back_what_was_redacted(tmp
             assert not late.put_in_place()
         assert not any("the-secret" in str(event.event) for event in log.session("s").read())
         assert log.verify().ok
+
+
+def test_a_process_that_was_stopped_while_it_took_a_note_stops_no_other(tmp_path: Path) -> None:
+    with open_log(tmp_path) as log, open_log(tmp_path) as reading:
+        log.session("s", create=True).append(MessageAdded(role="user", content="one"))
+        cursor = reading._backend.changed_since(None).cursor
+        (journal,) = (tmp_path / "store" / "changes").glob("*.journal")
+        stopped = os.open(journal, os.O_RDWR)
+        fcntl.flock(stopped, fcntl.LOCK_EX)
+        event = MessageAdded(role="user", content="two")
+        appending = threading.Thread(target=lambda: log.session("t", create=True).append(event), daemon=True)
+        appending.start()
+        appending.join(30)
+        waits = appending.is_alive()
+        changes = None if waits else reading._backend.changed_since(cursor)
+        os.close(stopped)
+        assert changes is not None
+        assert changes.full or "t" in changes.sessions
+
+
+def test_a_note_that_went_into_a_journal_which_others_gave_up_is_written_again(tmp_path: Path) -> None:
+    with open_log(tmp_path) as log, open_log(tmp_path) as reading:
+        session = log.session("s", create=True)  # stays open
+        session.append(MessageAdded(role="user", content="one"))
+        (journal,) = (tmp_path / "store" / "changes").glob("*.journal")
+        disk = log._backend.disk  # type: ignore[attr-defined]
+        write, cursors = disk.write, []
+
+        def stopped_before_writing(fd: int, data: bytes) -> int:
+            if not cursors:
+                os.unlink(journal)
+                cursors.append(reading._backend.changed_since(None).cursor)
+            return write(fd, data)
+
+        disk.write = stopped_before_writing
+        other = log.session("t", create=True)  # stays open, too: letting go would be another note
+        other.append(MessageAdded(role="user", content="two"))
+        changes = reading._backend.changed_since(cursors[0])
+        assert changes.full or {"s", "t"} <= set(changes.sessions)
+
+
+class LyingDisk(Disk):
+    """What is written to a temporary file arrives with a bit of it wrong, and nobody says so."""
+
+    def write(self, fd: int, data: bytes | bytearray | memoryview) -> int:
+        if os.readlink(f"/proc/self/fd/{fd}").endswith(".tmp"):
+            data = bytearray(data)
+            data[len(data) // 2] ^= 1
+        return super().write(fd, data)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no /proc to tell which file a descriptor is of")
+def test_a_compressed_file_that_does_not_read_back_replaces_nothing(tmp_path: Path) -> None:
+    with open_log(tmp_path) as log:
+        log.session("s", create=True).append(MessageAdded(role="user", content="x" * 1_000))
+        layout = Layout(tmp_path / "store")
+        with pytest.raises(OSError, match="cannot be read back"):
+            compress(LyingDisk(), layout, layout.segments("s")[0], SETTINGS)
+        assert [str(name) for name in layout.segments("s")] == ["s.1.jsonl"]
+        assert log.verify().ok
+
+
+def test_a_retry_waits_for_the_disk_though_another_program_wrote_the_event(memory_folder: Path) -> None:
+    empty(memory_folder / "root")
+    disk = CrashingDisk(memory_folder / "root")
+    event = MessageAdded(role="user", content="once/0/0/" + "." * 1_500)
+    with open_store(memory_folder / "root", disk) as one, open_store(memory_folder / "root", disk) as other:
+        assert one.session("s", create=True).append(event, id="k", sync="never") == 1
+        assert other.session("s").append(event, id="k", sync="always") == 1
+        disk.lose_power(memory_folder / "lost", seed=1, share=0.0)
+    with open_store(memory_folder / "lost") as log:
+        assert list(contents(log, "s")) == [1]
 
 
 def test_a_store_that_was_copied_without_its_empty_folders_can_be_written_to(tmp_path: Path) -> None:

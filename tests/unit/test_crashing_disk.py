@@ -187,6 +187,21 @@ def test_a_killed_process_does_nothing_any_more_and_holds_no_lock(root: Path, wh
         fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def test_the_next_process_finds_what_the_dead_one_had_not_synced_still_unsynced(root: Path, tmp_path: Path) -> None:
+    disk = CrashingDisk(root)
+    fd = disk.open(str(root / "old"))
+    disk.write(fd, b"x" * 512)
+    disk.kill()
+    disk.restart()
+    fd = disk.open(str(root / "old"))
+    size = (root / "old").stat().st_size
+    disk.lose_power(tmp_path / "before", seed=1, share=0.0)
+    assert b"x" * 512 not in (tmp_path / "before" / "old").read_bytes()
+    disk.sync(fd)
+    disk.lose_power(tmp_path / "after", seed=1, share=0.0)
+    assert (tmp_path / "after" / "old").read_bytes()[size - 512 :] == b"x" * 512
+
+
 def test_history_shows_the_medium_at_every_step(root: Path, tmp_path: Path) -> None:
     disk = CrashingDisk(root)
     fd = disk.open(str(root / "new"), create=True)

@@ -159,6 +159,14 @@ def test_an_end_that_cannot_be_read_is_told_once_and_what_comes_after_it_is_look
         assert (log.verify().segments, log.verify().events) == (4, 100)
 
 
+def test_what_comes_after_a_segment_of_nothing_but_garbage_is_looked_at(tmp_path: Path) -> None:
+    files = record(tmp_path)
+    files[1].write_bytes(b"garbage " * 1_000)
+    with EventLog.open(tmp_path, settings=SETTINGS) as log:
+        assert kinds(log) == [(files[1].name, "damaged"), (files[1].name, "missing")]
+        assert (log.verify().segments, log.verify().events) == (4, 74)
+
+
 def test_only_the_last_segment_can_have_a_torn_tail(tmp_path: Path) -> None:
     files = record(tmp_path)
     files[1].write_bytes(files[1].read_bytes()[:2_010])
