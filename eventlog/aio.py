@@ -25,9 +25,7 @@ from weakref import WeakSet
 from . import log as sync_log
 from . import session as sync_session
 from . import tail as sync_tail
-from . import timestamps
-from .backend import OnDamage, Sync
-from .events import MessageDelta
+from .backend import OnDamage, PendingAppend, Sync
 from .following import After
 from .registry import Event, UnknownEvent
 from .session import Origin
@@ -49,7 +47,7 @@ class EventLog:
         self.sync_log = log
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="eventlog-aio")
         self._tails: WeakSet[Tail] = WeakSet()
-        self._busy: set[asyncio.Future[int]] = set()  # appends on their way
+        self._busy: set[asyncio.Future[None]] = set()  # one for each session that has appends on their way
 
     @classmethod
     async def open(
@@ -111,9 +109,7 @@ class EventLog:
 
 
 class _Append(NamedTuple):
-    events: tuple[Event | UnknownEvent, ...]
-    options: dict[str, Any]
-    is_durable: bool
+    pending: PendingAppend
     outcome: asyncio.Future[int]
 
 
@@ -125,7 +121,7 @@ class Session:
         self.sync_session = session
         self._log = log
         self._waiting: list[_Append] = []
-        self._is_busy = False
+        self._idle: asyncio.Future[None] | None = None  # done when everything is stored; None where there is nothing to store
 
     async def append(
         self,
@@ -140,55 +136,37 @@ class Session:
         its next sync. Appends of this handle are stored in the order in which they were called. Cancelled, it may still be stored."""
         if self._log.sync_log.closed:
             raise ValueError("this log is closed; open it again with EventLog.open()")
+        pending = self.sync_session.pending(events, expected, id, sync, time, origin)
         loop = asyncio.get_running_loop()
-        if sync is None:
-            streamed = bool(events) and isinstance(events[-1], MessageDelta)
-            sync = "never" if streamed else self._log.sync_log.settings.sync
-        options = {"expected": expected, "id": id, "time": time or timestamps.now(), "origin": origin}
-        append = _Append(events, {**options, "sync": "never" if sync == "always" else sync}, sync == "always", loop.create_future())
-        self._log._busy.add(append.outcome)
-        append.outcome.add_done_callback(self._log._busy.discard)
+        append = _Append(pending, loop.create_future())
         self._waiting.append(append)
-        if not self._is_busy:
-            self._is_busy = True
+        if self._idle is None:
+            self._idle = loop.create_future()
+            self._log._busy.add(self._idle)
             loop.call_soon(self._store_waiting, loop)  # behind the tasks that are about to append, too
         return await append.outcome
 
     def _store_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
         appends, self._waiting = self._waiting, []
-        storing = loop.run_in_executor(self._log._threads, self._store, appends)
+        storing = loop.run_in_executor(self._log._threads, self.sync_session.append_all, [append.pending for append in appends])
         storing.add_done_callback(lambda done: self._tell(loop, appends, done))
 
-    def _store(self, appends: list[_Append]) -> list[int | BaseException]:
-        """In a thread: write each, then one sync for those that asked for it."""
-        outcomes: list[int | BaseException] = []
-        for append in appends:
-            try:
-                outcomes.append(self.sync_session.append(*append.events, **append.options))
-            except BaseException as error:
-                outcomes.append(error)
-        if any(append.is_durable for append in appends):
-            try:
-                self.sync_session.sync()
-            except BaseException as error:
-                return [
-                    error if append.is_durable and isinstance(outcome, int) else outcome
-                    for append, outcome in zip(appends, outcomes, strict=True)
-                ]
-        return outcomes
-
-    def _tell(self, loop: asyncio.AbstractEventLoop, appends: list[_Append], done: asyncio.Future[list[int | BaseException]]) -> None:
-        for append, outcome in zip(appends, done.result(), strict=True):
-            if append.outcome.done():
-                continue  # cancelled
-            if isinstance(outcome, BaseException):
-                append.outcome.set_exception(outcome)
+    def _tell(self, loop: asyncio.AbstractEventLoop, appends: list[_Append], done: asyncio.Future[None]) -> None:
+        failure = done.exception()
+        for pending, outcome in appends:
+            found = pending.outcome
+            if outcome.done():
+                pass  # cancelled
+            elif isinstance(found, int):
+                outcome.set_result(found)
             else:
-                append.outcome.set_result(outcome)
+                outcome.set_exception(found or failure or RuntimeError("the append has no outcome"))
         if self._waiting:
             self._store_waiting(loop)
-        else:
-            self._is_busy = False
+        elif self._idle is not None:
+            self._log._busy.discard(self._idle)
+            self._idle.set_result(None)
+            self._idle = None
 
     async def read(
         self, after: int = 0, before: int | None = None, types: Collection[str] | None = None, on_damage: OnDamage = "raise"

@@ -176,6 +176,21 @@ class Feed(Protocol):
     def close(self) -> None: ...
 
 
+class PendingAppend:
+    """An append on its way. ``outcome`` is its seq, or why there is none; ``begun``: something of it may be in the file already."""
+
+    __slots__ = ("begun", "envelopes", "expected", "key", "outcome", "seal", "sync")
+
+    def __init__(self, envelopes: Sequence[Envelope], expected: int | None, key: str | None, sync: Sync, seal: bool) -> None:
+        self.envelopes = envelopes
+        self.expected = expected
+        self.key = key
+        self.sync: Sync = sync
+        self.seal = seal
+        self.begun = False
+        self.outcome: int | Exception | None = None
+
+
 class Stream(Protocol):
     """The events of one session. Safe to use from several threads."""
 
@@ -184,7 +199,6 @@ class Stream(Protocol):
     def append(
         self,
         envelopes: Sequence[Envelope],
-        *,
         expected: int | None,
         key: str | None,
         sync: Sync,
@@ -193,6 +207,10 @@ class Stream(Protocol):
         """Store all or none; return the seq of the last. See `Session.append` for the promises and errors.
 
         ``seal``: nothing is expected to follow soon."""
+        ...
+
+    def append_all(self, appends: Sequence[PendingAppend]) -> None:
+        """Store several, one after the other, with one sync for those that ask for one; what becomes of each is its ``outcome``."""
         ...
 
     def read(self, after: int, before: int | None, on_damage: OnDamage) -> Iterator[Lines]:
@@ -253,3 +271,12 @@ class Backend(Protocol):
     def verify(self, session_ids: Iterable[str] | None = None, progress: Progress | None = None) -> Report: ...
 
     def close(self) -> None: ...
+
+
+def append_each(stream: Stream, appends: Iterable[PendingAppend]) -> None:
+    """`Stream.append_all` where a sync costs nothing."""
+    for append in appends:
+        try:
+            append.outcome = stream.append(append.envelopes, append.expected, append.key, append.sync, append.seal)
+        except Exception as error:
+            append.outcome = error

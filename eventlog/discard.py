@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 from . import line as codec
-from .backend import Backend, Changes, Feed, Follower, Lines, OnDamage, Progress, Report, Stream, Sync, Watch
+from .backend import Backend, Changes, Feed, Follower, Lines, OnDamage, PendingAppend, Progress, Report, Stream, Sync, Watch, append_each
 from .errors import SessionNotFound, StoreNotFound
 from .line import Envelope
 from .memory import MemoryFeed
@@ -28,7 +28,7 @@ class DiscardStream:
         self._mutex = threading.Lock()
         self._position = self._recorded.last_seq() if self._recorded else 0
 
-    def append(self, envelopes: Sequence[Envelope], *, expected: int | None, key: str | None, sync: Sync, seal: bool = False) -> int:
+    def append(self, envelopes: Sequence[Envelope], expected: int | None, key: str | None, sync: Sync, seal: bool = False) -> int:
         with self._mutex:
             position = self._position if expected is None else expected
             running = size_bytes = 0
@@ -41,6 +41,9 @@ class DiscardStream:
                 codec.check_size(size_bytes, self._max_event_bytes, "batch")
             self._position = position + len(envelopes)
             return self._position
+
+    def append_all(self, appends: Sequence[PendingAppend]) -> None:
+        append_each(self, appends)
 
     def read(self, after: int, before: int | None, on_damage: OnDamage) -> Iterator[Lines]:
         return iter(()) if self._recorded is None else self._recorded.read(after, before, on_damage)

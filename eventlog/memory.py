@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 from . import line as codec
-from .backend import Changes, Feed, Follower, Lines, OnDamage, Progress, Report, Sync, Watch
+from .backend import Changes, Feed, Follower, Lines, OnDamage, PendingAppend, Progress, Report, Sync, Watch, append_each
 from .errors import Conflict, InvalidCursor, InvalidSessionId, SessionDeleted, SessionLocked, SessionNotFound
 from .events import SessionDeleted as DeletedEvent
 from .events import SessionRestored as RestoredEvent
@@ -37,7 +37,7 @@ class MemoryStream:
         self._max_event_bytes = max_event_bytes
         self._create = create
 
-    def append(self, envelopes: Sequence[Envelope], *, expected: int | None, key: str | None, sync: Sync, seal: bool = False) -> int:
+    def append(self, envelopes: Sequence[Envelope], expected: int | None, key: str | None, sync: Sync, seal: bool = False) -> int:
         held = self._held
         with held.mutex:
             if held.owner not in (None, self):
@@ -70,6 +70,9 @@ class MemoryStream:
         for watch in self._backend.watches:
             watch.notify(self.session_id)
         return last_seq
+
+    def append_all(self, appends: Sequence[PendingAppend]) -> None:
+        append_each(self, appends)
 
     def read(self, after: int, before: int | None, on_damage: OnDamage) -> Iterator[Lines]:
         start = max(0, after)

@@ -6,7 +6,7 @@ threads, and any number of processes may have handles on the same session.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from types import TracebackType
@@ -16,7 +16,7 @@ from weakref import WeakSet
 import msgspec
 
 from . import stored
-from .backend import OnDamage, Stream, Sync
+from .backend import OnDamage, PendingAppend, Stream, Sync
 from .errors import InvalidEvent, SessionNotFound
 from .events import MessageDelta, SessionEnded, SessionResumed
 from .line import Envelope, single_line
@@ -72,28 +72,41 @@ class Session:
         """
         if self.closed:
             self._check_open()
-        if not events:
-            raise ValueError("append needs at least one event")
         when = now() if time is None else normalise(time)
-        envelopes = []
-        for event in events:  # a comprehension would cost another call
-            envelopes.append(  # noqa: PERF401
-                Envelope(0, when, event.type, event, event.version) if isinstance(event, Event) else _unknown(event, when)
-            )
-        last = envelopes[-1]
-        if len(envelopes) > 1:
-            for envelope in envelopes:
-                envelope.more = True
-            last.more = False
-        if id is not None:
-            last.id = id
-        if origin is not None:
-            origin = _on_one_line(origin)
-            for envelope in envelopes:
-                envelope.origin = origin
+        envelopes: Sequence[Envelope]
+        if len(events) == 1 and origin is None and isinstance(event := events[0], Event):  # nearly every append
+            last = Envelope(0, when, event.type, event, event.version)
+            if id is not None:
+                last.id = id
+            envelopes = (last,)
+        else:
+            envelopes = _envelopes(events, when, id, origin)
+            last = envelopes[-1]
+        kind = last.type
         if sync is None:
-            sync = "never" if last.type == _DELTA else self._sync
-        return self._stream.append(envelopes, expected=expected, key=id, sync=sync, seal=last.type == _ENDED)
+            sync = "never" if kind == _DELTA else self._sync
+        return self._stream.append(envelopes, expected, id, sync, kind == _ENDED)
+
+    def pending(
+        self,
+        events: Sequence[Event | UnknownEvent],
+        expected: int | None,
+        id: str | None,
+        sync: Sync | None,
+        time: datetime | str | None,
+        origin: Origin | None,
+    ) -> PendingAppend:
+        """What `append` would append now, for `append_all`. Raises what `append` raises before it writes."""
+        self._check_open()
+        envelopes = _envelopes(events, now() if time is None else normalise(time), id, origin)
+        kind = envelopes[-1].type
+        if sync is None:
+            sync = "never" if kind == _DELTA else self._sync
+        return PendingAppend(envelopes, expected, id, sync, kind == _ENDED)
+
+    def append_all(self, appends: Sequence[PendingAppend]) -> None:
+        """`append` each, in this order, with one sync for all that ask for one. What becomes of each is its ``outcome``."""
+        self._stream.append_all(appends)
 
     def append_envelopes(
         self, envelopes: list[Envelope], *, expected: int | None = None, id: str | None = None, sync: Sync | None = None
@@ -104,7 +117,7 @@ class Session:
         last = envelopes[-1]
         if sync is None:
             sync = "never" if last.type == _DELTA else self._sync
-        return self._stream.append(envelopes, expected=expected, key=id, sync=sync, seal=last.type == _ENDED)
+        return self._stream.append(envelopes, expected, id, sync, last.type == _ENDED)
 
     def read(
         self,
@@ -202,22 +215,33 @@ def draft(
     event: Event | UnknownEvent, time: datetime | str, *, origin: Origin | None = None, id: str | None = None, more: bool = False
 ) -> Envelope:
     """An event with its own time, origin and id, for `Session.append_envelopes`."""
-    envelope = _envelope(event, normalise(time))
-    envelope.origin = None if origin is None else _on_one_line(origin)
-    envelope.id = id
+    (envelope,) = _envelopes((event,), normalise(time), id, origin)
     envelope.more = more
     return envelope
+
+
+def _envelopes(events: Sequence[Event | UnknownEvent], when: datetime | str, id: str | None, origin: Origin | None) -> list[Envelope]:
+    """One append's: the last has its id, all before it say that there is more."""
+    if not events:
+        raise ValueError("append needs at least one event")
+    if origin is not None:
+        origin = _on_one_line(origin)
+    envelopes = [
+        Envelope(0, when, event.type, event, event.version, None, origin, True)
+        if isinstance(event, Event)
+        else _unknown(event, when, origin)
+        for event in events
+    ]
+    envelopes[-1].id = id
+    envelopes[-1].more = False
+    return envelopes
 
 
 def _on_one_line(origin: Origin) -> Origin:
     return single_line(origin) if isinstance(origin, msgspec.Raw) else origin
 
 
-def _envelope(event: Event | UnknownEvent, when: datetime | str) -> Envelope:
-    return Envelope(0, when, event.type, event, event.version) if isinstance(event, Event) else _unknown(event, when)
-
-
-def _unknown(event: UnknownEvent, when: datetime | str) -> Envelope:
+def _unknown(event: UnknownEvent, when: datetime | str, origin: Origin | None) -> Envelope:
     if not isinstance(event, UnknownEvent):
         raise TypeError(f"append takes events (eventlog.events), not {type(event).__name__}")
     try:
@@ -231,4 +255,4 @@ def _unknown(event: UnknownEvent, when: datetime | str) -> Envelope:
             raise InvalidEvent(f"the data of {event.type!r} is a JSON object, not {bytes(data)[:20]!r}")
     elif not isinstance(data, Mapping):
         raise InvalidEvent(f"the data of {event.type!r} is a mapping, not {type(data).__name__}")
-    return Envelope(0, when, event.type, data, event.version)
+    return Envelope(0, when, event.type, data, event.version, None, origin, True)

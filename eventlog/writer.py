@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from . import recovery
-from .backend import Sync, Watch
+from .backend import PendingAppend, Sync, Watch
 from .disk import Disk, write_all
 from .errors import (
     AppendFailed,
@@ -42,6 +42,7 @@ from .errors import (
 )
 from .events import SessionDeleted as DeletedEvent
 from .events import SessionRestored as RestoredEvent
+from .group_commit import GroupCommit
 from .layout import Layout, SegmentName
 from .line import Envelope, encode_into
 from .recovery import Ended, Tail
@@ -104,6 +105,7 @@ class SessionWriter:
     def _forget(self) -> None:
         self._mutex = threading.RLock()  # the state below
         self._sync_mutex = threading.Lock()  # taken after _mutex, never before it: a sync is running, keep its descriptor open
+        self._group = GroupCommit()
         self._held = False  # the lock is kept now
         self._noted = False  # the host knows that the session is being written to
         self._name = SegmentName(1, False, self.session_id)
@@ -132,44 +134,94 @@ class SessionWriter:
 
     # --- appending -----------------------------------------------------------------------------------------------------------
 
-    def append(self, envelopes: Sequence[Envelope], *, expected: int | None, key: str | None, sync: Sync, seal: bool = False) -> int:
-        self.recent = True
+    def append(self, envelopes: Sequence[Envelope], expected: int | None, key: str | None, sync: Sync, seal: bool = False) -> int:
         try:
-            with self._mutex:
-                try:
-                    state = self._ready or self._prepare()
-                    if sync == "always":
-                        self._promised = self._written + 1  # whatever is written now; before anybody can read it
-                    seq = None if key is None else self._remembered(state).get(key)
-                    if seq is None:
-                        seq = self._write(state, envelopes, expected)
-                        if key is not None and state.ids is not None:
-                            state.ids[key] = seq
-                        if seal or self._size >= self._seal_size:
-                            self._seal(state)
-                    else:
-                        self._synced = min(self._synced, self._written - 1)  # whoever wrote it may not have synced it
-                    mark = self._written
-                except EventLogError:
-                    raise
-                except BaseException:  # interrupted anywhere: what is there now has to be looked at
-                    self._tail = self._ready = None
-                    raise
-                finally:
-                    if not self._held and self._fd >= 0:
-                        fcntl.flock(self._fd, fcntl.LOCK_UN)
-                        if self.is_gone:  # nobody would close it any more
-                            self._drop_descriptor()
-            if sync == "always":
-                self._sync_to(mark)
-            elif sync == "interval" and self._synced < mark:
-                self._host.unsynced(self)
+            if sync == "always" and not self._group.enter():
+                seq = self._append_with_others(PendingAppend(envelopes, expected, key, sync, seal))
+            else:
+                with self._mutex:
+                    try:
+                        if sync == "always":
+                            self._promised = self._written + 1  # whatever is written now; before anybody can read it
+                        seq = self._write(self._ready or self._prepare(), envelopes, expected, key, seal)
+                        mark = self._written
+                    except EventLogError:
+                        raise
+                    except BaseException:
+                        self._interrupted()
+                        raise
+                    finally:
+                        if not self._held:
+                            self._leave()
+                if sync == "always":
+                    self._sync_to(mark)
+                elif sync == "interval" and self._synced < mark:
+                    self._host.unsynced(self)
         except OutcomeUnknown as failure:
             self._tell_others(failure)
             raise
+        finally:
+            if sync == "always":
+                self._group.leave()
         for watch in self._host.watches:
             watch.notify(self.session_id)
         return seq
+
+    def _append_with_others(self, append: PendingAppend) -> int:
+        outcome = self._group.append(append, self._store_all)
+        if outcome is None:
+            outcome = OutcomeUnknown(self.session_id, InterruptedError(errno.EINTR, os.strerror(errno.EINTR)))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def append_all(self, appends: Sequence[PendingAppend]) -> None:
+        self._store_all(appends)
+        for watch in self._host.watches:
+            watch.notify(self.session_id)
+
+    def _store_all(self, appends: Sequence[PendingAppend]) -> None:
+        """Write several appends under one lock, then sync once for those that are to be durable."""
+        written: list[tuple[PendingAppend, int]] = []
+        with self._mutex:
+            state: Tail | None = None
+            try:
+                for append in appends:
+                    append.begun = True
+                    if append.sync == "always":
+                        self._promised = self._written + 1
+                    try:
+                        if state is None or state is not self._tail or state.ended is not None or self._failure is not None:
+                            state = self._ready or self._prepare()
+                        seq = self._write(state, append.envelopes, append.expected, append.key, append.seal)
+                        written.append((append, seq))
+                    except EventLogError as error:
+                        append.outcome = error
+                mark = self._written
+            except BaseException:
+                self._interrupted()
+                raise
+            finally:
+                self._leave()
+        durable = any(append.sync == "always" for append, _ in written)
+        if not durable and any(append.sync == "interval" for append, _ in written) and self._synced < mark:
+            self._host.unsynced(self)
+        failure: OutcomeUnknown | None = None
+        try:
+            if durable:
+                self._sync_to(mark)
+        except OutcomeUnknown as error:
+            failure = error
+            self._tell_others(error)
+        for append, seq in written:
+            if failure is not None and append.sync == "always":
+                append.outcome = OutcomeUnknown(self.session_id, _cause_of(failure))
+            else:
+                append.outcome = seq
+
+    def _interrupted(self) -> None:
+        """Anywhere: what is there now has to be looked at."""
+        self._tail = self._ready = None
 
     def settle(self) -> None:
         """Return when what appends have promised to be on stable storage is, or when that has failed: then they say so themselves."""
@@ -195,7 +247,10 @@ class SessionWriter:
                 raise NotStored(self.session_id, error) from error
         return state.ids
 
-    def _write(self, state: Tail, envelopes: Sequence[Envelope], expected: int | None) -> int:
+    def _write(self, state: Tail, envelopes: Sequence[Envelope], expected: int | None, key: str | None, seal: bool) -> int:
+        if key is not None and key in self._remembered(state):
+            self._synced = min(self._synced, self._written - 1)  # whoever wrote it may not have synced it
+            return self._remembered(state)[key]
         if expected is not None and expected != state.seq:
             raise Conflict(self.session_id, expected, state.seq)
         if state.last_type == _DELETED and envelopes[0].type != _RESTORED:
@@ -203,12 +258,13 @@ class SessionWriter:
         last = envelopes[-1]
         if len(envelopes) == 1 and self._size > 0:  # the usual case, in a buffer that the next append uses again
             data = self._buffer
-            last.seq = state.seq + 1
+            last.seq = seq = state.seq + 1
             running = encode_into(last, data, state.running)
             if len(data) > self._limit:
                 raise EventTooLarge(len(data), self._limit)
         else:
             data, running = self._encode(state, envelopes)
+            seq = last.seq
         if not self._noted:
             self._host.changing(self.session_id, state.seq)
             self._noted = True  # not before: whoever is interrupted in between notes it again
@@ -220,21 +276,24 @@ class SessionWriter:
             self._written += size
             if size > _KEPT_BUFFER_SIZE:
                 self._buffer = bytearray()
-            state.seq, state.running, state.last_type = last.seq, running, last.type
+            state.seq, state.running, state.last_type = seq, running, last.type
         except OSError as error:
             raise self._undo(error) from error
-        return last.seq
+        if key is not None and state.ids is not None:
+            state.ids[key] = seq
+        if seal or self._size >= self._seal_size:
+            self._seal(state)
+        return seq
 
     def _encode(self, state: Tail, envelopes: Sequence[Envelope]) -> tuple[bytearray, int]:
         """The bytes of an append of several lines, and the running checksum after them; gives each envelope its seq."""
-        running, seq, limit = state.running, state.seq, self._limit
+        running, limit = state.running, self._limit
         data, line = bytearray(), bytearray()
         if self._size == 0:
             opening, running = encode_own(state.opening(self._name), 0)
             data += opening
         size_before = len(data)
-        for envelope in envelopes:
-            seq += 1
+        for seq, envelope in enumerate(envelopes, state.seq + 1):
             envelope.seq = seq
             running = encode_into(envelope, line, running)
             if len(line) > limit:
@@ -308,6 +367,7 @@ class SessionWriter:
         """Return the true tail, with the lock held on a segment that may be written to."""
         if self._failure is not None:
             raise WriterPoisoned(self.session_id, self._failure)
+        self.recent = True
         while True:
             if self._fd < 0:
                 self._open_last()
@@ -328,6 +388,8 @@ class SessionWriter:
     def _leave(self) -> None:
         if not self._held and self._fd >= 0:
             fcntl.flock(self._fd, fcntl.LOCK_UN)
+            if self.is_gone:  # nobody would close it any more
+                self._drop_descriptor()
 
     def _open_last(self) -> None:
         """Open the last segment, or the one that follows it where it is compressed; nothing is locked yet."""
@@ -553,7 +615,7 @@ class SessionWriter:
             if self._synced >= mark:
                 return
             if self._failure is not None:
-                raise OutcomeUnknown(self.session_id, self._failure.cause or OSError(errno.EIO, os.strerror(errno.EIO)))
+                raise OutcomeUnknown(self.session_id, _cause_of(self._failure))
             self._sync_now(self._written)
 
     def _sync_now(self, mark: int) -> None:
@@ -643,3 +705,7 @@ class SessionWriter:
                 if self._held and self._size == 0:
                     self._remove_empty()
                 self._drop_descriptor()
+
+
+def _cause_of(failure: AppendFailed) -> OSError:
+    return failure.cause or OSError(errno.EIO, os.strerror(errno.EIO))

@@ -35,6 +35,7 @@ TAIL = "tests/unit/test_tail.py"
 TAILS = f"{TAIL} tests/properties/test_tail.py"
 SUBSCRIPTION = "tests/unit/test_subscription.py"
 AIO = "tests/unit/test_aio.py"
+GROUP = "tests/unit/test_group_commit.py"
 NOTIFY = "tests/unit/test_notify.py"
 COMMAND = "tests/unit/test_cli_tail.py"
 CONFORMANCE = "tests/conformance/test_backends.py"
@@ -51,7 +52,7 @@ class Mutation(NamedTuple):
 MUTATIONS = [
     # what durable means
     Mutation("skip the sync", "eventlog/writer.py", "            self._disk.sync(fd)\n            if not self", "            if not self", FAULTS),
-    Mutation("acknowledge early", "eventlog/writer.py", 'if sync == "always":\n                self._sync_to', 'if sync == "later":\n                self._sync_to', FAULTS),
+    Mutation("acknowledge early", "eventlog/writer.py", 'if sync == "always":\n                    self._sync_to', 'if sync == "later":\n                    self._sync_to', FAULTS),
     Mutation(
         "skip the folder's sync",
         "eventlog/writer.py",
@@ -111,9 +112,9 @@ MUTATIONS = [
     Mutation("trust the position of before", "eventlog/writer.py", "if (size != self._size or self._tail is None) and", "if self._tail is None and", CONFORMANCE),
     Mutation("ignore expected", "eventlog/writer.py", "if expected is not None and expected != state.seq:", "if False:", CONFORMANCE),
     Mutation("forget the ids of before", "eventlog/recovery.py", "ids.update(ids_in(piece))", "pass", f"{CONFORMANCE} {FAULTS}"),
-    Mutation("keep the lock for ever", "eventlog/writer.py", "                    if not self._held and self._fd >= 0:\n                        fcntl.flock(self._fd, fcntl.LOCK_UN)\n", "                    if not self._held and self._fd >= 0:\n", CONFORMANCE),
+    Mutation("keep the lock for ever", "eventlog/writer.py", "            fcntl.flock(self._fd, fcntl.LOCK_UN)\n            if self.is_gone", "            if self.is_gone", CONFORMANCE),
     Mutation("forget the ids of a joined segment", "eventlog/recovery.py", "if found is None else (found[1], name):", "if True else (found[1], name):", HOLES),
-    Mutation("trust what was known before an interruption", "eventlog/writer.py", "                    self._tail = self._ready = None\n                    raise", "                    raise", INTERRUPTED),
+    Mutation("trust what was known before an interruption", "eventlog/writer.py", "        self._tail = self._ready = None\n\n    def settle", "\n    def settle", INTERRUPTED),
     # compressing
     Mutation("remove the raw segment first", "eventlog/replacing.py", "        self._disk.rename(self._temporary, target)\n        self._written = False\n        self._disk.sync_directory(folder)\n", "        for name in self.names:\n            self._disk.unlink(self._layout.path(name))\n        self._disk.rename(self._temporary, target)\n        self._written = False\n        return True\n", FAULTS),
     Mutation("do not sync the compressed file", "eventlog/replacing.py", "            self._disk.sync(fd)\n", "", FAULTS),
@@ -128,7 +129,7 @@ MUTATIONS = [
     Mutation("a file without its table is whole", "eventlog/compressed.py", "is_whole = explained and found.size > 0", "is_whole = True", REPAIR),
     Mutation("believe the compressed bytes", "eventlog/frames.py", "if crc32(data) != frame.crc or", "if", FRAMES),
     Mutation("compress without looking back", "eventlog/replacing.py", "        if not _holds(self._temporary, digest.digest()):", "        if False:", HOLES),
-    Mutation("a claim of a retry is not synced", "eventlog/writer.py", "                        self._synced = min(self._synced, self._written - 1)  # whoever", "                        pass  # whoever", HOLES),
+    Mutation("a claim of a retry is not synced", "eventlog/writer.py", "            self._synced = min(self._synced, self._written - 1)  # whoever", "            pass  # whoever", HOLES),
     # joining, rewriting, purging
     Mutation("put a file in place without looking", "eventlog/replacing.py", "        if not self.is_current():\n            return False\n        target", "        target", HOLES),
     Mutation("purge the oldest first", "eventlog/replacing.py", "for name in reversed(self.names):", "for name in self.names:", LIFE),
@@ -158,13 +159,17 @@ MUTATIONS = [
     Mutation("journal: a lost note hides", "eventlog/changes.py", "            if found.name != name or found.size < offset:\n                return self._everything()\n", "", TAILS),
     Mutation("journal: a note in a deleted file counts", "eventlog/changes.py", "noted = os.fstat(self._fd).st_nlink > 0", "noted = True", HOLES),
     Mutation("journal: wait for a stopped process for ever", "eventlog/changes.py", "            fcntl.flock(fd, kind | fcntl.LOCK_NB)\n", "            fcntl.flock(fd, kind)\n", HOLES),
-    Mutation("let go: keep a descriptor that nobody will close", "eventlog/writer.py", "                        if self.is_gone:", "                        if False:", TAILS),
+    Mutation("let go: keep a descriptor that nobody will close", "eventlog/writer.py", "            if self.is_gone:", "            if False:", TAILS),
     Mutation("subscription: tell before it is acknowledged", "eventlog/subscription.py", "                    self._settle(event.session_id)\n", "", SUBSCRIPTION),
     Mutation("subscription: an error ends it", "eventlog/subscription.py", "            self._callback(event)\n        except Exception as error:", "            self._callback(event)\n        except ArithmeticError as error:", SUBSCRIPTION),
     Mutation("subscription: leave what is not delivered", "eventlog/subscription.py", "self._tail.finish()", "self._tail.stop()", SUBSCRIPTION),
     Mutation("aio: a sync for each append", "eventlog/aio.py", "            loop.call_soon(self._store_waiting, loop)", "            self._store_waiting(loop)", AIO),
-    Mutation("aio: forget to sync", "eventlog/aio.py", "if any(append.is_durable for append in appends):", "if False:", AIO),
-    Mutation("aio: one failure for all", "eventlog/aio.py", "                outcomes.append(error)", "                return [error] * len(appends)", AIO),
+    Mutation("aio: forget to sync", "eventlog/writer.py", "            if durable:\n                self._sync_to(mark)\n        except", "            pass\n        except", AIO),
+    Mutation("aio: one failure for all", "eventlog/writer.py", "                        append.outcome = error\n", "                        raise\n", AIO),
+    Mutation("group: a failed sync is not told", "eventlog/writer.py", "            if failure is not None and append.sync", "            if False and append.sync", SYNC),
+    Mutation("group: leave a place to one that has gone", "eventlog/group_commit.py", "            if waiting in self._queue:\n                self._queue.remove(waiting)\n", "", GROUP),
+    Mutation("group: an interrupted leader leads for ever", "eventlog/group_commit.py", "                self._leader = None\n", "", GROUP),
+    Mutation("group: everybody by itself", "eventlog/group_commit.py", " or self._leader is not None or self._last_size > 1:", ":", GROUP),
     Mutation("notify: the kernel did not lose count", "eventlog/notify.py", "                if mask & _IN_Q_OVERFLOW:\n                    return None\n", "", NOTIFY),
     Mutation("notify: names another session", "eventlog/notify.py", "session_id is not None and self._session_id in (None, session_id):\n                    changed", "session_id is not None:\n                    changed", NOTIFY),
     Mutation("command: interrupted anywhere", "eventlog/cli/tail.py", "        tail.stop()\n", "        raise KeyboardInterrupt\n", COMMAND),
