@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timezone
 from itertools import cycle, islice
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
+from zlib import crc32
+
+import msgspec
 
 from eventlog import EventLog, Session
+from eventlog.events import Event
+from eventlog.line import Envelope
 
 from .measure import Area, Contender, Goal, Run
 from .peers import NAMES, Missing, Peer, open_peer
@@ -28,6 +35,7 @@ _FEWER = {
 }
 WRITE = "os.write of the ready line"
 SYNCED = "os.write + fdatasync of the ready line"
+STEPS = "lock, time, line, checksum and os.write in one function"
 EXCLUSIVE = "append, exclusive handle"
 SHARED = "append, shared handle"
 MANY = f"append of {BATCH} events in one call"
@@ -55,6 +63,29 @@ class Writer:
         for line in lines:
             write(fd, line)
             sync(fd)
+
+
+class Steps:
+    """What an append does to an event at least, in one function: lock, time, line, checksum, write. No promise is kept and nothing can be
+    asked for: this is where the interpreter stands, whatever the library does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.fd = os.open(folder / "steps.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self.lock, self.encoder, self.buffer = threading.Lock(), msgspec.json.Encoder(), bytearray()
+        self.seq = self.running = 0
+
+    def append(self, events: Sequence[Event]) -> None:
+        for event in events:
+            with self.lock:
+                self.seq += 1
+                buffer = self.buffer
+                self.encoder.encode_into(Envelope(self.seq, datetime.now(timezone.utc), event.type, event), buffer)
+                buffer.pop()
+                running = crc32(buffer, self.running)
+                tail = b',"crc":"%08x"}\n' % running
+                buffer += tail
+                self.running = crc32(tail, running)
+                os.write(self.fd, buffer)
 
 
 def append_each(session: Session, events: Sequence[Any]) -> None:
@@ -103,10 +134,11 @@ def _not_durable(run: Run) -> Area:
     made = workload(20_000)
     area = Area(name="append", title="Append, not durable", workload=DESCRIPTION, unit="us per event")
     folder = run.scratch("append/store")
-    raw, joined = Writer(run.scratch("append/raw")), Writer(run.scratch("append/joined"))
+    raw, joined, steps = Writer(run.scratch("append/raw")), Writer(run.scratch("append/joined")), Steps(run.scratch("append/steps"))
     take = blocks(made.lines, size)
     contenders = [
         Contender(name=WRITE, role="limit", units=size, round=fed(take, raw.write), durability="none"),
+        Contender(name=STEPS, role="limit", units=size, round=fed(blocks(made.events, size), steps.append), durability="none"),
         Contender(
             name=f"os.write of {BATCH} lines joined",
             role="limit",
@@ -139,6 +171,7 @@ def _not_durable(run: Run) -> Area:
         for peer in opened:
             peer.close()
     area.ratio("append, not durable, exclusive handle, to raw os.write", EXCLUSIVE, WRITE, Goal(at_most=2.6, stretch=2.3))
+    area.ratio("the same steps in one function, to raw os.write", STEPS, WRITE, note="what is left to the interpreter alone")
     area.ratio("open('a') + json.dumps + flush, to the same append", "open('a') + json.dumps", EXCLUSIVE, Goal(at_least=1.7))
     area.ratio("append on a shared handle, to raw os.write", SHARED, WRITE, Goal(at_most=4.5))
     area.ratio(f"{BATCH} events in one append, to one raw os.write per event", MANY, WRITE, Goal(at_most=1.4, stretch=1.1))

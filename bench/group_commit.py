@@ -19,6 +19,7 @@ from .append import SYNCED, Writer, append_each, blocks, fed
 from .measure import Area, Contender, Goal, Run
 from .workload import DESCRIPTION, workload
 
+_EACH = 50  # events of each thread in a round: so many that to start and to join it does not count
 _THREADS = {1: None, 8: Goal(at_least=2.5), 64: Goal(at_least=6)}
 _TASKS = {1: None, 8: Goal(at_least=3), 64: Goal(at_least=10)}
 
@@ -42,10 +43,10 @@ def areas(run: Run) -> Iterator[Area]:
     with EventLog.open(run.scratch("group-commit/store")) as log, Loop(run.scratch("group-commit/asyncio")) as loop:
         session = log.session("s", create=True)
         for threads in _THREADS:
-            team = Team(session, made.events, threads, each=max(10, 80 // threads))
+            team = Team(session, made.events, threads, each=max(_EACH, 80 // threads))
             contenders.append(Contender(name=_threads(threads), units=threads * team.each, round=team.round, durability=durability))
         for tasks in _TASKS:
-            each = max(10, 80 // tasks)
+            each = max(_EACH, 80 // tasks)
             contenders.append(
                 Contender(
                     name=_tasks(tasks),
@@ -55,7 +56,7 @@ def areas(run: Run) -> Iterator[Area]:
                 )
             )
         os.sync()
-        area.measure(contenders, run.scale(25, 5))
+        area.measure(contenders, run.scale(20, 4))
     note = "median of alternating blocks"
     for tasks, goal in _TASKS.items():
         area.ratio(
