@@ -95,7 +95,8 @@ def test_no_sync_is_asked_for_where_nobody_asked(settings: Settings) -> None:
     run(program, EventLog(FilesBackend.open(settings, disk=disk), settings))
 
 
-def test_each_append_gets_its_own_outcome() -> None:
+@pytest.mark.parametrize("kind", ["files", "memory"])
+def test_each_append_gets_its_own_outcome(settings: Settings, kind: str) -> None:
     async def program(log: aio.EventLog) -> None:
         session = await log.session("a", create=True)
         outcomes = await asyncio.gather(
@@ -114,7 +115,7 @@ def test_each_append_gets_its_own_outcome() -> None:
         assert isinstance(invalid, InvalidEvent)
         assert isinstance(empty, ValueError)
 
-    run(program, EventLog.memory())
+    run(program, EventLog.memory() if kind == "memory" else EventLog.open(settings=settings))
 
 
 def test_a_sync_that_fails_is_told_to_all_who_waited_for_it(tmp_path: Path) -> None:
