@@ -213,6 +213,21 @@ class BackendConformance:
                 assert another.append(_note("x"), id="other") == 3
             assert _texts(session) == ["1", "2", "3"]
 
+    def test_appends_that_are_stored_together_keep_their_order_and_have_their_own_outcomes(self) -> None:
+        with self.open(Settings()) as log, log.session("a", create=True) as session:
+            appends = [
+                session.pending([_note("1")], None, "k", None, None, None),
+                session.pending([_note("x")], 7, None, None, None, None),
+                session.pending([_note("2"), _note("3")], 1, None, "never", None, None),
+                session.pending([_note("1")], None, "k", None, None, None),
+            ]
+            session.append_all(appends)
+            first, refused, batch, retried = (append.outcome for append in appends)
+            assert (first, batch, retried) == (1, 3, 1)
+            assert isinstance(refused, errors.Conflict)
+            assert (refused.expected, refused.actual) == (7, 1)
+            assert _texts(session) == ["1", "2", "3"]
+
     def test_of_many_threads_with_the_same_expected_exactly_one_wins(self) -> None:
         with self.open(Settings()) as log, log.session("a", create=True) as session:
 
