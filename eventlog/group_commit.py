@@ -26,10 +26,11 @@ _MOMENT_S: Final = 0.00002
 class _Waiting:
     """An append that somebody else does, or that is to be done by its thread for others along with theirs."""
 
-    __slots__ = ("append", "gate")
+    __slots__ = ("append", "gate", "thread")
 
     def __init__(self, append: PendingAppend) -> None:
         self.append = append
+        self.thread = threading.get_ident()
         self.gate = threading.Lock()
         self.gate.acquire()  # whoever releases it wakes the thread
 
@@ -50,11 +51,17 @@ class GroupCommit:
         self._last_s = 0.0
 
     def enter(self) -> bool:
-        """Whether nobody else is at it: then the thread may do its append by itself. It owes a `leave`, whatever happens."""
+        """Whether nobody else is at it: then the thread may do its append by itself. It owes a `leave`, whatever happens.
+
+        A thread that is still noted itself was interrupted before it could say that it is done, or appends in a signal handler: it must
+        not wait for itself."""
+        thread = threading.get_ident()
         with self._turn:
-            if self._alone or self._leader is not None or self._last_size > 1:
+            if self._leader is not None and self._leader.thread == thread:
+                self._leader = None
+            if self._alone != thread and (self._alone or self._leader is not None or self._last_size > 1):
                 return False
-            self._alone = threading.get_ident()
+            self._alone = thread
             return True
 
     def leave(self) -> None:

@@ -73,19 +73,15 @@ class Session:
         if self.closed:
             self._check_open()
         when = now() if time is None else normalise(time)
-        envelopes: Sequence[Envelope]
-        if len(events) == 1 and origin is None and isinstance(event := events[0], Event):  # nearly every append
-            last = Envelope(0, when, event.type, event, event.version)
-            if id is not None:
-                last.id = id
-            envelopes = (last,)
-        else:
-            envelopes = _envelopes(events, when, id, origin)
-            last = envelopes[-1]
-        kind = last.type
+        if len(events) != 1 or origin is not None or not isinstance(event := events[0], Event):
+            return self.append_envelopes(_envelopes(events, when, id, origin), expected=expected, id=id, sync=sync)
+        kind = event.type  # nearly every append: it has no step more than it needs
+        envelope = Envelope(0, when, kind, event, event.version)
+        if id is not None:
+            envelope.id = id
         if sync is None:
             sync = "never" if kind == _DELTA else self._sync
-        return self._stream.append(envelopes, expected, id, sync, kind == _ENDED)
+        return self._stream.append((envelope,), expected, id, sync, kind == _ENDED)
 
     def pending(
         self,

@@ -69,16 +69,20 @@ def waiting(group: GroupCommit) -> int:
     return len(group._queue) + (group._leader is not None)
 
 
+def append_together(session: Session, disk: HeldDisk, group: GroupCommit, pool: ThreadPoolExecutor, text: str) -> list[int]:
+    """One append, and eight more while its sync runs; returns their seqs, those of the eight sorted."""
+    disk.hold()
+    first = pool.submit(session.append, note(text))
+    assert disk.syncing.wait(PATIENCE_S)
+    others = [pool.submit(session.append, note(text)) for _ in range(8)]
+    until(lambda: waiting(group) == 8)
+    disk.free.set()
+    return [first.result(PATIENCE_S), *sorted(other.result(PATIENCE_S) for other in others)]
+
+
 def test_what_is_appended_while_a_sync_runs_shares_the_next_one(settings: Settings) -> None:
     with held(settings) as (session, disk, group, pool):
-        disk.hold()
-        first = pool.submit(session.append, note("0"))
-        assert disk.syncing.wait(PATIENCE_S)
-        others = [pool.submit(session.append, note(f"{n}")) for n in range(1, 9)]
-        until(lambda: waiting(group) == 8)
-        disk.free.set()
-        assert first.result(PATIENCE_S) == 2
-        assert sorted(other.result(PATIENCE_S) for other in others) == list(range(3, 11))
+        assert append_together(session, disk, group, pool, "x") == list(range(2, 11))
         assert disk.count("write") == 9
         assert disk.count("sync") == 2
 
@@ -102,15 +106,9 @@ def test_in_a_group_each_append_has_its_own_outcome(settings: Settings) -> None:
 
 def test_a_group_goes_on_in_the_next_segment(settings: Settings) -> None:
     with held(settings.replace(segment_size_bytes=4_096)) as (session, disk, group, pool):
-        disk.hold()
-        first = pool.submit(session.append, note("0"))
-        assert disk.syncing.wait(PATIENCE_S)
-        others = [pool.submit(session.append, note("x" * 1_500)) for _ in range(8)]
-        until(lambda: waiting(group) == 8)
-        disk.free.set()
-        assert first.result(PATIENCE_S) == 2
-        assert sorted(other.result(PATIENCE_S) for other in others) == list(range(3, 11))
+        assert append_together(session, disk, group, pool, "x" * 1_500) == list(range(2, 11))
         assert session.last_seq == 10
+        assert [stored.seq for stored in session.read()] == list(range(1, 11))
 
 
 def test_what_need_not_be_durable_does_not_wait_for_a_sync(settings: Settings) -> None:
@@ -125,16 +123,9 @@ def test_what_need_not_be_durable_does_not_wait_for_a_sync(settings: Settings) -
 
 def test_whoever_is_alone_again_does_not_wait_for_those_who_have_gone(settings: Settings) -> None:
     with held(settings) as (session, disk, group, pool):
-        disk.hold()
-        first = pool.submit(session.append, note("0"))
-        assert disk.syncing.wait(PATIENCE_S)
-        others = [pool.submit(session.append, note(f"{n}")) for n in range(1, 5)]
-        until(lambda: waiting(group) == 4)
-        disk.free.set()
-        for done in (first, *others):
-            done.result(PATIENCE_S)
+        append_together(session, disk, group, pool, "x")
         disk.reset()
-        assert [session.append(note("alone")), session.append(note("alone"))] == [7, 8]
+        assert [session.append(note("alone")), session.append(note("alone"))] == [11, 12]
         assert disk.count("sync") == 2
         assert group._last_size == 1
 
@@ -228,9 +219,26 @@ def test_whoever_is_interrupted_while_it_waits_leaves_its_place(monkeypatch: pyt
 def test_only_the_thread_that_entered_leaves() -> None:
     group = GroupCommit()
     assert group.enter()
-    other = threading.Thread(target=group.leave)
-    other.start()
-    other.join()
-    assert not group.enter()
+    with ThreadPoolExecutor(1) as other:
+        other.submit(group.leave).result(PATIENCE_S)
+        assert not other.submit(group.enter).result(PATIENCE_S)
+        group.leave()
+        assert other.submit(group.enter).result(PATIENCE_S)
+
+
+def test_a_thread_that_was_interrupted_before_it_left_does_not_wait_for_itself() -> None:
+    group = GroupCommit()
+    assert group.enter()
+    assert group.enter()
     group.leave()
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(group.enter).result(PATIENCE_S)
+
+
+def test_a_leader_that_was_interrupted_before_it_stepped_down_does_not_wait_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = GroupCommit()
+    with monkeypatch.context() as patch:
+        patch.setattr(GroupCommit, "_step_down", lambda self, waiting: None)
+        assert group.append(pending(), done) == 7
+    assert group._leader is not None
     assert group.enter()
