@@ -9,7 +9,7 @@ from typing import Final
 from eventlog import EventLog, Settings
 
 from .measure import Run
-from .workload import Workload, workload
+from .workload import Workload, endless, workload
 
 ACTIVE: Final = 1 << 30  # bytes: no session here grows so large that it is sealed by size
 _EVENTS: Final = 20_000
@@ -29,7 +29,7 @@ def session_of(run: Run, events: int, *, segment_size: int = ACTIVE, compress: b
 def _fill(path: Path, events: int, settings: Settings) -> None:
     with EventLog.open(path, sync="never", settings=settings) as log, log.session("s", create=True, exclusive=True) as session:
         append = session.append
-        for event in islice(cycle(workload(min(events, _EVENTS)).events), events):
+        for event in islice(endless(workload(min(events, _EVENTS))), events):
             append(event)
         if segment_size_matters(settings):
             session.end()
@@ -50,7 +50,7 @@ def many_sessions(run: Run, sessions: int, events: int) -> Path:
     key = (run.folder, sessions, events, True)
     if key not in _made:
         path = run.scratch(f"{sessions}-sessions-of-{events}")
-        source = cycle(workload(_EVENTS).events)
+        source = endless(workload(_EVENTS))
         with EventLog.open(path, sync="never") as log:
             for number in range(sessions):
                 with log.session(f"session-{number:06}", create=True) as session:

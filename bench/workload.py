@@ -10,7 +10,7 @@ import json
 import random
 from collections.abc import Iterator
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, count, islice
 from typing import Any, Final
 
 import msgspec
@@ -56,6 +56,7 @@ _SYLLABLES: Final = [
     "hol",
 ]
 _TOOLS: Final = ("read_file", "search", "edit", "shell", "fetch")
+_IDS: Final = ("message_id", "call_id")
 _MODELS: Final = ("large-2", "large-2", "large-2", "small-1")
 
 
@@ -125,12 +126,19 @@ def _other(rng: random.Random, text: _Text) -> Event:
             return ErrorLogged(message=text.of(80), kind="timeout")
 
 
+def endless(made: Workload) -> Iterator[Event]:
+    """The workload's events again and again, each time with ids of their own: a message or call that came back would be another thing."""
+    for lap in count():
+        for event in made.events:
+            given = {name: found for name in _IDS if (found := getattr(event, name, None)) is not None}
+            yield msgspec.structs.replace(event, **{name: f"{id}_{lap}" for name, id in given.items()}) if lap and given else event
+
+
 class Workload:
     """A number of events, in every form that a contender may want: as events, as stored lines, as plain records."""
 
-    def __init__(self, count: int, seed: int = SEED) -> None:
-        source = stream(seed)
-        self.events: list[Event] = [next(source) for _ in range(count)]
+    def __init__(self, events: int, seed: int = SEED) -> None:
+        self.events: list[Event] = list(islice(stream(seed), events))
         with EventLog.memory() as log, log.session("workload", create=True) as session:
             for event in self.events:
                 session.append(event)
@@ -147,15 +155,15 @@ class Workload:
 
 
 @cache
-def workload(count: int, seed: int = SEED) -> Workload:
-    return Workload(count, seed)
+def workload(events: int, seed: int = SEED) -> Workload:
+    return Workload(events, seed)
 
 
-def shape(count: int = 20_000) -> dict[str, Any]:
+def shape(events: int = 20_000) -> dict[str, Any]:
     """What the workload really is: its mix, and the average size of a line."""
-    made = workload(count)
+    made = workload(events)
     kinds: dict[str, int] = {}
     for line in made.lines:
         kind = json.loads(line)["type"]
         kinds[kind] = kinds.get(kind, 0) + 1
-    return {"events": count, "mean_line_bytes": round(made.mean_size, 1), "share": {kind: n / count for kind, n in sorted(kinds.items())}}
+    return {"events": events, "mean_line_bytes": round(made.mean_size, 1), "share": {kind: n / events for kind, n in sorted(kinds.items())}}
