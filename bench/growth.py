@@ -70,9 +70,9 @@ def _append_by_segments(run: Run) -> Growth:
         path = run.scratch(f"growth-segments-{size}")
         log = EventLog.open(path, sync="never", settings=settings)
         logs.append(log)
-        session = log.session("s", create=True)
-        while len(list(path.rglob("s.*.jsonl"))) < size:
-            session.append(*workload(2_000).events[:50])
+        with log.session("s", create=True, exclusive=True) as session:
+            while len(list(path.rglob("s.*.jsonl"))) < size:
+                session.append(*workload(2_000).events[:50])
 
     def first_append(log: EventLog) -> float:
         with log.session("s", exclusive=True) as session:  # a descriptor of its own: it has to look for the last segment

@@ -239,9 +239,10 @@ class Stream(Protocol):
 class Backend(Protocol):
     path: str | None  # the store's folder, if it has one: what can be rebuilt may be kept there
 
-    def stream(self, session_id: str, *, create: bool, exclusive: bool = False) -> Stream:
+    def stream(self, session_id: str, *, create: bool, exclusive: bool = False, new: bool = False) -> Stream:
         """The session's stream. ``exclusive``: keeps every other stream of it, here and in other processes, from appending until it is
-        closed; raises `SessionLocked` where that cannot be had in time. Opening writes nothing."""
+        closed; raises `SessionLocked` where that cannot be had in time. ``new``: the id was made just now, so that no session can have it
+        and none need be looked for. Opening writes nothing."""
         ...
 
     def session_ids(self, after: str | None = None) -> Iterator[str]:

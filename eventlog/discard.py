@@ -104,7 +104,7 @@ class DiscardBackend:
         except StoreNotFound:
             self._recorded = None
 
-    def stream(self, session_id: str, *, create: bool, exclusive: bool = False) -> DiscardStream:
+    def stream(self, session_id: str, *, create: bool, exclusive: bool = False, new: bool = False) -> DiscardStream:
         recorded = None if self._recorded is None else self._recorded.stream(session_id, create=False)
         return DiscardStream(session_id, recorded, self._max_event_bytes, create=create)
 

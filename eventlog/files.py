@@ -93,7 +93,7 @@ class FilesBackend:
 
     # --- the port ------------------------------------------------------------------------------------------------------------
 
-    def stream(self, session_id: str, *, create: bool, exclusive: bool = False) -> FileStream:
+    def stream(self, session_id: str, *, create: bool, exclusive: bool = False, new: bool = False) -> FileStream:
         with self._mutex:
             stream = None if exclusive else self._shared.get(session_id)
             if stream is None or stream.failed or stream.is_gone:  # one that failed is not handed out again
@@ -101,6 +101,7 @@ class FilesBackend:
                 self._streams.add(stream)
                 (self._exclusive if exclusive else self._shared)[session_id] = stream
             stream.may_create |= create
+            stream.is_new |= new
         if exclusive:
             stream.hold()
         return stream

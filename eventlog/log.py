@@ -91,7 +91,7 @@ class EventLog:
         self._check_open()
         session_id = new_session_id() if id is None else check_session_id(id)
         started = SessionStarted(**details)
-        stream = self._backend.stream(session_id, create=True)
+        stream = self._backend.stream(session_id, create=True, new=id is None)
         if id is not None and stream.exists():
             raise SessionExists(session_id)
         session = Session(stream, self.settings, self._tails, create=True)

@@ -164,7 +164,7 @@ class MemoryBackend:
         self._mutex = threading.Lock()
         self._sessions: dict[str, _Lines] = {}
 
-    def stream(self, session_id: str, *, create: bool, exclusive: bool = False) -> MemoryStream:
+    def stream(self, session_id: str, *, create: bool, exclusive: bool = False, new: bool = False) -> MemoryStream:
         with self._mutex:
             folded = session_id.lower()
             held = self._sessions.setdefault(folded, _Lines(session_id))

@@ -175,7 +175,7 @@ def _count_the_lost(tail: Tail, rest: bytes, offset: int) -> None:
 def end_before(layout: Layout, name: SegmentName) -> Ended | None:
     """How the segment before ``name`` ended; None where there is none, or where its end cannot be read. It reaches up to ``name``; where
     none does, the one that reaches furthest counts (after a crash, segments that a joined one covers may still be there)."""
-    while True:
+    while name.first_seq > 1:
         before = [other for other in layout.segments(name.session_id) if other.first_seq < name.first_seq]
         try:
             found = _furthest(layout, before, name.first_seq)
@@ -185,6 +185,7 @@ def end_before(layout: Layout, name: SegmentName) -> Ended | None:
             return msgspec.structs.replace(ended, last_type=_last_type(layout, last, ended.next_seq - 1))
         except FileNotFoundError:
             continue  # compressed or joined since it was listed
+    return None
 
 
 def _furthest(layout: Layout, names: list[SegmentName], next_seq: int) -> tuple[Ended, SegmentName] | None:

@@ -98,6 +98,7 @@ class SessionWriter:
         self._limit = host.settings.max_event_bytes
         self._seal_size = host.settings.segment_size_bytes
         self.may_create = False  # a handle asked for the session whether it exists or not
+        self.is_new = False  # its id was made just now: until its first segment is there, nobody else has it and no folder need be listed
         self._exclusive = exclusive  # the lock, once taken, is kept
         self._fd = -1
         self._forget()
@@ -395,7 +396,7 @@ class SessionWriter:
         """Open the last segment, or the one that follows it where it is compressed; nothing is locked yet."""
         layout = self._host.layout
         while True:
-            names = layout.names(self.session_id)
+            names = [] if self.is_new else layout.names(self.session_id)
             segments = layout.segments(self.session_id, names)
             if not segments:
                 if not self.may_create:
@@ -505,6 +506,9 @@ class SessionWriter:
         """Whether the file just opened and locked is still the session's last segment under this name."""
         if os.fstat(self._fd).st_nlink == 0:
             return False
+        was_new, self.is_new = self.is_new, False
+        if was_new and size == 0:
+            return True
         if self._host.layout.segments(self.session_id)[-1:] == [self._name]:
             before = recovery.end_before(self._host.layout, self._name) if size == 0 else None
             if before is None or before.next_seq <= self._name.first_seq:

@@ -14,6 +14,7 @@ import pytest
 from eventlog import EventLog, Settings
 from eventlog.events import MessageAdded
 from eventlog.files import FilesBackend
+from eventlog.layout import Layout
 from eventlog.testing import CountingDisk
 from projections import Catalog
 
@@ -82,6 +83,26 @@ def test_the_first_append_to_a_session_reads_its_end_whatever_its_size(tmp_path:
             session.append(MESSAGE, sync="never")
         assert read.size < 72 * KIB
         assert disk.count("open") == 3  # the segment, and the hint: its journal and the sign that this process lives
+
+
+class ListedLayout(Layout):
+    listings = 0
+
+    def names(self, session_id: str) -> list[str]:
+        self.listings += 1
+        return super().names(session_id)
+
+
+def test_a_session_starts_without_looking_through_the_store(tmp_path: Path) -> None:
+    settings = Settings(store=tmp_path / "store")
+    backend = FilesBackend.open(settings)
+    backend.layout = layout = ListedLayout(tmp_path / "store")
+    with EventLog(backend, settings) as log:
+        with log.start() as session:
+            session.append(MESSAGE)
+        assert layout.listings == 0
+        log.start(id="given")
+        assert layout.listings > 0  # somebody may have it, or one that differs in case
 
 
 @pytest.mark.parametrize("events", [400, 4_000])
