@@ -21,7 +21,7 @@ from . import line as lines
 from .disk import Disk, replace_file
 from .errors import Damaged
 from .layout import Layout, SegmentName
-from .pieces import whole_appends
+from .pieces import count_lines, whole_appends
 from .segment import FORMAT, Closed, Opened, Sealed, Walker
 
 _WINDOW = 64 * 1024
@@ -296,7 +296,7 @@ def footer(fd: int, tail: Tail) -> Sealed | None:
         if proven is None:
             return None
         digest.update(chunk)
-        count += chunk.count(b"\n")
+        count += count_lines(chunk)
         running, offset, size = proven, offset + len(chunk), _READ_SIZE
     if running != tail.running:
         return None

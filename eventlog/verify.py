@@ -18,7 +18,7 @@ from . import reader, scan
 from .backend import Lost, Problem, ProblemKind, Progress, Report, Rewrite
 from .errors import SessionNotFound
 from .layout import Layout, SegmentName
-from .pieces import Bad, Own, last_seq_in
+from .pieces import Bad, Own, count_lines, last_seq_in
 from .segment import Closed, Opened, Sealed, is_purged
 
 NO_END = "it has no footer, but another segment follows: its end is not in the store"
@@ -147,7 +147,7 @@ class _SegmentCheck:
             for piece in scan.scan_file(path, self._name, max_append_bytes=max_append_bytes):
                 if isinstance(piece, bytes):
                     self._sha.update(piece)
-                    self._count += piece.count(b"\n")
+                    self._count += count_lines(piece)
                     self.next_seq = self.reaches = last_seq_in(piece) + 1
                 elif isinstance(piece, Bad):
                     self._bad(piece)

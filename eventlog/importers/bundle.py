@@ -11,6 +11,7 @@ from pathlib import Path
 from eventlog.errors import EventLogError
 from eventlog.log import EventLog
 from eventlog.maintenance.bundle import Bundle
+from eventlog.pieces import count_lines
 
 from .jsonl import take_lines
 from .report import ImportReport, Skipped
@@ -58,7 +59,7 @@ class BundleImporter:
     def _import_session(self, bundle: Bundle, session_id: str) -> int:
         before = self.report.events_added
         try:
-            count = sum(chunk.data.count(b"\n") for chunk in bundle.read(session_id))
+            count = sum(count_lines(chunk.data) for chunk in bundle.read(session_id))
             if bundle.install(session_id):
                 self.report.events_added += count
                 self.report.records += count

@@ -17,7 +17,7 @@ from zlib import crc32
 from .. import line as lines
 from ..errors import EventTooLarge
 from ..line import TAIL_SIZE
-from ..pieces import Bad, Piece
+from ..pieces import Bad, Piece, count_lines
 from ..ranges import Ranges
 from ..segment import Closed, Opened, Sealed, encode_own
 
@@ -109,7 +109,7 @@ class Rewriting:
                 append = []
 
     def _count_in(self, chunk: bytes) -> None:
-        count = chunk.count(b"\n")
+        count = count_lines(chunk)
         first, last = seq_of(chunk), seq_of(chunk, chunk.rfind(b"\n", 0, -1) + 1)
         if last - first + 1 == count:
             self._note(first, last)
