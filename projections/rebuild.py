@@ -1,36 +1,49 @@
 """Rebuilding: projections made anew from the log, in several processes, beside what is there; and comparing the two.
 
-Each process folds a share of the sessions into files of its own; these are joined, completed and installed. What was there serves
-until then, and goes on serving where a rebuild is killed.
+Each process folds a share of the sessions into files of its own, one set after the other; these are joined as they are finished, and in the
+end completed and installed. What was there serves until then, and goes on serving where a rebuild is killed.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from itertools import count, islice
 from queue import SimpleQueue
-from typing import Any
+from typing import IO, Any, NamedTuple
 
 import msgspec
 
 from eventlog import EventLog
 from eventlog.errors import EventLogError
 
-from .building import attach, attach_existing, begin_file, build, connect, finish_file
+from .building import attach, attach_existing, build, connect
 from .catch_up import Progress, catch_up
 from .dump import Difference, compare
 from .folder import Folder, IndexFile
 from .index import Index
+from .joining import Whole
 from .projection import Projection, ProjectionFailed
 from .worker import Answer, Job, Task, home_of
 
+EVENTS_PER_PART = 25_000  # small enough that little is left to join when the last one is folded
 _SESSIONS_PER_BATCH = 50
+
+
+class _Part(NamedTuple):
+    """Some sessions, folded: a file for each projection."""
+
+    paths: list[str]
+
+
+class _Folded(NamedTuple):
+    sessions: int
+    events: int
 
 
 class RebuildFailed(EventLogError):
@@ -87,7 +100,7 @@ def _build(log: EventLog, folder: Folder, projections: Sequence[Projection[Any]]
 
 
 class _Parallel:
-    """One rebuild by several processes. A thread per process feeds it and takes its answers."""
+    """One rebuild by several processes. A thread per process feeds it and takes its answers, one more joins the parts that are finished."""
 
     def __init__(
         self,
@@ -99,51 +112,66 @@ class _Parallel:
         progress: Progress | None,
     ) -> None:
         assert log.path is not None
+        self.store = log.path
         self.folder = folder
         self.projections = projections
-        self.log = log
+        self.homes = homes
+        self.jobs = jobs
         self.progress = progress
-        self.parts = [[folder.begin(projection.name, f"-{number}") for projection in projections] for number in range(jobs)]
-        self.jobs = [
-            Job(
-                log.path,
-                [Task(home, str(projection.version), path) for home, projection, path in zip(homes, projections, paths, strict=True)],
-            )
-            for paths in self.parts
-        ]
         self.cursor = log.changed_since(None).cursor  # taken first: what is written from now on is caught up afterwards
         self.total = sum(1 for _ in log.session_ids()) if progress is not None else 0
+        self._parts = count()
+        self._done: SimpleQueue[_Folded | _Part | BaseException | None] = SimpleQueue()  # None: a process has ended
         self._sessions = log.stamps()
         self._sessions_mutex = threading.Lock()
         self._failed = False
 
     def run(self) -> None:
-        done: SimpleQueue[tuple[int, int] | BaseException | None] = SimpleQueue()
-        threads = [threading.Thread(target=self._serve, args=(job, done), name="eventlog-rebuild") for job in self.jobs]
-        for thread in threads:
-            thread.start()
-        try:
-            self._wait(len(threads), done)
-        finally:
-            self._failed = True  # whatever happened, no more is handed out
+        threads = [threading.Thread(target=self._serve, name="eventlog-rebuild") for _ in range(self.jobs)]
+        with ExitStack() as stack:
+            wholes = [stack.enter_context(closing(Whole(self.folder, projection))) for projection in self.projections]
+            joiner = stack.enter_context(ThreadPoolExecutor(1, "eventlog-rebuild"))
             for thread in threads:
-                thread.join()
-        self._join()
+                thread.start()
+            try:
+                self._wait(wholes, joiner)
+            finally:
+                self._failed = True  # whatever happened, no more is handed out
+                for thread in threads:
+                    thread.join()
+                joiner.shutdown(cancel_futures=True)
+            for whole in wholes:
+                whole.finish(self.cursor)
 
-    def _wait(self, running: int, done: SimpleQueue[tuple[int, int] | BaseException | None]) -> None:
+    def _wait(self, wholes: Sequence[Whole], joiner: ThreadPoolExecutor) -> None:
+        """Until all processes have ended and all parts are joined."""
+        running = self.jobs
+        joins: list[Future[None]] = []
         sessions = events = 0
         while running:
-            answer = done.get()
-            if answer is None:
+            said = self._done.get()
+            if said is None:
                 running -= 1
-            elif isinstance(answer, BaseException):
-                raise answer
+            elif isinstance(said, BaseException):
+                raise said
+            elif isinstance(said, _Part):
+                joins.append(joiner.submit(self._join, wholes, said))
             else:
-                sessions, events = sessions + answer[0], events + answer[1]
+                sessions, events = sessions + said.sessions, events + said.events
                 if self.progress is not None:
                     self.progress(sessions, self.total, events)
+        for join in joins:
+            join.result()
 
-    def _serve(self, job: Job, done: SimpleQueue[tuple[int, int] | BaseException | None]) -> None:
+    def _join(self, wholes: Sequence[Whole], part: _Part) -> None:
+        try:
+            for whole, path in zip(wholes, part.paths, strict=True):
+                whole.join(path)
+        except BaseException as error:
+            self._done.put(error)  # now, not when all is folded
+            raise
+
+    def _serve(self) -> None:
         """Run one process to its end; two batches are with it, so that it never waits."""
         process = subprocess.Popen(
             [sys.executable, "-m", "projections.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment()
@@ -151,31 +179,13 @@ class _Parallel:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(msgspec.json.encode(job) + b"\n")
-            pending: list[int] = []
-            while True:
-                while len(pending) < 2 and (batch := self._batch()):
-                    process.stdin.write(msgspec.json.encode(batch) + b"\n")
-                    process.stdin.flush()
-                    pending.append(len(batch))
-                if not pending:
-                    break
-                answer = process.stdout.readline()
-                if not answer:
-                    raise BrokenPipeError
-                said = msgspec.json.decode(answer, type=Answer)
-                if said.failed is not None:
-                    raise ProjectionFailed(*said.failed)
-                done.put((pending.pop(0), said.events))
-            process.stdin.close()
-            if process.wait() != 0:
-                raise BrokenPipeError
+            self._feed(process.stdin, process.stdout, process.wait)
         except OSError:
             self._failed = True
-            done.put(RebuildFailed("a process of the rebuild ended early (see above); run it again, or with --jobs 1"))
+            self._done.put(RebuildFailed("a process of the rebuild ended early (see above); run it again, or with --jobs 1"))
         except BaseException as error:
             self._failed = True
-            done.put(error)
+            self._done.put(error)
         finally:
             for pipe in (process.stdin, process.stdout):
                 try:
@@ -183,44 +193,59 @@ class _Parallel:
                 except OSError:
                     pass  # it is gone already
             process.wait()
-            done.put(None)
+            self._done.put(None)
+
+    def _feed(self, stdin: IO[bytes], stdout: IO[bytes], wait: Callable[[], int]) -> None:
+        def say(what: Job | list[tuple[str, str]]) -> None:
+            stdin.write(msgspec.json.encode(what) + b"\n")
+            stdin.flush()
+
+        part, job = self._begin()
+        say(job)
+        pending: list[int | _Part] = [0]  # what has no answer yet: so many sessions, or the part that the next one finishes
+        events = 0
+        while pending:
+            while len(pending) < 2:
+                if events >= EVENTS_PER_PART:
+                    pending.append(part)
+                    part, job = self._begin()
+                    say(job)
+                    events = 0
+                elif batch := self._batch():
+                    pending.append(len(batch))
+                    say(batch)
+                else:
+                    break
+            answer = stdout.readline()
+            if not answer:
+                raise BrokenPipeError
+            said = msgspec.json.decode(answer, type=Answer)
+            if said.failed is not None:
+                raise ProjectionFailed(*said.failed)
+            answered = pending.pop(0)
+            if isinstance(answered, _Part):
+                self._done.put(answered)
+            else:
+                self._done.put(_Folded(answered, said.events))
+                events += said.events
+        stdin.close()
+        if wait() != 0:
+            raise BrokenPipeError
+        self._done.put(part)
+
+    def _begin(self) -> tuple[_Part, Job]:
+        """The next part, as empty files."""
+        number = next(self._parts)
+        part = _Part([self.folder.begin(projection.name, f"-{number}") for projection in self.projections])
+        tasks = [
+            Task(home, str(projection.version), path)
+            for home, projection, path in zip(self.homes, self.projections, part.paths, strict=True)
+        ]
+        return part, Job(self.store, tasks)
 
     def _batch(self) -> list[tuple[str, str]]:
         with self._sessions_mutex:
             return [] if self._failed else list(islice(self._sessions, _SESSIONS_PER_BATCH))
-
-    def _join(self) -> None:
-        """Put the parts together. The first one is gone on with, where that saves copying it."""
-        connection = connect()
-        try:
-            for number, projection in enumerate(self.projections):
-                paths = [parts[number] for parts in self.parts]
-                whole = self.folder.building(projection.name)
-                if any(table.words for table in getattr(projection, "tables", ())):
-                    index = begin_file(connection, projection, self.folder.begin(projection.name))
-                else:
-                    self.folder.disk.rename(paths.pop(0), whole)
-                    index = Index(connection, projection)
-                    attach(connection, projection.name, whole)
-                    _hurry(connection, projection.name)
-                for path in paths:
-                    attach(connection, "part", path)
-                    connection.execute("BEGIN")
-                    index.join("part")
-                    connection.execute("COMMIT")
-                    connection.execute("DETACH part")
-                    self.folder.remove(path)
-                connection.execute("BEGIN")
-                index.set_meta("cursor", self.cursor)
-                connection.execute("COMMIT")
-                finish_file(index)
-        finally:
-            connection.close()
-
-
-def _hurry(connection: sqlite3.Connection, schema: str) -> None:
-    for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -32000"):
-        connection.execute(f"PRAGMA {schema}.{pragma}").fetchall()
 
 
 def _environment() -> dict[str, str]:

@@ -1,12 +1,14 @@
 """One process of a parallel rebuild: folds the sessions that it is told to into files of its own.
 
-``python -m projections.worker`` reads one JSON document per line from standard input: first a `Job`, then lists of session ids with
-their stamps; it gives an `Answer` to each. It ends with its input, also where whoever started it was killed.
+``python -m projections.worker`` reads one JSON document per line from standard input: a `Job`, then lists of session ids with their
+stamps, which are folded into the job's files until the next `Job`; it gives an `Answer` to each. The answer to a job says that the
+files of the one before it are finished. It ends with its input, also where whoever started it was killed.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
@@ -64,29 +66,43 @@ def make(home: str) -> Projection[Any]:
     return made
 
 
-def _fold(log: EventLog, indexes: list[Index], line: bytes) -> Answer:
-    try:
-        return Answer(events=fold_sessions(log, indexes, msgspec.json.decode(line, type=list[tuple[str, str]])))
-    except ProjectionFailed as error:
-        return Answer(failed=(error.projection, error.session_id, error.seq, error.reason))
-
-
-def main() -> None:
-    lines, answers = iter(sys.stdin.buffer.readline, b""), sys.stdout.buffer
-    sys.stdout = sys.stderr  # where a fold that prints does not garble the answers
-    job = msgspec.json.decode(next(lines), type=Job)
+def _fold_into(log: EventLog, job: Job, lines: Iterator[bytes], answer: Callable[[Answer], None]) -> Job | None:
+    """Fold into the job's files until another one comes, which is returned, or nothing more."""
     connection = connect()
-    with EventLog.open(job.store, create=False) as log:
+    try:
         indexes: list[Index] = []
         for task in job.tasks:
             projection = make(task.home)
             if str(projection.version) != task.version:
                 raise SystemExit(f"the projection {projection.name} is of version {projection.version} here, not {task.version}")
             indexes.append(begin_file(connection, projection, task.path, part=True))
+        answer(Answer())
         for line in lines:
-            answers.write(msgspec.json.encode(_fold(log, indexes, line)) + b"\n")
-            answers.flush()
-    connection.close()
+            given = msgspec.json.decode(line, type=Job | list[tuple[str, str]])
+            if isinstance(given, Job):
+                return given
+            try:
+                answer(Answer(events=fold_sessions(log, indexes, given)))
+            except ProjectionFailed as error:
+                answer(Answer(failed=(error.projection, error.session_id, error.seq, error.reason)))
+        return None
+    finally:
+        connection.close()
+
+
+def main() -> None:
+    lines, answers = iter(sys.stdin.buffer.readline, b""), sys.stdout.buffer
+    sys.stdout = sys.stderr  # where a fold that prints does not garble the answers
+
+    def answer(what: Answer) -> None:
+        answers.write(msgspec.json.encode(what) + b"\n")
+        answers.flush()
+
+    job: Job | None = msgspec.json.decode(next(lines), type=Job)
+    assert job is not None
+    with EventLog.open(job.store, create=False) as log:
+        while job is not None:
+            job = _fold_into(log, job, lines, answer)
 
 
 if __name__ == "__main__":

@@ -64,8 +64,11 @@ def dumps(path: Path) -> dict[str, list[Any]]:
     return found
 
 
-@pytest.mark.parametrize("jobs", [1, 2, 3])
-def test_rebuilt_by_any_number_of_processes_the_dump_is_that_of_catching_up(tmp_path: Path, jobs: int) -> None:
+@pytest.mark.parametrize(("jobs", "events_per_part"), [(1, 25_000), (2, 25_000), (2, 1), (3, 400)])
+def test_rebuilt_by_any_number_of_processes_the_dump_is_that_of_catching_up(
+    tmp_path: Path, jobs: int, events_per_part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.rebuild.EVENTS_PER_PART", events_per_part)
     with EventLog.open(tmp_path, sync="never") as log, Catalog.open(log, projections=[Lengths()]) as catalog:
         fill(log, 10)
         assert (catalog.list().total, catalog.search("after").total, len(list(catalog.states("lengths")))) == (10, 5, 10)
