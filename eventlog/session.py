@@ -75,7 +75,10 @@ class Session:
         when = now() if time is None else normalise(time)
         if len(events) != 1 or origin is not None or not isinstance(event := events[0], Event):
             return self.append_envelopes(_envelopes(events, when, id, origin), expected=expected, id=id, sync=sync)
-        kind = event.type  # nearly every append: it has no step more than it needs
+        try:
+            kind = event.type  # nearly every append: it has no step more than it needs
+        except AttributeError:
+            raise _unregistered(event) from None
         envelope = Envelope(0, when, kind, event, event.version)
         if id is not None:
             envelope.id = id
@@ -222,15 +225,23 @@ def _envelopes(events: Sequence[Event | UnknownEvent], when: datetime | str, id:
         raise ValueError("append needs at least one event")
     if origin is not None:
         origin = _on_one_line(origin)
-    envelopes = [
-        Envelope(0, when, event.type, event, event.version, None, origin, True)
-        if isinstance(event, Event)
-        else _unknown(event, when, origin)
-        for event in events
-    ]
+    try:
+        envelopes = [
+            Envelope(0, when, event.type, event, event.version, None, origin, True)
+            if isinstance(event, Event)
+            else _unknown(event, when, origin)
+            for event in events
+        ]
+    except AttributeError:
+        raise _unregistered(next(event for event in events if not hasattr(event, "type"))) from None
     envelopes[-1].id = id
     envelopes[-1].more = False
     return envelopes
+
+
+def _unregistered(event: Event | UnknownEvent) -> TypeError:
+    name = type(event).__name__
+    return TypeError(f'{name} is not registered as an event type; put @event_type("...") in front of its class')
 
 
 def _on_one_line(origin: Origin) -> Origin:

@@ -10,7 +10,7 @@ import pytest
 
 from eventlog import EventLog, Settings
 from eventlog.errors import InvalidEvent, SessionNotFound
-from eventlog.events import MessageAdded, MessageDelta, SessionEnded, SessionResumed, UnknownEvent
+from eventlog.events import Event, MessageAdded, MessageDelta, SessionEnded, SessionResumed, UnknownEvent
 from eventlog.files import FilesBackend
 from eventlog.session import draft
 from eventlog.testing import CountingDisk
@@ -85,6 +85,18 @@ def test_only_events_are_taken() -> None:
             session.append({"role": "user"})  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="at least one event"):
             session.append()
+
+
+class Unregistered(Event):
+    text: str = ""
+
+
+@pytest.mark.parametrize("events", [(Unregistered(),), (HELLO, Unregistered())])
+def test_an_event_whose_type_has_no_name_is_refused_with_the_remedy(events: tuple[Event, ...]) -> None:
+    with EventLog.memory() as log, log.session("s", create=True) as session:
+        with pytest.raises(TypeError, match=r'Unregistered is not registered as an event type; put @event_type\("..."\)'):
+            session.append(*events)
+        assert session.last_seq == 0
 
 
 def test_a_closed_handle_says_so() -> None:
