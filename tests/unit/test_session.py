@@ -87,7 +87,7 @@ def test_only_events_are_taken() -> None:
             session.append()
 
 
-class Unregistered(Event):
+class Unregistered(Event, frozen=True):
     text: str = ""
 
 
