@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timezone
 from itertools import cycle, islice
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
-from zlib import crc32
-
-import msgspec
 
 from eventlog import EventLog, Session
-from eventlog.events import Event
-from eventlog.line import Envelope
 
+from .floors import FLOOR, STEPS, SYNCED_STEPS, Steps
 from .measure import Area, Contender, Goal, Run
 from .peers import NAMES, Missing, Peer, open_peer
 from .workload import DESCRIPTION, Workload, workload
@@ -35,7 +29,6 @@ _FEWER = {
 }
 WRITE = "os.write of the ready line"
 SYNCED = "os.write + fdatasync of the ready line"
-STEPS = "lock, time, line, checksum and os.write in one function"
 EXCLUSIVE = "append, exclusive handle"
 SHARED = "append, shared handle"
 MANY = f"append of {BATCH} events in one call"
@@ -63,29 +56,6 @@ class Writer:
         for line in lines:
             write(fd, line)
             sync(fd)
-
-
-class Steps:
-    """What an append does to an event at least, in one function: lock, time, line, checksum, write. No promise is kept and nothing can be
-    asked for: this is where the interpreter stands, whatever the library does."""
-
-    def __init__(self, folder: Path) -> None:
-        self.fd = os.open(folder / "steps.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        self.lock, self.encoder, self.buffer = threading.Lock(), msgspec.json.Encoder(), bytearray()
-        self.seq = self.running = 0
-
-    def append(self, events: Sequence[Event]) -> None:
-        for event in events:
-            with self.lock:
-                self.seq += 1
-                buffer = self.buffer
-                self.encoder.encode_into(Envelope(self.seq, datetime.now(timezone.utc), event.type, event), buffer)
-                buffer.pop()
-                running = crc32(buffer, self.running)
-                tail = b',"crc":"%08x"}\n' % running
-                buffer += tail
-                self.running = crc32(tail, running)
-                os.write(self.fd, buffer)
 
 
 def append_each(session: Session, events: Sequence[Any]) -> None:
@@ -171,7 +141,7 @@ def _not_durable(run: Run) -> Area:
         for peer in opened:
             peer.close()
     area.ratio("append, not durable, exclusive handle, to raw os.write", EXCLUSIVE, WRITE, Goal(at_most=2.6, stretch=2.3))
-    area.ratio("the same steps in one function, to raw os.write", STEPS, WRITE, note="what is left to the interpreter alone")
+    area.ratio("its steps in one function, to raw os.write", STEPS, WRITE, note=FLOOR)
     area.ratio("open('a') + json.dumps + flush, to the same append", "open('a') + json.dumps", EXCLUSIVE, Goal(at_least=1.7))
     area.ratio("append on a shared handle, to raw os.write", SHARED, WRITE, Goal(at_most=4.5))
     area.ratio(f"{BATCH} events in one append, to one raw os.write per event", MANY, WRITE, Goal(at_most=1.4, stretch=1.1))
@@ -194,11 +164,11 @@ def _durable(run: Run) -> Area:
     size, rounds = 40, run.scale(50, 8)
     made = workload(20_000)
     area = Area(name="append-durable", title="Append, durable", workload=DESCRIPTION, unit="us per event")
-    raw = Writer(run.scratch("append-durable/raw"))
+    raw, steps = Writer(run.scratch("append-durable/raw")), Steps(run.scratch("append-durable/steps"), durable=True)
+    each = "fdatasync per event"
     contenders = [
-        Contender(
-            name=SYNCED, role="limit", units=size, round=fed(blocks(made.lines, size), raw.write_and_sync), durability="fdatasync per event"
-        )
+        Contender(name=SYNCED, role="limit", units=size, round=fed(blocks(made.lines, size), raw.write_and_sync), durability=each),
+        Contender(name=SYNCED_STEPS, role="limit", units=size, round=fed(blocks(made.events, size), steps.append), durability=each),
     ]
     always = 'sync="always": on stable storage when it returns'
     with EventLog.open(run.scratch("append-durable/store")) as log:
@@ -219,6 +189,7 @@ def _durable(run: Run) -> Area:
             peer.close()
     note = "median of alternating blocks"
     area.ratio("raw write + fdatasync, to durable append", SYNCED, SHARED, Goal(at_least=0.95), by="median", note=note)
+    area.ratio("raw write + fdatasync, to its steps in one function", SYNCED, SYNCED_STEPS, by="median", note=FLOOR)
     area.ratio("raw write + fdatasync, to durable append, exclusive", SYNCED, EXCLUSIVE, by="median", note=note)
     for name in NAMES:
         area.ratio(f"{name}, to durable append", name, SHARED, by="median")

@@ -16,6 +16,7 @@ from typing import Any
 from eventlog import EventLog, Session, aio
 
 from .append import SYNCED, Writer, append_each, blocks, fed
+from .floors import FLOOR, Relay
 from .measure import Area, Contender, Goal, Run
 from .workload import DESCRIPTION, workload
 
@@ -42,6 +43,12 @@ def areas(run: Run) -> Iterator[Area]:
     durability = "on stable storage when it returns"
     with EventLog.open(run.scratch("group-commit/store")) as log, Loop(run.scratch("group-commit/asyncio")) as loop:
         session = log.session("s", create=True)
+        for threads in list(_THREADS)[1:]:
+            each = max(_EACH, 80 // threads)
+            relay = Relay(run.scratch(f"group-commit/relay-{threads}"), made.lines, threads, each)
+            contenders.append(
+                Contender(name=_relay(threads), role="limit", units=threads * each, round=relay.round, durability="fdatasync per group")
+            )
         for threads in _THREADS:
             team = Team(session, made.events, threads, each=max(_EACH, 80 // threads))
             contenders.append(Contender(name=_threads(threads), units=threads * team.each, round=team.round, durability=durability))
@@ -65,11 +72,17 @@ def areas(run: Run) -> Iterator[Area]:
     for threads, goal in _THREADS.items():
         name = f"group commit, {_threads(threads)}: rate, to one-thread raw write + fdatasync"
         area.ratio(name, SYNCED, _threads(threads), goal, "median", note=note)
+        name = f"{_relay(threads)}: rate, to one-thread raw write + fdatasync"
+        area.ratio(name, SYNCED, _relay(threads), by="median", note=FLOOR)
     yield area
 
 
 def _threads(number: int) -> str:
     return f"{number} thread{'' if number == 1 else 's'}"
+
+
+def _relay(number: int) -> str:
+    return f"{_threads(number)} with ready lines, who comes last writes and syncs for all"
 
 
 def _tasks(number: int) -> str:

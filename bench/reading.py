@@ -16,6 +16,7 @@ from eventlog import events as vocabulary
 from eventlog.events import MessageAdded, UsageRecorded
 from projections import SessionView, replay
 
+from . import floors
 from .append import peers
 from .measure import Area, Contender, Goal, Role, Run
 from .peers import Peer
@@ -120,17 +121,6 @@ def _active(run: Run, *, collector: bool) -> Area:
             kept += decode_lines(chunk)
         return kept
 
-    def page_cache() -> None:
-        fd = os.open(path, os.O_RDONLY)
-        offset = 0
-        while data := os.pread(fd, CHUNK_SIZE, offset):
-            offset += len(data)
-        os.close(fd)
-
-    def json_lines() -> object:
-        with open(path, encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
-
     kept = _Kept()
     with EventLog.open(store, sync="never") as log:
         session = log.session("s")
@@ -140,16 +130,35 @@ def _active(run: Run, *, collector: bool) -> Area:
                 pass
 
         contenders = [
-            Contender(name="pread of the file", role="limit", units=events, round=page_cache),
+            Contender(name="pread of the file", role="limit", units=events, round=lambda: _read_file(path)),
             Contender(name=LIMIT, role="limit", units=events, round=limit),
             kept.contender(f"{LIMIT}, everything kept", events, limit_kept, "limit"),
+            kept.contender(floors.VIEW, events, lambda: floors.view(decode_lines, chunks), "limit"),
             Contender(name=READ, units=events, round=read),
             kept.contender(f"{READ}, everything kept", events, lambda: list(session.read())),
             kept.contender(STATISTICS, events, lambda: replay(session.read(), Statistics)),
             kept.contender(VIEW, events, lambda: replay(session.read(), SessionView)),
-            kept.contender(JSONL, events, json_lines, "peer", "dicts, nothing verified"),
+            kept.contender(JSONL, events, lambda: _load_json(path), "peer", "dicts, nothing verified"),
         ]
         area.measure(contenders, run.scale(11, 3))
+    _compare(area, collector=collector)
+    return area
+
+
+def _read_file(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    offset = 0
+    while data := os.pread(fd, CHUNK_SIZE, offset):
+        offset += len(data)
+    os.close(fd)
+
+
+def _load_json(path: Path) -> object:
+    with open(path, encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def _compare(area: Area, *, collector: bool) -> None:
     goal = None if collector else Goal(at_most=1.5, stretch=1.3)
     area.ratio("verified, typed read of an active session, to decode_lines", READ, LIMIT, goal)
     area.ratio("JSONL + json.loads, to the same read", JSONL, READ, None if collector else Goal(at_least=3.5))
@@ -159,7 +168,7 @@ def _active(run: Run, *, collector: bool) -> Area:
     area.ratio("replay into SessionView, to decode_lines", VIEW, LIMIT, goal)
     area.ratio("JSONL + json.loads, to replay into SessionView", JSONL, VIEW, None if collector else Goal(at_least=2))
     area.ratio("replay into SessionView, to decode_lines with everything kept", VIEW, f"{LIMIT}, everything kept")
-    return area
+    area.ratio("the plainest view, in one loop, to decode_lines", floors.VIEW, LIMIT, note=floors.FLOOR)
 
 
 class _Kept:
