@@ -77,7 +77,7 @@ class Messages:
         parts: list[Shown] = [{"type": "text", "content": content}] if isinstance(content, str) else []
         if model is not None and model not in self._models:
             self._models.append(model)
-        message = self._by_id.get(message_id)
+        message = None if message_id is None else self._by_id.get(message_id)
         if message is None:
             role = event.role
             message = Message(
@@ -90,6 +90,7 @@ class Messages:
                 event.exclude_from_context,
                 event.reply_to,
                 event.metadata,
+                False,
             )
             self.messages.append(message)
             if message_id is not None:

@@ -167,7 +167,7 @@ class SessionView(msgspec.Struct, dict=True, kw_only=True):
             folding: _Folding = view.__dict__["folding"]
         except KeyError:
             raise ValueError("this view was decoded or copied and cannot be folded on; replay the session into a new one") from None
-        find = folding.handlers.get
+        messages, tools, usage = folding.messages, folding.tools, folding.usage
         count = 0
         latest = view.updated_at or _NO_TIME
         stored: StoredEvent | None = None
@@ -179,13 +179,21 @@ class SessionView(msgspec.Struct, dict=True, kw_only=True):
                 kind = type(event)
                 if not folding.settled:
                     _settle(view, folding, stored, kind)
-                handler = find(kind)
-                if handler is not None:
-                    handler(stored, event)
+                if kind is MessageAdded:  # a place for each, as the interpreter learns what is called where: a table costs 3 % more
+                    messages.added(stored, event)
+                elif kind is ToolCalled:
+                    tools.called(stored, event)
+                elif kind is ToolReturned:
+                    tools.returned(stored, event)
+                elif kind is UsageRecorded:
+                    usage.recorded(stored, event)
+                elif kind is MessageDelta:
+                    messages.delta(stored, event)
                 elif kind in _CHANGES:
                     _CHANGES[kind](view, stored, event)
-                if stored.time > latest:
-                    latest = stored.time
+                time = stored.time
+                if time > latest:
+                    latest = time
                 count += 1
         finally:
             if stored is not None:
@@ -197,7 +205,7 @@ class SessionView(msgspec.Struct, dict=True, kw_only=True):
 class _Folding:
     """What the fold must remember that is not for readers. It does not hold the view: a view goes as soon as it is let go."""
 
-    __slots__ = ("begun", "deleted", "handlers", "lifecycle", "messages", "settled", "started", "usage")
+    __slots__ = ("begun", "deleted", "lifecycle", "messages", "settled", "started", "tools", "usage")
 
     def __init__(self, view: SessionView) -> None:
         self.settled = False  # the session has begun and is active, so that an event need not be asked what it means for that
@@ -205,18 +213,9 @@ class _Folding:
         self.started = False
         self.deleted = False
         self.lifecycle = _ACTIVE  # the status but for deletion
-        tools = ToolCalls(view.tool_calls, view.orphan_results, view.messages, view.retracted)
-        self.messages = messages = Messages(view.messages, view.retracted, view.models, tools)
-        self.usage = usage = UsageTally(view.models)
-        self.handlers: dict[type, Callable[[StoredEvent, Any], None]] = {
-            MessageAdded: messages.added,
-            MessageDelta: messages.delta,
-            MessageAmended: messages.amended,
-            MessageRetracted: messages.retract,
-            ToolCalled: tools.called,
-            ToolReturned: tools.returned,
-            UsageRecorded: usage.recorded,
-        }
+        self.tools = tools = ToolCalls(view.tool_calls, view.orphan_results, view.messages, view.retracted)
+        self.messages = Messages(view.messages, view.retracted, view.models, tools)
+        self.usage = UsageTally(view.models)
 
     def sum_up(self, view: SessionView, events: int) -> None:
         """Set what is derived from the rest of the view, after so many more events."""
@@ -315,7 +314,7 @@ def _mode_changed(view: SessionView, stored: StoredEvent, event: ModeChanged) ->
 
 
 def _context_updated(view: SessionView, stored: StoredEvent, event: ContextUpdated) -> None:
-    changes = {name: getattr(event, name) for name in event.__struct_fields__}
+    changes = msgspec.structs.asdict(event)
     view.context = merge_patch(view.context, {name: value for name, value in changes.items() if value is not UNSET})
 
 
@@ -339,7 +338,17 @@ def _saw(names: list[str], name: str | None) -> None:
         names.append(name)
 
 
+def _message_amended(view: SessionView, stored: StoredEvent, event: MessageAmended) -> None:
+    view.__dict__["folding"].messages.amended(stored, event)
+
+
+def _message_retracted(view: SessionView, stored: StoredEvent, event: MessageRetracted) -> None:
+    view.__dict__["folding"].messages.retract(stored, event)
+
+
 _CHANGES: dict[type, Callable[[SessionView, StoredEvent, Any], None]] = {
+    MessageAmended: _message_amended,
+    MessageRetracted: _message_retracted,
     SessionStarted: _started,
     SessionUpdated: _updated,
     SessionEnded: _ended,

@@ -122,7 +122,12 @@ class ToolCalls:
         by: int,
     ) -> ToolCall:
         """Record a result with the call that it answers, or join it to its other record; return the call."""
-        track = self._answered(call_id, by) if call_id else self._answered_by_position(name)
+        if call_id:
+            track = self._by_id.get(call_id)
+            if track is not None and (track.older is not None or track.returned_by & by):
+                track = _answered(track, by)
+        else:
+            track = self._answered_by_position(name)
         if track is None:
             call = ToolCall(call_id, name, None, output, is_error, duration_ms, None, stored.seq, returned_at=stored.time)
             self.orphans.append(call)
@@ -145,23 +150,6 @@ class ToolCalls:
         track.returned_by |= by
         return call
 
-    def _answered(self, call_id: str, by: int) -> _Track | None:
-        newest = self._by_id.get(call_id)
-        if newest is None:
-            return None
-        if newest.older is None:
-            return None if newest.returned_by & by else newest
-        open_call: _Track | None = None
-        told_otherwise: _Track | None = None
-        for track in newest.newest_first():
-            if open_call is not None and track.turn != open_call.turn:
-                break
-            if not track.returned_by:
-                open_call = track
-            elif track.turn == newest.turn and not track.returned_by & by:
-                told_otherwise = track
-        return told_otherwise or open_call
-
     def _answered_by_position(self, name: str | None) -> _Track | None:
         waiting = self._without_id
         if waiting:
@@ -176,6 +164,22 @@ class ToolCalls:
         if name is None:
             return max(with_id, key=_called_seq, default=None)
         return min((track for track in with_id if track.call.name == name), key=_called_seq, default=None)
+
+
+def _answered(newest: _Track, by: int) -> _Track | None:
+    """The call that a result answers, of those with its id: None where it is told of once more by the same kind."""
+    if newest.older is None:
+        return None if newest.returned_by & by else newest
+    open_call: _Track | None = None
+    told_otherwise: _Track | None = None
+    for track in newest.newest_first():
+        if open_call is not None and track.turn != open_call.turn:
+            break
+        if not track.returned_by:
+            open_call = track
+        elif track.turn == newest.turn and not track.returned_by & by:
+            told_otherwise = track
+    return told_otherwise or open_call
 
 
 def _other_record(newest: _Track, turn: int, by: int) -> _Track | None:

@@ -8,18 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Context, Decimal
-from operator import attrgetter
+from typing import Literal
 
 import msgspec
 
 from eventlog.events import Cost, UsageRecorded
 from eventlog.stored import StoredEvent
 
-_input_tokens = attrgetter("input_tokens")
-_output_tokens = attrgetter("output_tokens")
-_cache_read_tokens = attrgetter("cache_read_tokens")
-_cache_write_tokens = attrgetter("cache_write_tokens")
-_reasoning_tokens = attrgetter("reasoning_tokens")
 _EXACT = Context(prec=60)  # our own: the fold must not depend on the program's
 
 
@@ -74,22 +69,20 @@ class UsageTally:
         if message_id is not None:
             former = self._by_message.get(message_id)
             if former is not None:
-                self._by_model[former.model].replaced.append(former)
+                self._by_model[former.model].add(former, -1)
             self._by_message[message_id] = event
         share = self._by_model.get(model)
         if share is None:
             share = self._by_model[model] = _Share(model)
             if model is not None and model not in self._models:
                 self._models.append(model)
-        share.recorded.append(event)
+        share.add(event, 1)
 
     def settle(self, usage: Usage) -> None:
         """Put the sums into ``usage``. Costs what the number of models does, and nothing where nothing was added."""
         if not self._changed:
             return
         self._changed = False
-        for share in self._by_model.values():
-            share.sum_up()
         shares = [share for share in self._by_model.values() if share.count]
         usage.by_model = [share.shown() for share in shares]
         usage.input_tokens = sum(share.input_tokens for share in shares)
@@ -112,7 +105,7 @@ class _Sum:
 
 
 class _Share:
-    """The sums of one model. What comes in between two sums only waits: to add up many at once takes a third of the time."""
+    """The sums of one model."""
 
     __slots__ = (
         "cache_read_tokens",
@@ -122,8 +115,6 @@ class _Share:
         "model",
         "output_tokens",
         "reasoning_tokens",
-        "recorded",
-        "replaced",
         "sums",
     )
 
@@ -132,25 +123,17 @@ class _Share:
         self.count = 0
         self.input_tokens = self.output_tokens = self.cache_read_tokens = self.cache_write_tokens = self.reasoning_tokens = 0
         self.sums: dict[tuple[str, str | None], _Sum] = {}
-        self.recorded: list[UsageRecorded] = []
-        self.replaced: list[UsageRecorded] = []
 
-    def sum_up(self) -> None:
-        for usages, sign in ((self.recorded, 1), (self.replaced, -1)):
-            if usages:
-                self._add(usages, sign)
-                usages.clear()
-
-    def _add(self, usages: list[UsageRecorded], sign: int) -> None:
-        self.count += sign * len(usages)
-        self.input_tokens += sign * sum(map(_input_tokens, usages))
-        self.output_tokens += sign * sum(map(_output_tokens, usages))
-        self.cache_read_tokens += sign * sum(map(_cache_read_tokens, usages))
-        self.cache_write_tokens += sign * sum(map(_cache_write_tokens, usages))
-        self.reasoning_tokens += sign * sum(map(_reasoning_tokens, usages))
-        for usage in usages:
-            if usage.cost is not None:
-                self._add_cost(usage.cost, sign)
+    def add(self, usage: UsageRecorded, sign: Literal[1, -1]) -> None:
+        """Count the usage, or (-1) no longer, as another record has replaced it."""
+        self.count += sign
+        self.input_tokens += sign * usage.input_tokens
+        self.output_tokens += sign * usage.output_tokens
+        self.cache_read_tokens += sign * usage.cache_read_tokens
+        self.cache_write_tokens += sign * usage.cache_write_tokens
+        self.reasoning_tokens += sign * usage.reasoning_tokens
+        if usage.cost is not None:
+            self._add_cost(usage.cost, sign)
 
     def _add_cost(self, cost: Cost, sign: int) -> None:
         key = (cost.currency, cost.price_version)
