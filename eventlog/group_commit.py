@@ -56,6 +56,9 @@ class GroupCommit:
         A thread that is still noted itself was interrupted before it could say that it is done, or appends in a signal handler: it must
         not wait for itself."""
         thread = threading.get_ident()
+        leader = self._leader
+        if leader is not None and leader.thread != thread != self._alone:
+            return False  # the usual case of many, without the lock that all of them want
         with self._turn:
             if self._leader is not None and self._leader.thread == thread:
                 self._leader = None
@@ -84,7 +87,8 @@ class GroupCommit:
                 if self._leader is waiting:
                     self._lead(waiting, commit)
             finally:
-                self._step_down(waiting)
+                if append.outcome is None or self._leader is waiting:  # else it has no place any more
+                    self._step_down(waiting)
         return append.outcome
 
     def _choose(self) -> None:

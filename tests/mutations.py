@@ -169,7 +169,7 @@ MUTATIONS = [
     Mutation("group: a failed sync is not told", "eventlog/writer.py", "            if failure is not None and append.sync", "            if False and append.sync", SYNC),
     Mutation("group: leave a place to one that has gone", "eventlog/group_commit.py", "            if waiting in self._queue:\n                self._queue.remove(waiting)\n", "", GROUP),
     Mutation("group: an interrupted leader leads for ever", "eventlog/group_commit.py", "                self._leader = None\n                self._choose()\n", "                pass\n", GROUP),
-    Mutation("group: everybody by itself", "eventlog/group_commit.py", " or self._leader is not None or self._last_size > 1):", "):", GROUP),
+    Mutation("group: everybody by itself", "eventlog/group_commit.py", "(self._alone or self._leader is not None or self._last_size > 1):", "False:", GROUP),
     Mutation("notify: the kernel did not lose count", "eventlog/notify.py", "                if mask & _IN_Q_OVERFLOW:\n                    return None\n", "", NOTIFY),
     Mutation("notify: names another session", "eventlog/notify.py", "session_id is not None and self._session_id in (None, session_id):\n                    changed", "session_id is not None:\n                    changed", NOTIFY),
     Mutation("command: interrupted anywhere", "eventlog/cli/tail.py", "        tail.stop()\n", "        raise KeyboardInterrupt\n", COMMAND),
