@@ -180,7 +180,7 @@ class _Parallel:
         assert process.stdout is not None
         try:
             self._feed(process.stdin, process.stdout, process.wait)
-        except OSError:
+        except BrokenPipeError:
             self._failed = True
             self._done.put(RebuildFailed("a process of the rebuild ended early (see above); run it again, or with --jobs 1"))
         except BaseException as error:
