@@ -10,12 +10,12 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from itertools import count, islice
 from queue import SimpleQueue
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -172,14 +172,11 @@ class _Parallel:
             raise
 
     def _serve(self) -> None:
-        """Run one process to its end; two batches are with it, so that it never waits."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "projections.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment()
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
+        """Run one process to its end."""
+        command = [sys.executable, "-m", "projections.worker"]
         try:
-            self._feed(process.stdin, process.stdout, process.wait)
+            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment()) as process:
+                self._feed(process)
         except BrokenPipeError:
             self._failed = True
             self._done.put(RebuildFailed("a process of the rebuild ended early (see above); run it again, or with --jobs 1"))
@@ -187,15 +184,14 @@ class _Parallel:
             self._failed = True
             self._done.put(error)
         finally:
-            for pipe in (process.stdin, process.stdout):
-                try:
-                    pipe.close()
-                except OSError:
-                    pass  # it is gone already
-            process.wait()
             self._done.put(None)
 
-    def _feed(self, stdin: IO[bytes], stdout: IO[bytes], wait: Callable[[], int]) -> None:
+    def _feed(self, process: subprocess.Popen[bytes]) -> None:
+        """Give it work and take its answers; two batches are with it, so that it never waits."""
+        stdin, stdout = process.stdin, process.stdout
+        assert stdin is not None
+        assert stdout is not None
+
         def say(what: Job | list[tuple[str, str]]) -> None:
             stdin.write(msgspec.json.encode(what) + b"\n")
             stdin.flush()
@@ -229,7 +225,7 @@ class _Parallel:
                 self._done.put(_Folded(answered, said.events))
                 events += said.events
         stdin.close()
-        if wait() != 0:
+        if process.wait() != 0:
             raise BrokenPipeError
         self._done.put(part)
 

@@ -247,3 +247,14 @@ def test_in_memory_a_rebuild_folds_everything_again() -> None:
         catalog.rebuild()
         assert catalog.list().total == 3
         assert list(catalog.check()) == []
+
+
+def test_a_process_that_cannot_be_started_fails_the_rebuild_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with EventLog.open(tmp_path, sync="never") as log, Catalog.open(log) as catalog:
+        fill(log, 3)
+        assert catalog.list().total == 3
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "executable", str(tmp_path / "nowhere"))
+            with pytest.raises(FileNotFoundError):
+                catalog.rebuild("catalog", jobs=2)
+        assert catalog.list().total == 3
