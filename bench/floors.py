@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,6 +18,8 @@ import msgspec
 
 from eventlog.events import Event, MessageAdded, ToolCalled, ToolReturned, UsageRecorded
 from eventlog.line import Envelope
+
+from .measure import together
 
 FLOOR = "what this interpreter takes for that, whatever the library does"
 STEPS = "lock, time, line, checksum and os.write in one function"
@@ -61,20 +62,11 @@ class Relay:
         self.waiting: list[tuple[bytes, threading.Lock]] = []
 
     def round(self) -> float:
-        barrier = threading.Barrier(self.threads + 1)
-        members = [threading.Thread(target=self._work, args=(barrier,)) for _ in range(self.threads)]
-        for member in members:
-            member.start()
-        barrier.wait()
-        begin = time.perf_counter()
-        for member in members:
-            member.join()
-        return time.perf_counter() - begin
+        return together([self._work] * self.threads)
 
-    def _work(self, barrier: threading.Barrier) -> None:
+    def _work(self) -> None:
         gate = threading.Lock()
         gate.acquire()
-        barrier.wait()
         for line in self.lines[: self.each]:
             with self.lock:
                 self.waiting.append((line, gate))

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -17,7 +16,7 @@ from eventlog import EventLog, Session, aio
 
 from .append import SYNCED, Writer, append_each, blocks, fed
 from .floors import FLOOR, Relay
-from .measure import Area, Contender, Goal, Run
+from .measure import Area, Contender, Goal, Run, together
 from .workload import DESCRIPTION, workload
 
 _EACH = 50  # events of each thread in a round: so many that to start and to join it does not count
@@ -119,23 +118,11 @@ class Loop:
 
 
 class Team:
-    """Threads that append to one handle at once; a round is from the first's start to the last's end."""
+    """Threads that append to one handle at once."""
 
     def __init__(self, session: Session, events: Sequence[Any], threads: int, each: int) -> None:
         self.session, self.threads, self.each = session, threads, each
         self.take = blocks(events, each)
 
     def round(self) -> float:
-        barrier = threading.Barrier(self.threads + 1)
-        members = [threading.Thread(target=self._work, args=(barrier, self.take())) for _ in range(self.threads)]
-        for member in members:
-            member.start()
-        barrier.wait()
-        begin = time.perf_counter()
-        for member in members:
-            member.join()
-        return time.perf_counter() - begin
-
-    def _work(self, barrier: threading.Barrier, events: list[Any]) -> None:
-        barrier.wait()
-        append_each(self.session, events)
+        return together([partial(append_each, self.session, self.take()) for _ in range(self.threads)])

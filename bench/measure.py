@@ -12,6 +12,7 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
@@ -175,6 +176,24 @@ def interleave(contenders: list[Contender], rounds: int, *, collector: bool = Fa
             gc.enable()
         gc.unfreeze()
     return [_timing(contender, costs[contender.name]) for contender in contenders]
+
+
+def together(works: Iterable[Callable[[], object]]) -> float:
+    """Run each in a thread of its own; the seconds from when all are ready to the end of the last."""
+
+    def run(work: Callable[[], object]) -> None:
+        barrier.wait()
+        work()
+
+    members = [threading.Thread(target=run, args=(work,)) for work in works]
+    barrier = threading.Barrier(len(members) + 1)
+    for member in members:
+        member.start()
+    barrier.wait()
+    begin = time.perf_counter()
+    for member in members:
+        member.join()
+    return time.perf_counter() - begin
 
 
 def _timed(contender: Contender, *, collector: bool) -> float:

@@ -14,10 +14,9 @@ from eventlog import StoredEvent
 from eventlog.decoding import decoder
 
 from .projection import Memory, Rows, Table
+from .tool_calls import BY_EVENT, BY_PART, answered, other_record
 
 EVENT: Final = -1  # in place of a part's index: the record is an event of its own
-BY_EVENT: Final = 1
-BY_PART: Final = 2
 MOST_WAITING: Final = 1_000
 _MOST_OPEN_IDS: Final = 100
 
@@ -107,7 +106,7 @@ class Pairing:
     def call(self, record: Record) -> bool:
         """Note a call; returns whether it is a new one, not the other record of a known one."""
         tracks = self._tracks(record.call_id)
-        twin = self._other_record(tracks, record.by)
+        twin = other_record(reversed(tracks), self.waiting.turn, record.by)
         if twin is not None:
             twin.called_by |= record.by
             self._fill(twin, record)
@@ -132,7 +131,7 @@ class Pairing:
         if call_id is None:
             call_id, tracks, track = self._by_position(record.tool)
         else:
-            track = _answered(tracks, record.by)
+            track = answered(reversed(tracks), record.by)
         if track is None:
             row = _row(record) | {"called_seq": None, "called_at": None, "arguments_seq": None, "arguments_part": None}
             self.rows.put(TOOL_CALLS.name, (record.seq, record.part), row | _result(record))
@@ -180,18 +179,6 @@ class Pairing:
         if call_id is not None:
             self.memory.keep("call " + call_id, tracks)
 
-    def _other_record(self, tracks: list[Track], by: int) -> Track | None:
-        """The call that a new record of kind ``by`` tells of once more: the oldest in the latest turn that has one."""
-        found: Track | None = None
-        for track in reversed(tracks):
-            if found is not None and track.turn != found.turn:
-                break
-            if track.called_by & by:
-                continue
-            if not track.returned_by or (by == BY_PART and self.waiting.turn - track.turn <= 1):
-                found = track
-        return found
-
     def _by_position(self, tool: str | None) -> tuple[str | None, list[Track], Track | None]:
         """For a result without an id: the call's id if it has one, the calls of that id, and the call."""
         waiting = self.waiting.without_id
@@ -208,24 +195,6 @@ class Pairing:
                 if chosen is None or (track.seq > chosen.seq if tool is None else track.seq < chosen.seq):
                     best = call_id, tracks, track
         return best
-
-
-def _answered(tracks: list[Track], by: int) -> Track | None:
-    if not tracks:
-        return None
-    newest = tracks[-1]
-    if len(tracks) == 1:
-        return None if newest.returned_by & by else newest
-    open_call: Track | None = None
-    told_otherwise: Track | None = None
-    for track in reversed(tracks):
-        if open_call is not None and track.turn != open_call.turn:
-            break
-        if not track.returned_by:
-            open_call = track
-        elif track.turn == newest.turn and not track.returned_by & by:
-            told_otherwise = track
-    return told_otherwise or open_call
 
 
 def _still_open(tracks: list[Track]) -> list[Track]:

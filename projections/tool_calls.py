@@ -15,19 +15,30 @@ Three things make an id alone too weak, all of them seen in real sessions:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sized
+from collections.abc import Iterable, Iterator, Sized
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
 from eventlog.events import Artifact, ToolCalled, ToolReturned
 from eventlog.stored import StoredEvent
 
-BY_EVENT = 1
-BY_PART = 2
+BY_EVENT: Final = 1
+BY_PART: Final = 2
 
 _MILLISECOND = timedelta(milliseconds=1)
+
+
+class Tracked(Protocol):
+    """What the rules ask of a call: in which turn it was made, and which kinds of record have told of it and of its result."""
+
+    turn: int
+    called_by: int
+    returned_by: int
+
+
+T = TypeVar("T", bound=Tracked)
 
 
 class ToolCall(msgspec.Struct, gc=False):
@@ -96,7 +107,7 @@ class ToolCalls:
         older: list[_Track] | None = None
         if call_id and call_id in self._by_id:
             known = self._by_id[call_id]
-            twin = _other_record(known, turn, by)
+            twin = other_record(known.newest_first(), turn, by)
             if twin is not None:
                 twin.called_by |= by
                 return _fill(twin.call, name, arguments, message_id)
@@ -125,7 +136,7 @@ class ToolCalls:
         if call_id:
             track = self._by_id.get(call_id)
             if track is not None and (track.older is not None or track.returned_by & by):
-                track = _answered(track, by)
+                track = answered(track.newest_first(), by)
         else:
             track = self._answered_by_position(name)
         if track is None:
@@ -166,26 +177,27 @@ class ToolCalls:
         return min((track for track in with_id if track.call.name == name), key=_called_seq, default=None)
 
 
-def _answered(newest: _Track, by: int) -> _Track | None:
-    """The call that a result answers, of those with its id: None where it is told of once more by the same kind."""
-    if newest.older is None:
-        return None if newest.returned_by & by else newest
-    open_call: _Track | None = None
-    told_otherwise: _Track | None = None
-    for track in newest.newest_first():
+def answered(newest_first: Iterable[T], by: int) -> T | None:
+    """The call that a result told of by ``by`` answers, of those with its id; None where it only repeats."""
+    open_call: T | None = None
+    told_otherwise: T | None = None
+    latest_turn: int | None = None
+    for track in newest_first:
+        if latest_turn is None:
+            latest_turn = track.turn
         if open_call is not None and track.turn != open_call.turn:
             break
         if not track.returned_by:
             open_call = track
-        elif track.turn == newest.turn and not track.returned_by & by:
+        elif track.turn == latest_turn and not track.returned_by & by:
             told_otherwise = track
     return told_otherwise or open_call
 
 
-def _other_record(newest: _Track, turn: int, by: int) -> _Track | None:
+def other_record(newest_first: Iterable[T], turn: int, by: int) -> T | None:
     """The call that a new record of kind ``by`` tells of once more: the oldest in the latest turn that has one."""
-    found: _Track | None = None
-    for track in newest.newest_first():
+    found: T | None = None
+    for track in newest_first:
         if found is not None and track.turn != found.turn:
             break
         if track.called_by & by:
