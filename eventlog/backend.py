@@ -246,7 +246,7 @@ class Backend(Protocol):
         ...
 
     def session_ids(self, after: str | None = None) -> Iterator[str]:
-        """Every session, in the order of `layout.order`; those behind ``after``, whether that is there or not."""
+        """Every session, in the order of `ids.order`; those behind ``after``, whether that is there or not."""
         ...
 
     def stamps(self) -> Iterator[tuple[str, str]]:

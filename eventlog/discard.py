@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from . import line as codec
 from .backend import Backend, Changes, Feed, Follower, Lines, OnDamage, PendingAppend, Progress, Report, Stream, Sync, Watch, append_each
-from .errors import SessionNotFound, StoreNotFound
+from .errors import SessionNotFound
 from .line import Envelope
 from .memory import MemoryFeed
 from .settings import Settings
@@ -85,24 +85,18 @@ class _Nothing:
 
 
 def _no_watch(session_id: str | None) -> Watch:
-    from .notify import InProcessWatch
+    from .watch import InProcessWatch
 
     return InProcessWatch(session_id, lambda watch: None)
 
 
 class DiscardBackend:
-    """Raises what opening the store to read raises, but for a store that is not there."""
+    """``recorded`` is what was recorded before, where there is anything."""
 
-    def __init__(self, settings: Settings) -> None:
-        from .files import FilesBackend
-
+    def __init__(self, settings: Settings, recorded: Backend | None = None) -> None:
         self.path: str | None = None
         self._max_event_bytes = settings.max_event_bytes
-        self._recorded: Backend | None
-        try:
-            self._recorded = FilesBackend.open(settings, create=False)
-        except StoreNotFound:
-            self._recorded = None
+        self._recorded = recorded
 
     def stream(self, session_id: str, *, create: bool, exclusive: bool = False, new: bool = False) -> DiscardStream:
         recorded = None if self._recorded is None else self._recorded.stream(session_id, create=False)

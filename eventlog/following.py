@@ -24,7 +24,7 @@ import msgspec
 from .backend import Backend, Changes, Feed, Follower, Lines, OnDamage, Stream
 from .decoding import decoder
 from .errors import CursorExpired, InvalidCursor
-from .layout import order
+from .ids import order
 
 After = int | str  # a position, a cursor, "start" or "end"
 

@@ -6,6 +6,7 @@ import os
 import re
 import time
 import uuid
+from hashlib import sha256
 
 from .errors import InvalidSessionId
 
@@ -33,3 +34,13 @@ def new_session_id() -> str:
 def session_id_for(*names: str) -> str:
     """The UUIDv5 for a foreign name (or several): the same names give the same id, for ever."""
     return str(uuid.uuid5(_FOREIGN, "\x00".join(names)))
+
+
+def shard(session_id: str) -> str:
+    """Two hex digits that follow from the id, folded to lower case so that ids that differ only in case meet in one place."""
+    return sha256(session_id.lower().encode()).hexdigest()[:2]
+
+
+def order(session_id: str) -> tuple[str, str]:
+    """The key of the order in which sessions are listed."""
+    return shard(session_id), session_id

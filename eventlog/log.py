@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from .backend import Backend, Changes, OnDamage, Report, Sync
-from .errors import SessionExists, SessionNotFound
+from .errors import SessionExists, SessionNotFound, StoreNotFound
 from .events import SessionStarted
 from .ids import check_session_id, new_session_id
 from .session import Session, check_on_damage
@@ -20,13 +20,13 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from .backend import Progress
-    from .files import FilesBackend
+    from .files.backend import FilesBackend
+    from .files.upkeep.backup import BackupReport
+    from .files.upkeep.bundle import Bundle, Manifest
+    from .files.upkeep.compaction import CompactionReport
+    from .files.upkeep.erasing import PurgeReport, RedactionReport
+    from .files.upkeep.repair import RepairReport
     from .following import After
-    from .maintenance.backup import BackupReport
-    from .maintenance.bundle import Bundle, Manifest
-    from .maintenance.compaction import CompactionReport
-    from .maintenance.erasing import PurgeReport, RedactionReport
-    from .maintenance.repair import RepairReport
     from .maintenance.retention import CleanupReport, Deleted
     from .subscription import Callback, OnError, Subscription
     from .tail import Tail
@@ -57,7 +57,7 @@ class EventLog:
 
         ``sync`` is the level of appends that do not name their own: "always" (the default), "interval", "never". Opening an existing
         store writes nothing. Raises `StoreNotFound`, `NotAStore`, `StoreTooNew`, `LocksUnsupported`, `InvalidSetting`."""
-        from .files import FilesBackend
+        from .files.backend import FilesBackend
         from .settings import load
 
         settings = settings or load()
@@ -65,7 +65,11 @@ class EventLog:
         if not settings.recording:
             from .discard import DiscardBackend
 
-            return cls(DiscardBackend(settings), settings)
+            try:
+                recorded = FilesBackend.open(settings, create=False)
+            except StoreNotFound:
+                recorded = None
+            return cls(DiscardBackend(settings, recorded), settings)
         return cls(FilesBackend.open(settings, create=create), settings)
 
     @classmethod
@@ -246,7 +250,7 @@ class EventLog:
         with a `SessionCompacted`. Writers, readers and tails may run meanwhile; a crash leaves the old files or the new. What cannot be
         done for a session (it is damaged, locked, the disk is full) is in the report and stops no other. ``dry_run`` only counts what
         would be done. Raises `SessionNotFound`."""
-        from .maintenance.compaction import CompactionReport, compact
+        from .files.upkeep.compaction import CompactionReport, compact
 
         backend = self._files()
         if backend is None:
@@ -260,7 +264,7 @@ class EventLog:
         that can be proven stays where it is. Afterwards verify is clean and lists what was written again; the seqs that are lost for
         ever stand in the footers and headers. ``progress`` is called with the report so far. Raises `SessionNotFound`, `SessionLocked`,
         `OSError`; after an error call it again."""
-        from .maintenance.repair import repair
+        from .files.upkeep.repair import repair
 
         return repair(self._need_files("repair"), session_ids, apply=apply, progress=progress)
 
@@ -324,7 +328,7 @@ class EventLog:
 
         Raises `InvalidInput` (no such event, a bad pattern, a reason that holds it), `SessionNotFound`, `SessionLocked`; after an
         `OSError` or a crash call it again."""
-        from .maintenance.erasing import redact
+        from .files.upkeep.erasing import redact
         from .maintenance.redaction import Pattern, Seqs
 
         if (seqs is None) == (pattern is None):
@@ -341,7 +345,7 @@ class EventLog:
         The copy is a store: it can be read and verified like any other. Consistent while writers run: each session in it is the session
         as it was at one moment. What was copied is verified afterwards (``report.problems``). Sessions that the store has lost stay in
         the copy. Raises `NotAStore` where the folder holds something else, `InvalidInput`, `OSError`; after an error call it again."""
-        from .maintenance.backup import backup
+        from .files.upkeep.backup import backup
 
         return backup(self._need_files("backup"), Path(folder))
 
@@ -353,7 +357,7 @@ class EventLog:
 
         A session that is there stays as it is (``report.kept``). Raises `StoreNotFound`, `NotAStore` (also where the backup is one of
         another store), `SessionNotFound`, `OSError`; after an error call it again."""
-        from .maintenance.backup import restore_backup
+        from .files.upkeep.backup import restore_backup
         from .settings import load
 
         return restore_backup(Path(folder), settings or load(), session_ids=session_ids)
@@ -362,7 +366,7 @@ class EventLog:
         """Write the sessions into one file, as they are at this moment, to be handed to somebody (``eventlog import bundle``).
 
         Raises `SessionNotFound`, `OSError`; ``path`` then is what it was."""
-        from .maintenance.bundle import write
+        from .files.upkeep.bundle import write
 
         return write(self._need_files("bundle"), session_ids, Path(path))
 
@@ -370,14 +374,14 @@ class EventLog:
         """A bundle, checked byte by byte, whose sessions can be installed or read. Nothing is in the log before that.
 
         Raises `InvalidBundle` on entering."""
-        from .maintenance.bundle import opened
+        from .files.upkeep.bundle import opened
 
         return opened(self._need_files("a bundle"), Path(path))
 
     def _files(self) -> FilesBackend | None:
         """The backend where it keeps files, else None: in memory, or where recording is off."""
         self._check_open()
-        from .files import FilesBackend
+        from .files.backend import FilesBackend
 
         return self._backend if isinstance(self._backend, FilesBackend) else None
 

@@ -10,7 +10,7 @@ from .backend import Changes, Feed, Follower, Lines, OnDamage, PendingAppend, Pr
 from .errors import Conflict, InvalidCursor, InvalidSessionId, SessionDeleted, SessionLocked, SessionNotFound
 from .events import SessionDeleted as DeletedEvent
 from .events import SessionRestored as RestoredEvent
-from .layout import order
+from .ids import order
 from .line import Envelope
 
 _LINES_PER_CHUNK = 256
@@ -193,7 +193,7 @@ class MemoryBackend:
         return MemoryFeed(self.appends, cursor)
 
     def watch(self, session_id: str | None = None) -> Watch:
-        from .notify import InProcessWatch
+        from .watch import InProcessWatch
 
         watch = InProcessWatch(session_id, self._unwatch)
         with self._mutex:

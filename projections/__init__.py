@@ -10,17 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .replay import replay
-from .to_messages import to_messages
+from .view.to_messages import to_messages
 
 if TYPE_CHECKING:
-    from .catalog import Catalog
-    from .session_view import SessionView
+    from .catalog.facade import Catalog
+    from .view.session import SessionView
 
 __all__ = ["Catalog", "SessionView", "replay", "to_messages"]
 
 _HOMES = {
-    "Catalog": "projections.catalog",
-    "SessionView": "projections.session_view",
+    "Catalog": "projections.catalog.facade",
+    "SessionView": "projections.view.session",
 }
 
 

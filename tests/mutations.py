@@ -24,20 +24,20 @@ FAULTS = "tests/crash/test_faults.py"
 DAMAGE = "tests/crash/test_damage.py"
 SYNC = "tests/crash/test_failed_sync.py"
 KERNEL = "tests/crash/test_kernel.py"
-SEGMENT = "tests/unit/test_segment.py"
+SEGMENT = "tests/unit/segments/test_segment.py"
 LIFE = "tests/crash/test_life.py"
 HOLES = "tests/crash/test_holes.py"
-FRAMES = "tests/unit/test_frames.py"
-CHAIN = "tests/unit/test_chain.py"
-REPAIR = "tests/unit/test_repair.py"
+FRAMES = "tests/unit/segments/test_frames.py"
+CHAIN = "tests/unit/files/test_chain.py"
+REPAIR = "tests/unit/files/test_repair.py"
 INTERRUPTED = "tests/crash/test_interrupted.py"
 TAIL = "tests/unit/test_tail.py"
 TAILS = f"{TAIL} tests/properties/test_tail.py"
 SUBSCRIPTION = "tests/unit/test_subscription.py"
 AIO = "tests/unit/test_aio.py"
-GROUP = "tests/unit/test_group_commit.py"
-NOTIFY = "tests/unit/test_notify.py"
-COMMAND = "tests/unit/test_cli_tail.py"
+GROUP = "tests/unit/files/test_group_commit.py"
+NOTIFY = "tests/unit/files/test_notify.py"
+COMMAND = "tests/unit/cli/test_tail.py"
 CONFORMANCE = "tests/conformance/test_backends.py"
 
 
@@ -51,90 +51,90 @@ class Mutation(NamedTuple):
 
 MUTATIONS = [
     # what durable means
-    Mutation("skip the sync", "eventlog/writer.py", "            self._disk.sync(fd)\n            if not self", "            if not self", FAULTS),
-    Mutation("acknowledge early", "eventlog/writer.py", 'if sync == "always":\n                    self._sync_to', 'if sync == "later":\n                    self._sync_to', FAULTS),
+    Mutation("skip the sync", "eventlog/files/writer.py", "            self._disk.sync(fd)\n            if not self", "            if not self", FAULTS),
+    Mutation("acknowledge early", "eventlog/files/writer.py", 'if sync == "always":\n                    self._sync_to', 'if sync == "later":\n                    self._sync_to', FAULTS),
     Mutation(
         "skip the folder's sync",
-        "eventlog/writer.py",
+        "eventlog/files/writer.py",
         "self._disk.sync_directory(self._host.layout.folder(self.session_id))",
         "pass",
         FAULTS,
     ),
-    Mutation("replace without a sync", "eventlog/disk.py", "        disk.sync(fd)\n    finally", "    finally", FAULTS),
-    Mutation("replace without the folder's sync", "eventlog/disk.py", "    disk.sync_directory(folder)\n", "", FAULTS),
-    Mutation("seal without a sync", "eventlog/writer.py", "        with self._sync_mutex:\n            self._sync_now(self._written)\n        state", "        state", FAULTS),
+    Mutation("replace without a sync", "eventlog/files/disk.py", "        disk.sync(fd)\n    finally", "    finally", FAULTS),
+    Mutation("replace without the folder's sync", "eventlog/files/disk.py", "    disk.sync_directory(folder)\n", "", FAULTS),
+    Mutation("seal without a sync", "eventlog/files/writer.py", "        with self._sync_mutex:\n            self._sync_now(self._written)\n        state", "        state", FAULTS),
     # what failed writes and syncs mean
     Mutation(
         "ignore a short write",
-        "eventlog/writer.py",
+        "eventlog/files/writer.py",
         "if size != len(data):",
         "if size > len(data):",
         f"{FAULTS} {KERNEL}",
     ),
-    Mutation("ignore a short footer", "eventlog/disk.py", "if disk.write(fd, data) != len(data):", "if disk.write(fd, data) < 0:", FAULTS),
-    Mutation("leave what a short write left", "eventlog/writer.py", "            self._disk.truncate(self._fd, self._size)\n", "", FAULTS),
+    Mutation("ignore a short footer", "eventlog/files/disk.py", "if disk.write(fd, data) != len(data):", "if disk.write(fd, data) < 0:", FAULTS),
+    Mutation("leave what a short write left", "eventlog/files/writer.py", "            self._disk.truncate(self._fd, self._size)\n", "", FAULTS),
     Mutation(
         "sync once more after it failed",
-        "eventlog/writer.py",
+        "eventlog/files/writer.py",
         "            failure = OutcomeUnknown(self.session_id, error)\n            self._fail(failure)",
         "            self._disk.sync(fd)\n            failure = OutcomeUnknown(self.session_id, error)\n            return",
         SYNC,
     ),
-    Mutation("go on after a failed sync", "eventlog/writer.py", "self._failure = self._failure or failure", "pass", SYNC),
-    Mutation("forget what could not be synced", "eventlog/writer.py", "        self._ready = None\n        self._host.suspects.add(self._name)\n", "        self._ready = None\n", SYNC),
-    Mutation("build on what was not confirmed", "eventlog/writer.py", "if ended.suspect or self._name in self._host.suspects:", "if False:", SYNC),
-    Mutation("tell nobody of a failed sync", "eventlog/writer.py", "if self._failure is not failure or self._fd < 0", "if True or self._fd < 0", SYNC),
-    Mutation("waiters believe in the next sync", "eventlog/writer.py", "            if self._failure is not None:\n                raise OutcomeUnknown", "            if self._failure is None and False:\n                raise OutcomeUnknown", SYNC),
+    Mutation("go on after a failed sync", "eventlog/files/writer.py", "self._failure = self._failure or failure", "pass", SYNC),
+    Mutation("forget what could not be synced", "eventlog/files/writer.py", "        self._ready = None\n        self._host.suspects.add(self._name)\n", "        self._ready = None\n", SYNC),
+    Mutation("build on what was not confirmed", "eventlog/files/writer.py", "if ended.suspect or self._name in self._host.suspects:", "if False:", SYNC),
+    Mutation("tell nobody of a failed sync", "eventlog/files/writer.py", "if self._failure is not failure or self._fd < 0", "if True or self._fd < 0", SYNC),
+    Mutation("waiters believe in the next sync", "eventlog/files/writer.py", "            if self._failure is not None:\n                raise OutcomeUnknown", "            if self._failure is None and False:\n                raise OutcomeUnknown", SYNC),
     Mutation(
         "go on behind damage that could not be closed",
-        "eventlog/writer.py",
+        "eventlog/files/writer.py",
         "            self._tail, self._size, self._ready = None, -1, None  # nobody",
         "            pass  # nobody",
         FAULTS,
     ),
-    Mutation("build on what a dead process had not synced", "eventlog/writer.py", "        elif not ended.synced:", "        elif False:", FAULTS),
+    Mutation("build on what a dead process had not synced", "eventlog/files/writer.py", "        elif not ended.synced:", "        elif False:", FAULTS),
     # torn or damaged
-    Mutation("cut on a bad checksum", "eventlog/segment.py", '        return "torn_tail"\n    return "damaged"\n', '        return "torn_tail"\n    return "torn_tail"\n', f"{SEGMENT} {DAMAGE}"),
-    Mutation("cut without keeping", "eventlog/recovery.py", "    replace_file(disk, path, bytes(kept))\n", "", f"{FAULTS} {DAMAGE}"),
-    Mutation("append behind a torn tail", "eventlog/writer.py", "            self._set_aside(state.torn, size)\n            size, state.torn = state.torn, None", "            state.torn = None", FAULTS),
-    Mutation("give a lost seq again", "eventlog/recovery.py", "tail.damage_next_seq = tail.seq + 1 + damage.lines", "tail.damage_next_seq = tail.seq + 1", DAMAGE),
-    Mutation("believe a copy of older lines", "eventlog/recovery.py", "if position is not None and position.seq > tail.seq:", "if position is not None:", DAMAGE),
-    Mutation("a closing line proves the damage", "eventlog/segment.py", 'running if kind == "sealed" else 0', "running", SEGMENT),
+    Mutation("cut on a bad checksum", "eventlog/segments/segment.py", '        return "torn_tail"\n    return "damaged"\n', '        return "torn_tail"\n    return "torn_tail"\n', f"{SEGMENT} {DAMAGE}"),
+    Mutation("cut without keeping", "eventlog/files/recovery.py", "    replace_file(disk, path, bytes(kept))\n", "", f"{FAULTS} {DAMAGE}"),
+    Mutation("append behind a torn tail", "eventlog/files/writer.py", "            self._set_aside(state.torn, size)\n            size, state.torn = state.torn, None", "            state.torn = None", FAULTS),
+    Mutation("give a lost seq again", "eventlog/files/recovery.py", "tail.damage_next_seq = tail.seq + 1 + damage.lines", "tail.damage_next_seq = tail.seq + 1", DAMAGE),
+    Mutation("believe a copy of older lines", "eventlog/files/recovery.py", "if position is not None and position.seq > tail.seq:", "if position is not None:", DAMAGE),
+    Mutation("a closing line proves the damage", "eventlog/segments/segment.py", 'running if kind == "sealed" else 0', "running", SEGMENT),
     Mutation("compare checksums as numbers", "eventlog/line.py", "if chunk.endswith(tail) and", "if chunk[-TAIL_SIZE:].lower() == tail and", SEGMENT),
-    Mutation("an opening line anywhere", "eventlog/segment.py", "(self._begins and line.startswith(OPENED))", "line.startswith(OPENED)", DAMAGE),
-    Mutation("a batch in part", "eventlog/pieces.py", "    while chunk and lines.ends_within_batch(chunk):", "    while False:", f"{FAULTS} {DAMAGE}"),
-    Mutation("a later append is no witness", "eventlog/segment.py", "_has_zero_sector(rest, offset) and not _a_later_append_follows(rest, offset)", "_has_zero_sector(rest, offset)", SEGMENT),
-    Mutation("judge before what is proven is given out", "eventlog/scan.py", "    if proven:\n        yield from split_own(proven, offset)", "    if False:\n        yield from split_own(proven, offset)", f"{DAMAGE} {FAULTS}"),
-    Mutation("read another session's segment", "eventlog/reader.py", "piece.offset == 0 and foreign_to(name, piece.record)", "False", DAMAGE),
-    Mutation("a new header forgets the segment before", "eventlog/recovery.py", "if found.torn == 0:", "if False:", FAULTS),
+    Mutation("an opening line anywhere", "eventlog/segments/segment.py", "(self._begins and line.startswith(OPENED))", "line.startswith(OPENED)", DAMAGE),
+    Mutation("a batch in part", "eventlog/files/pieces.py", "    while chunk and lines.ends_within_batch(chunk):", "    while False:", f"{FAULTS} {DAMAGE}"),
+    Mutation("a later append is no witness", "eventlog/segments/segment.py", "_has_zero_sector(rest, offset) and not _a_later_append_follows(rest, offset)", "_has_zero_sector(rest, offset)", SEGMENT),
+    Mutation("judge before what is proven is given out", "eventlog/files/scan.py", "    if proven:\n        yield from split_own(proven, offset)", "    if False:\n        yield from split_own(proven, offset)", f"{DAMAGE} {FAULTS}"),
+    Mutation("read another session's segment", "eventlog/files/reader.py", "piece.offset == 0 and foreign_to(name, piece.record)", "False", DAMAGE),
+    Mutation("a new header forgets the segment before", "eventlog/files/recovery.py", "if found.torn == 0:", "if False:", FAULTS),
     # several writers
-    Mutation("skip the lock", "eventlog/writer.py", "_LOCK_NOW = fcntl.LOCK_EX | fcntl.LOCK_NB", "_LOCK_NOW = fcntl.LOCK_SH | fcntl.LOCK_NB", f"{KERNEL} {CONFORMANCE}"),
-    Mutation("trust the position of before", "eventlog/writer.py", "if (size != self._size or self._tail is None) and", "if self._tail is None and", CONFORMANCE),
-    Mutation("ignore expected", "eventlog/writer.py", "if expected is not None and expected != state.seq:", "if False:", CONFORMANCE),
-    Mutation("forget the ids of before", "eventlog/recovery.py", "ids.update(ids_in(piece))", "pass", f"{CONFORMANCE} {FAULTS}"),
-    Mutation("keep the lock for ever", "eventlog/writer.py", "            fcntl.flock(self._fd, fcntl.LOCK_UN)\n            if self.is_gone", "            if self.is_gone", CONFORMANCE),
-    Mutation("forget the ids of a joined segment", "eventlog/recovery.py", "if found is None else (found[1], name):", "if True else (found[1], name):", HOLES),
-    Mutation("trust what was known before an interruption", "eventlog/writer.py", "        self._tail = self._ready = None\n\n    def settle", "\n    def settle", INTERRUPTED),
+    Mutation("skip the lock", "eventlog/files/writer.py", "_LOCK_NOW = fcntl.LOCK_EX | fcntl.LOCK_NB", "_LOCK_NOW = fcntl.LOCK_SH | fcntl.LOCK_NB", f"{KERNEL} {CONFORMANCE}"),
+    Mutation("trust the position of before", "eventlog/files/writer.py", "if (size != self._size or self._tail is None) and", "if self._tail is None and", CONFORMANCE),
+    Mutation("ignore expected", "eventlog/files/writer.py", "if expected is not None and expected != state.seq:", "if False:", CONFORMANCE),
+    Mutation("forget the ids of before", "eventlog/files/recovery.py", "ids.update(ids_in(piece))", "pass", f"{CONFORMANCE} {FAULTS}"),
+    Mutation("keep the lock for ever", "eventlog/files/writer.py", "            fcntl.flock(self._fd, fcntl.LOCK_UN)\n            if self.is_gone", "            if self.is_gone", CONFORMANCE),
+    Mutation("forget the ids of a joined segment", "eventlog/files/recovery.py", "if found is None else (found[1], name):", "if True else (found[1], name):", HOLES),
+    Mutation("trust what was known before an interruption", "eventlog/files/writer.py", "        self._tail = self._ready = None\n\n    def settle", "\n    def settle", INTERRUPTED),
     # compressing
-    Mutation("remove the raw segment first", "eventlog/replacing.py", "        self._disk.rename(self._temporary, target)\n        self._written = False\n        self._disk.sync_directory(folder)\n", "        for name in self.names:\n            self._disk.unlink(self._layout.path(name))\n        self._disk.rename(self._temporary, target)\n        self._written = False\n        return True\n", FAULTS),
-    Mutation("do not sync the compressed file", "eventlog/replacing.py", "            self._disk.sync(fd)\n", "", FAULTS),
-    Mutation("do not sync its name", "eventlog/replacing.py", "        self._written = False\n        self._disk.sync_directory(folder)\n", "        self._written = False\n", FAULTS),
-    Mutation("leave a lock with a forked child", "eventlog/replacing.py", "            fcntl.flock(fd, fcntl.LOCK_UN)  # closing", "            pass  # closing", HOLES),
-    Mutation("take what is above the limit for damage", "eventlog/scan.py", "        max_append_bytes = max(max_append_bytes, ANY_SIZE if name.compressed else min(os.fstat(fd).st_size, ANY_SIZE))\n", "", HOLES),
-    Mutation("verify: believe the footer", "eventlog/verify.py", "if content != sealed.sha256:", "if False:", CHAIN),
-    Mutation("verify: forget the chain", "eventlog/verify.py", "elif self.ended and opened.previous != self.digest and not is_purged(opened):", "elif False:", CHAIN),
-    Mutation("verify: a guess covers what comes next", "eventlog/verify.py", "        self.reaches = name.first_seq  #", "        self.reaches = 1 << 62  #", REPAIR),
-    Mutation("verify: torn in the middle", "eventlog/verify.py", 'if bad.kind == "torn_tail" and not self._last:', "if False:", REPAIR),
-    Mutation("repair: keep nothing", "eventlog/maintenance/repair.py", '            _keep(backend, path, "damaged")\n', "", REPAIR),
-    Mutation("a file without its table is whole", "eventlog/compressed.py", "is_whole = explained and found.size > 0", "is_whole = True", REPAIR),
-    Mutation("believe the compressed bytes", "eventlog/frames.py", "if crc32(data) != frame.crc or", "if", FRAMES),
-    Mutation("compress without looking back", "eventlog/replacing.py", "        if not _holds(self._temporary, digest.digest()):", "        if False:", HOLES),
-    Mutation("a claim of a retry is not synced", "eventlog/writer.py", "            self._synced = min(self._synced, self._written - 1)  # whoever", "            pass  # whoever", HOLES),
+    Mutation("remove the raw segment first", "eventlog/files/replacing.py", "        self._disk.rename(self._temporary, target)\n        self._written = False\n        self._disk.sync_directory(folder)\n", "        for name in self.names:\n            self._disk.unlink(self._layout.path(name))\n        self._disk.rename(self._temporary, target)\n        self._written = False\n        return True\n", FAULTS),
+    Mutation("do not sync the compressed file", "eventlog/files/replacing.py", "            self._disk.sync(fd)\n", "", FAULTS),
+    Mutation("do not sync its name", "eventlog/files/replacing.py", "        self._written = False\n        self._disk.sync_directory(folder)\n", "        self._written = False\n", FAULTS),
+    Mutation("leave a lock with a forked child", "eventlog/files/replacing.py", "            fcntl.flock(fd, fcntl.LOCK_UN)  # closing", "            pass  # closing", HOLES),
+    Mutation("take what is above the limit for damage", "eventlog/files/scan.py", "        max_append_bytes = max(max_append_bytes, ANY_SIZE if name.compressed else min(os.fstat(fd).st_size, ANY_SIZE))\n", "", HOLES),
+    Mutation("verify: believe the footer", "eventlog/files/verify.py", "if content != sealed.sha256:", "if False:", CHAIN),
+    Mutation("verify: forget the chain", "eventlog/files/verify.py", "elif self.ended and opened.previous != self.digest and not is_purged(opened):", "elif False:", CHAIN),
+    Mutation("verify: a guess covers what comes next", "eventlog/files/verify.py", "        self.reaches = name.first_seq  #", "        self.reaches = 1 << 62  #", REPAIR),
+    Mutation("verify: torn in the middle", "eventlog/files/verify.py", 'if bad.kind == "torn_tail" and not self._last:', "if False:", REPAIR),
+    Mutation("repair: keep nothing", "eventlog/files/upkeep/repair.py", '            _keep(backend, path, "damaged")\n', "", REPAIR),
+    Mutation("a file without its table is whole", "eventlog/files/compressed.py", "is_whole = explained and found.size > 0", "is_whole = True", REPAIR),
+    Mutation("believe the compressed bytes", "eventlog/segments/frames.py", "if crc32(data) != frame.crc or", "if", FRAMES),
+    Mutation("compress without looking back", "eventlog/files/replacing.py", "        if not _holds(self._temporary, digest.digest()):", "        if False:", HOLES),
+    Mutation("a claim of a retry is not synced", "eventlog/files/writer.py", "            self._synced = min(self._synced, self._written - 1)  # whoever", "            pass  # whoever", HOLES),
     # joining, rewriting, purging
-    Mutation("put a file in place without looking", "eventlog/replacing.py", "        if not self.is_current():\n            return False\n        target", "        target", HOLES),
-    Mutation("purge the oldest first", "eventlog/replacing.py", "for name in reversed(self.names):", "for name in self.names:", LIFE),
-    Mutation("always remove an empty segment", "eventlog/writer.py", "before and recovery.end_of(layout, before[-1]).next_seq == self._name.first_seq", "before", LIFE),
-    Mutation("rewrite before the event says so", "eventlog/maintenance/erasing.py", "        if not stream.seal():\n            raise NotStored(session_id", "        if False:\n            raise NotStored(session_id", LIFE),
+    Mutation("put a file in place without looking", "eventlog/files/replacing.py", "        if not self.is_current():\n            return False\n        target", "        target", HOLES),
+    Mutation("purge the oldest first", "eventlog/files/replacing.py", "for name in reversed(self.names):", "for name in self.names:", LIFE),
+    Mutation("always remove an empty segment", "eventlog/files/writer.py", "before and recovery.end_of(layout, before[-1]).next_seq == self._name.first_seq", "before", LIFE),
+    Mutation("rewrite before the event says so", "eventlog/files/upkeep/erasing.py", "        if not stream.seal():\n            raise NotStored(session_id", "        if False:\n            raise NotStored(session_id", LIFE),
     # what a tail means
     Mutation("tail: forget who was not read to its end", "eventlog/following.py", " - changes.sessions.keys() - self._behind:", " - changes.sessions.keys():", TAILS),
     Mutation("tail: forget who is noted as open", "eventlog/following.py", " - changes.sessions.keys() - self._behind:", " - self._behind:", TAILS),
@@ -148,30 +148,30 @@ MUTATIONS = [
     Mutation("tail: caught up at every look", "eventlog/tail.py", "            self._caught_up = True\n", "", TAILS),
     Mutation("tail: a gap instead of an error", "eventlog/following.py", "            elif position < 0:\n", "            elif position < -1:\n", TAILS),
     Mutation("tail: a lost journal is no reason", "eventlog/following.py", "        if changes.full:\n            raise", "        if False:\n            raise", TAILS),
-    Mutation("tail: list the session at every look", "eventlog/follower.py", "            if self._name is not None:\n                return\n", "", TAILS),
-    Mutation("tail: a cut segment is not noticed", "eventlog/follower.py", "        self._leave()\n        return 0\n", "        return 0\n", TAILS),
-    Mutation("tail: growth is believed", "eventlog/follower.py", "            if proven is None:  #", "            proven = proven or 1\n            if proven is None:  #", TAILS),
-    Mutation("tail: leave a descriptor open", "eventlog/follower.py", "    def close(self) -> None:\n        self._leave()", "    def close(self) -> None:\n        self._name = None", TAILS),
-    Mutation("journal: do not end a deleted file", "eventlog/changes.py", "            if self._fd < 0 and not self._open(number):", "            if not self._open(number):", TAILS),
-    Mutation("journal: do not note again", "eventlog/changes.py", "            deleted |= not state.st_nlink\n", "", TAILS),
-    Mutation("journal: a deleted lock is a dead writer", "eventlog/changes.py", "        except OSError:\n            return False\n        try:\n            fcntl", "        except OSError:\n            return True\n        try:\n            fcntl", TAILS),
-    Mutation("journal: one writer of two closes for both", "eventlog/changes.py", "            if self._open[session_id] <= 0:", "            if True:", TAILS),
-    Mutation("journal: a lost note hides", "eventlog/changes.py", "            if found.name != name or found.size < offset:\n                return self._everything()\n", "", TAILS),
-    Mutation("journal: a note in a deleted file counts", "eventlog/changes.py", "noted = os.fstat(self._fd).st_nlink > 0", "noted = True", HOLES),
-    Mutation("journal: wait for a stopped process for ever", "eventlog/changes.py", "            fcntl.flock(fd, kind | fcntl.LOCK_NB)\n", "            fcntl.flock(fd, kind)\n", HOLES),
-    Mutation("let go: keep a descriptor that nobody will close", "eventlog/writer.py", "            if self.is_gone:", "            if False:", TAILS),
+    Mutation("tail: list the session at every look", "eventlog/files/follower.py", "            if self._name is not None:\n                return\n", "", TAILS),
+    Mutation("tail: a cut segment is not noticed", "eventlog/files/follower.py", "        self._leave()\n        return 0\n", "        return 0\n", TAILS),
+    Mutation("tail: growth is believed", "eventlog/files/follower.py", "            if proven is None:  #", "            proven = proven or 1\n            if proven is None:  #", TAILS),
+    Mutation("tail: leave a descriptor open", "eventlog/files/follower.py", "    def close(self) -> None:\n        self._leave()", "    def close(self) -> None:\n        self._name = None", TAILS),
+    Mutation("journal: do not end a deleted file", "eventlog/files/changes.py", "            if self._fd < 0 and not self._open(number):", "            if not self._open(number):", TAILS),
+    Mutation("journal: do not note again", "eventlog/files/changes.py", "            deleted |= not state.st_nlink\n", "", TAILS),
+    Mutation("journal: a deleted lock is a dead writer", "eventlog/files/changes.py", "        except OSError:\n            return False\n        try:\n            fcntl", "        except OSError:\n            return True\n        try:\n            fcntl", TAILS),
+    Mutation("journal: one writer of two closes for both", "eventlog/files/changes.py", "            if self._open[session_id] <= 0:", "            if True:", TAILS),
+    Mutation("journal: a lost note hides", "eventlog/files/changes.py", "            if found.name != name or found.size < offset:\n                return self._everything()\n", "", TAILS),
+    Mutation("journal: a note in a deleted file counts", "eventlog/files/changes.py", "noted = os.fstat(self._fd).st_nlink > 0", "noted = True", HOLES),
+    Mutation("journal: wait for a stopped process for ever", "eventlog/files/changes.py", "            fcntl.flock(fd, kind | fcntl.LOCK_NB)\n", "            fcntl.flock(fd, kind)\n", HOLES),
+    Mutation("let go: keep a descriptor that nobody will close", "eventlog/files/writer.py", "            if self.is_gone:", "            if False:", TAILS),
     Mutation("subscription: tell before it is acknowledged", "eventlog/subscription.py", "                    self._settle(event.session_id)\n", "", SUBSCRIPTION),
     Mutation("subscription: an error ends it", "eventlog/subscription.py", "            self._callback(event)\n        except Exception as error:", "            self._callback(event)\n        except ArithmeticError as error:", SUBSCRIPTION),
     Mutation("subscription: leave what is not delivered", "eventlog/subscription.py", "self._tail.finish()", "self._tail.stop()", SUBSCRIPTION),
     Mutation("aio: a sync for each append", "eventlog/aio.py", "            loop.call_soon(self._store_waiting, loop)", "            self._store_waiting(loop)", AIO),
-    Mutation("aio: forget to sync", "eventlog/writer.py", "            if durable:\n                self._sync_to(mark)\n        except", "            pass\n        except", AIO),
-    Mutation("aio: one failure for all", "eventlog/writer.py", "                        append.outcome = error\n", "                        raise\n", AIO),
-    Mutation("group: a failed sync is not told", "eventlog/writer.py", "            if failure is not None and append.sync", "            if False and append.sync", SYNC),
-    Mutation("group: leave a place to one that has gone", "eventlog/group_commit.py", "            if waiting in self._queue:\n                self._queue.remove(waiting)\n", "", GROUP),
-    Mutation("group: an interrupted leader leads for ever", "eventlog/group_commit.py", "                self._leader = None\n                self._choose()\n", "                pass\n", GROUP),
-    Mutation("group: everybody by itself", "eventlog/group_commit.py", "(self._alone or self._leader is not None or self._last_size > 1):", "False:", GROUP),
-    Mutation("notify: the kernel did not lose count", "eventlog/notify.py", "                if mask & _IN_Q_OVERFLOW:\n                    return None\n", "", NOTIFY),
-    Mutation("notify: names another session", "eventlog/notify.py", "session_id is not None and self._session_id in (None, session_id):\n                    changed", "session_id is not None:\n                    changed", NOTIFY),
+    Mutation("aio: forget to sync", "eventlog/files/writer.py", "            if durable:\n                self._sync_to(mark)\n        except", "            pass\n        except", AIO),
+    Mutation("aio: one failure for all", "eventlog/files/writer.py", "                        append.outcome = error\n", "                        raise\n", AIO),
+    Mutation("group: a failed sync is not told", "eventlog/files/writer.py", "            if failure is not None and append.sync", "            if False and append.sync", SYNC),
+    Mutation("group: leave a place to one that has gone", "eventlog/files/group_commit.py", "            if waiting in self._queue:\n                self._queue.remove(waiting)\n", "", GROUP),
+    Mutation("group: an interrupted leader leads for ever", "eventlog/files/group_commit.py", "                self._leader = None\n                self._choose()\n", "                pass\n", GROUP),
+    Mutation("group: everybody by itself", "eventlog/files/group_commit.py", "(self._alone or self._leader is not None or self._last_size > 1):", "False:", GROUP),
+    Mutation("notify: the kernel did not lose count", "eventlog/files/notify.py", "                if mask & _IN_Q_OVERFLOW:\n                    return None\n", "", NOTIFY),
+    Mutation("notify: names another session", "eventlog/files/notify.py", "session_id is not None and self._session_id in (None, session_id):\n                    changed", "session_id is not None:\n                    changed", NOTIFY),
     Mutation("command: interrupted anywhere", "eventlog/cli/tail.py", "        tail.stop()\n", "        raise KeyboardInterrupt\n", COMMAND),
     Mutation("command: nobody reads, and it goes on", "eventlog/cli/tail.py", "                _check_that_somebody_reads()\n", "", COMMAND),
 ]  # fmt: skip

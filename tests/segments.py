@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from eventlog import line as lines
 from eventlog.line import Envelope
-from eventlog.segment import Opened, encode_own
+from eventlog.segments.segment import Opened, encode_own
 
 
 class Line(NamedTuple):

@@ -13,7 +13,7 @@ from .context import Context, command
 from .failures import Refused
 
 if TYPE_CHECKING:
-    from ..maintenance.backup import BackupReport
+    from ..files.upkeep.backup import BackupReport
 
 
 @command("backup")

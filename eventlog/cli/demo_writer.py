@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from ..disk import Disk
 from ..events import Event, MessageAdded, Part, ToolCalled, ToolReturned, UsageRecorded
-from ..files import FilesBackend
+from ..files.backend import FilesBackend
+from ..files.disk import Disk
 from ..log import EventLog
 from ..settings import Settings
 

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from ..backend import Report
-from ..maintenance.repair import RepairReport
+from ..files.upkeep.repair import RepairReport
 from .context import Context, command
 from .verify import stored_bytes
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from eventlog.errors import EventLogError
+from eventlog.files.pieces import count_lines
+from eventlog.files.upkeep.bundle import Bundle
 from eventlog.log import EventLog
-from eventlog.maintenance.bundle import Bundle
-from eventlog.pieces import count_lines
 
 from .jsonl import take_lines
 from .report import ImportReport, Skipped

@@ -22,9 +22,9 @@ from .. import events as vocabulary
 from .. import line as lines
 from .. import registry
 from ..errors import InvalidInput
+from ..files.upkeep.rewriting import seq_of
 from ..line import TAIL_SIZE, Envelope
 from ..ranges import Ranges
-from .rewriting import seq_of
 from .streamed import StreamedMatches
 
 REDACTED = "[redacted]"

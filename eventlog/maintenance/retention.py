@@ -20,11 +20,11 @@ from .. import timestamps
 from ..errors import Conflict, InvalidInput, NotDeleted, SessionDeleted, SessionPurged, StillRestorable
 from ..events import EventRedacted, SessionCompacted, SessionEnded, SessionMerged, SessionRestored, SessionUpdated
 from ..events import SessionDeleted as DeletedEvent
+from ..files.upkeep import erasing
 from ..stored import StoredEvent
-from . import erasing
 
 if TYPE_CHECKING:
-    from ..files import FilesBackend
+    from ..files.backend import FilesBackend
     from ..log import EventLog
     from ..session import Session
 

@@ -1,6 +1,6 @@
 """What it takes to test a program, or a backend, against a disk that does its worst.
 
-`CrashingDisk` stands in for `eventlog.disk.Disk`: it fails any call, kills the process at any call, and shows what a power loss may
+`CrashingDisk` stands in for `eventlog.files.disk.Disk`: it fails any call, kills the process at any call, and shows what a power loss may
 leave. `CountingDisk` counts the calls. `BackendConformance` is what every backend owes; subclass it and run it with pytest.
 
     disk = CrashingDisk(root)

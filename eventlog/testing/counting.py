@@ -6,7 +6,7 @@ import os
 import threading
 from collections import Counter
 
-from ..disk import Disk
+from ..files.disk import Disk
 from .faults import Call
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from ..disk import Disk
+from ..files.disk import Disk
 from .faults import Call, Crash, Fault, Faults, When
 from .medium import Medium
 

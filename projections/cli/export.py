@@ -44,7 +44,7 @@ def export_sessions(
 
     Name sessions, or choose them with the filters of `eventlog list`, or --all. Files are written whole or not at all. Training formats
     (openai, trl, sharegpt, parquet) say what they left out, and why, on standard error."""
-    from ..training import Split
+    from ..view.training import Split
 
     chosen = {name: value for name, value in filters.items() if value}
     if bool(sessions) + bool(chosen) + everything != 1:

@@ -13,7 +13,7 @@ import click
 from eventlog.cli.context import Context
 
 from .. import Catalog
-from ..page import MOST_ITEMS
+from ..catalog.page import MOST_ITEMS
 from .bar import Bar
 
 _AGO = re.compile(r"(\d{1,6})([smhdw])")

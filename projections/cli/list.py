@@ -8,7 +8,7 @@ import click
 
 from eventlog.cli.context import Context, command
 
-from ..listing import ORDERS
+from ..catalog.listing import ORDERS
 from .filters import filters, local, open_catalog, page_options, say_next
 
 

@@ -8,7 +8,7 @@ import click
 
 from eventlog.cli.context import Context, command
 
-from ..statistics import Amounts, Statistics
+from ..catalog.statistics import Amounts, Statistics
 from .filters import open_catalog
 
 _DAYS_SHOWN = 14

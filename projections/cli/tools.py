@@ -9,7 +9,7 @@ import msgspec
 
 from eventlog.cli.context import Context, command
 
-from ..tool_history import ToolItem
+from ..catalog.tool_history import ToolItem
 from .filters import local, open_catalog, page_options, say_next
 
 _SHOWN = 60

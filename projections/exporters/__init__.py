@@ -17,7 +17,7 @@ from eventlog.backend import OnDamage
 from eventlog.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from ..training import Split
+    from ..view.training import Split
 
 __all__ = ["FORMATS", "ExportReport", "Format", "Write", "export"]
 

@@ -17,11 +17,11 @@ from typing import Any, Final
 from eventlog import Session
 from eventlog.backend import OnDamage
 
-from ..conversation import content_parts
-from ..messages import Message
 from ..replay import replay
-from ..session_view import Compaction, LoggedError, SessionView
-from ..tool_calls import ToolCall
+from ..view.conversation import content_parts
+from ..view.messages import Message
+from ..view.session import Compaction, LoggedError, SessionView
+from ..view.tool_calls import ToolCall
 from . import Write
 from .transcript import as_json, entries, header, moment, notes, outcome
 

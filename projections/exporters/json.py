@@ -8,7 +8,7 @@ from eventlog import Session
 from eventlog.backend import OnDamage
 
 from ..replay import replay
-from ..session_view import SessionView
+from ..view.session import SessionView
 from . import Write
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from ..to_messages import openai_messages
-from ..training import FORKED, Sample
+from ..view.to_messages import openai_messages
+from ..view.training import FORKED, Sample
 
 NEEDS_PROVENANCE = True
 

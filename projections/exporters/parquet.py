@@ -14,8 +14,8 @@ import msgspec
 
 from eventlog.errors import InvalidInput
 
-from ..to_messages import openai_messages
-from ..training import Sample
+from ..view.to_messages import openai_messages
+from ..view.training import Sample
 from . import Write
 from .samples import provenance
 

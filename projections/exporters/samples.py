@@ -18,7 +18,7 @@ from eventlog import EventLog, __version__
 from eventlog.backend import OnDamage
 from eventlog.errors import InvalidInput
 
-from ..training import Sample, Sampler, Split
+from ..view.training import Sample, Sampler, Split
 from . import FORMATS, ExportReport, Write
 from .output import whole_file
 

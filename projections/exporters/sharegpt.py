@@ -19,8 +19,8 @@ from typing import Any
 
 import msgspec
 
-from ..conversation import Call, Turn, as_text
-from ..training import Sample
+from ..view.conversation import Call, Turn, as_text
+from ..view.training import Sample
 
 NEEDS_PROVENANCE = False
 _ASKS = ("human", "observation")

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from ..messages import Message
-from ..session_view import Compaction, LoggedError, SessionView
-from ..tool_calls import ToolCall
+from ..view.messages import Message
+from ..view.session import Compaction, LoggedError, SessionView
+from ..view.tool_calls import ToolCall
 
 Entry = Message | ToolCall | Compaction | LoggedError
 _RANKS = {Message: 0, ToolCall: 1, Compaction: 2, LoggedError: 3}

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from ..conversation import Turn, as_text
-from ..training import Sample
+from ..view.conversation import Turn, as_text
+from ..view.training import Sample
 
 NEEDS_PROVENANCE = False
 

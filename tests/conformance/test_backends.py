@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eventlog import EventLog, Settings
-from eventlog.files import FilesBackend
+from eventlog.files.backend import FilesBackend
 from eventlog.testing import BackendConformance
 
 

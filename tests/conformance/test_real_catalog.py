@@ -12,7 +12,7 @@ from eventlog import EventLog
 from eventlog.events import MessageAdded
 from eventlog.importers import import_paths
 from projections import Catalog
-from projections.cost import NO_PRICES
+from projections.catalog.cost import NO_PRICES
 
 from .test_real_claude_code import DATA, _by_session, _counts
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from eventlog import EventLog, Settings, frames, scan
+from eventlog import EventLog, Settings
 from eventlog.errors import Damaged
 from eventlog.events import MessageAdded, ToolCalled
-from eventlog.layout import Layout, parse_segment_name
-from eventlog.pieces import Bad
+from eventlog.files import scan
+from eventlog.files.layout import Layout, parse_segment_name
+from eventlog.files.pieces import Bad
+from eventlog.segments import frames
 from tests.crash.workload import active_segment, empty, open_log
 
 SETTINGS = Settings(segment_size_bytes=10_000_000, frame_size_bytes=4_096, sync="never")

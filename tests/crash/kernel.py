@@ -14,7 +14,7 @@ from random import Random
 from eventlog import EventLog, Settings
 from eventlog.errors import NotStored
 from eventlog.events import MessageAdded
-from eventlog.layout import Layout
+from eventlog.files.layout import Layout
 from tests.crash import program
 from tests.crash.workload import text_of
 

@@ -23,9 +23,10 @@ from itertools import count, takewhile
 from pathlib import Path
 from random import Random
 
-from eventlog import EventLog, Settings, changes
+from eventlog import EventLog, Settings
 from eventlog.errors import CursorExpired, EventLogError
 from eventlog.events import MessageAdded, MessageDelta, SessionEnded
+from eventlog.files import changes
 from eventlog.stored import StoredEvent
 from eventlog.tail import CaughtUp
 

@@ -13,8 +13,8 @@ import pytest
 from eventlog import EventLog, Session
 from eventlog.errors import AppendFailed, OutcomeUnknown, WriterPoisoned
 from eventlog.events import MessageAdded
-from eventlog.files import FilesBackend
-from eventlog.group_commit import GroupCommit
+from eventlog.files.backend import FilesBackend
+from eventlog.files.group_commit import GroupCommit
 from eventlog.testing import CrashingDisk
 from tests.crash.workload import SETTINGS, contents, empty, open_log
 

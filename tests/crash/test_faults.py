@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eventlog.files import FilesBackend
+from eventlog.files.backend import FilesBackend
 from eventlog.testing import CrashingDisk
 from tests.crash import faults
 from tests.crash.workload import (

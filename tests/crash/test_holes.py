@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from eventlog import EventLog, Settings
-from eventlog.disk import Disk
 from eventlog.events import MessageAdded
-from eventlog.layout import Layout
-from eventlog.replacing import Replacing, compress
+from eventlog.files.disk import Disk
+from eventlog.files.layout import Layout
+from eventlog.files.replacing import Replacing, compress
 from eventlog.testing import CrashingDisk
 from tests.crash.workload import contents, empty
 from tests.crash.workload import open_log as open_store

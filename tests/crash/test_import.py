@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from eventlog import EventLog
-from eventlog.files import FilesBackend
+from eventlog.files.backend import FilesBackend
 from eventlog.importers import import_paths
 from eventlog.settings import Settings
 from eventlog.testing.counting import CountingDisk

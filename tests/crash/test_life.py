@@ -17,11 +17,11 @@ import msgspec
 import pytest
 
 from eventlog import EventLog, EventLogError, Settings
-from eventlog.disk import Disk
 from eventlog.events import MessageAdded, MessageDelta, SessionStarted
-from eventlog.files import FilesBackend
-from eventlog.layout import Layout
-from eventlog.replacing import compress
+from eventlog.files.backend import FilesBackend
+from eventlog.files.disk import Disk
+from eventlog.files.layout import Layout
+from eventlog.files.replacing import compress
 from eventlog.testing import Crash, CrashingDisk
 from tests.crash.faults import FAULTS, KILLS
 from tests.crash.workload import UnsyncedDisk, empty, open_log

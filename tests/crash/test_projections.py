@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from eventlog import EventLog
-from eventlog.disk import Disk
 from eventlog.events import MessageAdded, SessionStarted
+from eventlog.files.disk import Disk
 from eventlog.testing import Crash, CrashingDisk, Operation
 from projections import Catalog
-from projections.cost import NO_PRICES
+from projections.catalog.cost import NO_PRICES
 from tests.crash.faults import FAULTS, Fault
 
 RIGHT = (3, ["s1"])

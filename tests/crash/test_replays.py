@@ -14,7 +14,7 @@ from eventlog import EventLog, EventLogError, Settings
 from eventlog.copies import taken_from
 from eventlog.errors import Damaged
 from eventlog.events import Event, MessageAdded, SessionEnded, SessionMerged, SessionUpdated
-from eventlog.files import FilesBackend
+from eventlog.files.backend import FilesBackend
 from eventlog.importers import import_paths
 from eventlog.testing import Crash, CrashingDisk
 from projections.exporters import export

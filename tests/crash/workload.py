@@ -13,11 +13,11 @@ import msgspec
 
 from eventlog import EventLog, EventLogError, Session, Settings
 from eventlog.backend import OnDamage, Sync
-from eventlog.disk import Disk
 from eventlog.errors import NotStored, OutcomeUnknown, WriterPoisoned
 from eventlog.events import Event, MessageAdded, SessionEnded
-from eventlog.files import FilesBackend
-from eventlog.layout import Layout, shard
+from eventlog.files.backend import FilesBackend
+from eventlog.files.disk import Disk
+from eventlog.files.layout import Layout, shard
 from eventlog.testing import Crash, CrashingDisk
 
 SETTINGS = Settings(segment_size_bytes=6_000, frame_size_bytes=2_048, sync_interval_ms=60_000, lock_timeout_s=5, compress=False)

@@ -9,7 +9,7 @@ import pytest
 
 from eventlog import EventLog, Settings
 from eventlog.events import Event
-from eventlog.layout import Layout
+from eventlog.files.layout import Layout
 
 from . import history
 

@@ -14,7 +14,7 @@ from eventlog import EventLog, Settings
 from eventlog.errors import SessionDeleted
 from eventlog.events import MessageAdded, MessageDelta
 from projections import Catalog, SessionView, replay
-from projections.cost import NO_PRICES
+from projections.catalog.cost import NO_PRICES
 
 from .test_session_view import events, histories, ids, times, words
 

@@ -16,7 +16,7 @@ from eventlog import EventLog, Session, Settings
 from eventlog.errors import Conflict, EventTooLarge, SessionDeleted, SessionNotFound
 from eventlog.events import Event, MessageAdded, SessionEnded, SessionRestored, SessionResumed, UnknownEvent
 from eventlog.events import SessionDeleted as Deleted
-from eventlog.files import FilesBackend
+from eventlog.files.backend import FilesBackend
 from tests.crash.workload import UnsyncedDisk
 
 SETTINGS = Settings(segment_size_bytes=1_500, frame_size_bytes=600, max_event_bytes=4_000, max_open_files=2, lock_timeout_s=5)

@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from eventlog import EventLog
 from eventlog.errors import SessionDeleted
 from eventlog.events import MessageAmended
-from projections import Catalog, SessionView, catch_up, replay
-from projections.building import attach, connect
-from projections.cost import NO_PRICES
-from projections.dump import dump
-from projections.index import Index
+from projections import Catalog, SessionView, replay
+from projections.catalog.cost import NO_PRICES
+from projections.catalog.search import Search
+from projections.catalog.tally import Tally
+from projections.index import catch_up
+from projections.index.building import attach, connect
+from projections.index.database import Index
+from projections.index.dump import dump
 from projections.projection import Projection
-from projections.search import Search
-from projections.tally import Tally
 
 from .test_session_view import events, times
 

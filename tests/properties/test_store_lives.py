@@ -19,14 +19,15 @@ from eventlog import EventLog, Settings
 from eventlog.copies import identity
 from eventlog.errors import EventLogError
 from eventlog.events import MessageAdded, ToolCalled, UsageRecorded
-from projections import Catalog, catch_up
-from projections.building import attach, connect
-from projections.cost import NO_PRICES, installed_prices
-from projections.dump import dump
-from projections.index import Index
+from projections import Catalog
+from projections.catalog.cost import NO_PRICES, installed_prices
+from projections.catalog.search import Search
+from projections.catalog.tally import Tally
+from projections.index import catch_up
+from projections.index.building import attach, connect
+from projections.index.database import Index
+from projections.index.dump import dump
 from projections.projection import Projection
-from projections.search import Search
-from projections.tally import Tally
 
 from .test_compaction import streams
 from .test_projections import dumps, index_in_memory

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from eventlog import EventLog, Settings
 from eventlog.backend import Watch
 from eventlog.events import SessionEnded
-from eventlog.files import FilesBackend
+from eventlog.files.backend import FilesBackend
 from eventlog.stored import StoredEvent
 from eventlog.tail import CaughtUp, Tail
 from tests.tails import PATIENCE_S, leaving_nothing_open, note, rest

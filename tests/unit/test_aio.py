@@ -12,7 +12,7 @@ import pytest
 from eventlog import EventLog, Settings, aio
 from eventlog.errors import Conflict, InvalidEvent, OutcomeUnknown, SessionNotFound
 from eventlog.events import MessageAdded, MessageDelta, UnknownEvent
-from eventlog.files import FilesBackend
+from eventlog.files.backend import FilesBackend
 from eventlog.stored import StoredEvent
 from eventlog.tail import CaughtUp
 from eventlog.testing import CountingDisk, CrashingDisk

@@ -11,7 +11,7 @@ import pytest
 from eventlog import EventLog, Settings
 from eventlog.errors import InvalidEvent, SessionNotFound
 from eventlog.events import Event, MessageAdded, MessageDelta, SessionEnded, SessionResumed, UnknownEvent
-from eventlog.files import FilesBackend
+from eventlog.files.backend import FilesBackend
 from eventlog.session import draft
 from eventlog.testing import CountingDisk
 

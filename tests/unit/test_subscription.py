@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from eventlog import EventLog, Settings, StoredEvent
-from eventlog.disk import Disk
 from eventlog.errors import Damaged, SessionNotFound
-from eventlog.files import FilesBackend
-from eventlog.layout import Layout, SegmentName
+from eventlog.files.backend import FilesBackend
+from eventlog.files.disk import Disk
+from eventlog.files.layout import Layout, SegmentName
 from tests.tails import PATIENCE_S, leaving_nothing_open, note
 
 

@@ -15,14 +15,14 @@ from typing import ClassVar
 import pytest
 
 from eventlog import EventLog, Settings
-from eventlog.changes import Journal, JournalFeed
-from eventlog.disk import Disk
 from eventlog.errors import CursorExpired, Damaged, InvalidCursor, SessionNotFound
 from eventlog.events import SessionStarted
-from eventlog.files import FilesBackend
-from eventlog.follower import FileFollower
-from eventlog.layout import Layout, SegmentName
-from eventlog.pieces import last_seq_in
+from eventlog.files.backend import FilesBackend
+from eventlog.files.changes import Journal, JournalFeed
+from eventlog.files.disk import Disk
+from eventlog.files.follower import FileFollower
+from eventlog.files.layout import Layout, SegmentName
+from eventlog.files.pieces import last_seq_in
 from eventlog.stored import StoredEvent
 from eventlog.tail import CaughtUp, Tail
 from projections import Catalog

@@ -1,0 +1,466 @@
+"""Hints which sessions were written to, so that catching up costs what changed (FORMAT.md, "Changes").
+
+One journal per store and boot, in numbered files. A writer notes a session, with its position, before it writes to it, and notes
+again when it lets go of it. So whoever remembers how far it read the journal, and which sessions were noted as open there, need only
+look at these and at what was noted since. Hints are never synced: after a power loss the boot is another one, and the answer
+is to look at everything. A writer that died is known by its lock; its sessions are noted as closed by who finds that out.
+
+A note that cannot be written removes the journal, which makes everybody look at everything. Hints cost time when they are
+lost; they never hide a session.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import threading
+import time
+import uuid
+from collections import Counter
+
+import msgspec
+
+from ..backend import Changes
+from ..decoding import decoder
+from ..errors import InvalidCursor
+from .disk import Disk, write_all
+
+_ROLL_SIZE = 8 * 1024 * 1024
+_JOURNAL = ".journal"
+_ALIVE = ".alive"
+_UNFINISHED = ".tmp"
+_PATIENCE_S = 2.0  # with whoever has a lock for the moment of a note: a process that was stopped must not stop all others
+_KEPT = 2  # numbered files: the one in use and the one before it
+
+_Note = tuple[str, str, str, int]  # kind, the writer's token, the session, its position
+# _NAME comes first in a file, makes it unlike any other of its number, and names the file before it
+_NAME, _OPENED, _STILL_OPEN, _CLOSED, _FOLLOWED = "#", "+", "=", "-", "."  # _FOLLOWED comes last, once the next file is there
+_ALL = "*"  # in place of a session: all of the writer's
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """How far somebody read the journal, and who was writing to what at that point. Small: writers keep few sessions open."""
+
+    boot: str
+    number: int
+    name: str
+    offset: int
+    open: list[tuple[str, str]]  # (token, session id)
+
+    def __str__(self) -> str:
+        return msgspec.json.encode(self).decode()
+
+
+class _Read(msgspec.Struct, frozen=True):
+    before: str  # the name of the file that this one follows; "" where it is the first, or begins anew
+    name: str
+    notes: list[_Note]
+    end: int
+    size: int
+    is_followed: bool  # nothing is noted here any more
+
+
+class Journal:
+    """The journal of one store, as one process writes it. Safe to use from several threads."""
+
+    def __init__(self, disk: Disk, folder: str) -> None:
+        self._disk = disk
+        self._folder = folder
+        self.boot = boot_id()
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew in a child process, which is another writer. The parent's descriptors are closed, its lock stays the parent's."""
+        for fd in (getattr(self, "_fd", -1), getattr(self, "_alive", -1)):
+            if fd >= 0:
+                os.close(fd)
+        self._mutex = threading.RLock()  # reentrant: a writer may be let go of (`__del__`) at any point
+        self._token = uuid.uuid4().hex[:16]
+        self._fd = -1
+        self._number = 0
+        self._open: Counter[str] = Counter()  # how many writers of this process have noted the session and not let go of it
+        self._alive = -1
+
+    # --- writing -------------------------------------------------------------------------------------------------------------
+
+    def opened(self, session_id: str, position: int) -> None:
+        """Note that this process is about to write to the session, which is at ``position``."""
+        with self._mutex:
+            if not self._open[session_id]:
+                self._note((_OPENED, self._token, session_id, position))
+            self._open[session_id] += 1
+
+    def closed(self, session_id: str) -> None:
+        """Note that this process has let go of the session."""
+        with self._mutex:
+            self._open[session_id] -= 1
+            if self._open[session_id] <= 0:  # another writer of this process may have opened it before this one let go
+                del self._open[session_id]
+                self._note((_CLOSED, self._token, session_id, 0))
+
+    def close(self) -> None:
+        """Note that this process has let go of everything."""
+        with self._mutex:
+            self._open.clear()
+            if self._alive >= 0:
+                self._note((_CLOSED, self._token, _ALL, 0))
+                self._disk.close(self._alive)
+                self._remove(self._alive_path(self._token))
+                self._alive = -1
+            if self._fd >= 0:
+                self._disk.close(self._fd)
+                self._fd = -1
+
+    def begin(self) -> None:
+        """Make the journal if it is not there and can be made."""
+        with self._mutex:
+            try:
+                self._enter()
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+            except OSError:
+                pass  # a store that cannot be written: whoever asks looks at everything
+
+    def _note(self, note: _Note) -> None:
+        try:
+            if self._alive >= 0 and not os.fstat(self._alive).st_nlink:  # somebody deleted changes/, which anybody may
+                self._disk.close(self._alive)
+                self._alive = -1
+            if self._alive < 0:
+                self._alive = self._come_alive()
+            noted = False
+            while not noted:
+                self._enter()
+                try:
+                    write_all(self._disk, self._fd, _line(note))
+                    noted = os.fstat(self._fd).st_nlink > 0  # else somebody has lost patience with us
+                finally:
+                    fcntl.flock(self._fd, fcntl.LOCK_UN)
+        except OSError:
+            self._give_up()
+
+    def _come_alive(self) -> int:
+        """The file whose lock says that this writer lives. It gets its name with the lock on it: nobody may find it unlocked."""
+        path = self._alive_path(self._token)
+        fd = self._make(path + _UNFINISHED)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            self._disk.rename(path + _UNFINISHED, path)
+        except BaseException:
+            self._disk.close(fd)
+            raise
+        return fd
+
+    def _give_up(self) -> None:
+        """A note is lost. Remove the journal; who has a file of it open finds it cut."""
+        for number in self.numbers():
+            try:
+                fd = self._disk.open(self._path(number))
+                try:
+                    self._disk.truncate(fd, 0)
+                finally:
+                    self._disk.close(fd)
+            except OSError:
+                pass  # without its name, most will notice all the same
+            self._remove(self._path(number))
+
+    def _enter(self) -> None:
+        """Lock the file in use; begin the next one where it has grown large. What this process had noted in a file that was deleted, it
+        notes again."""
+        deleted = False
+        while True:
+            if self._fd < 0:
+                self._number = max(self.numbers(), default=1)
+                self._fd = self._make(self._path(self._number))
+            _lock(self._fd, fcntl.LOCK_EX)
+            state = os.fstat(self._fd)
+            end = os.pread(self._fd, len(_END), max(0, state.st_size - len(_END)))
+            is_last = state.st_nlink > 0 and not os.path.exists(self._path(self._number + 1))
+            if is_last and end == _END:  # what follows it was deleted, and this was left
+                self._disk.unlink(self._path(self._number))
+                deleted = True
+            elif is_last:
+                if state.st_size == 0:
+                    write_all(self._disk, self._fd, _new_name(""))
+                elif not end.endswith(b"\n"):  # somebody was killed while noting, before writing anything
+                    write_all(self._disk, self._fd, b"\n")
+                if deleted:
+                    write_all(self._disk, self._fd, b"".join(_line((_STILL_OPEN, self._token, name, 0)) for name in sorted(self._open)))
+                    deleted = False
+                if state.st_size < _ROLL_SIZE:
+                    return
+                self._roll()
+            deleted |= not state.st_nlink
+            self._disk.close(self._fd)
+            self._fd = -1
+
+    def _roll(self) -> None:
+        """Begin the next file with what is open now, under the lock of this one. It gets its name when that stands in it: nobody may
+        find it without."""
+        found = _read(self._fd, 0)
+        still_open = _fold(found.notes, set(), {})
+        notes = [_line((_STILL_OPEN, token, session_id, 0)) for token, session_id in sorted(still_open)]
+        path = self._path(self._number + 1)
+        following = self._make(path + _UNFINISHED)
+        try:
+            self._disk.truncate(following, 0)
+            write_all(self._disk, following, b"".join([_new_name(found.name), *notes]))
+        finally:
+            self._disk.close(following)
+        self._disk.rename(path + _UNFINISHED, path)
+        write_all(self._disk, self._fd, _END)
+        for number in self.numbers()[:-_KEPT]:
+            self._remove(self._path(number))
+
+    def _make(self, path: str) -> int:
+        try:
+            return self._disk.open(path, create=True)
+        except FileNotFoundError:
+            try:
+                self._disk.make_folder(self._folder)
+            except FileExistsError:
+                pass  # another writer has found it deleted, too
+            return self._disk.open(path, create=True)
+
+    # --- reading -------------------------------------------------------------------------------------------------------------
+
+    def since(self, text: str | None) -> Changes:
+        """What may have changed since the cursor (None: since ever), and the cursor to ask with next time. Raises `InvalidCursor`."""
+        feed = JournalFeed(self, text)
+        try:
+            changes = feed.next()
+            return changes if feed.has_journal else msgspec.structs.replace(changes, full=True)
+        finally:
+            feed.close()
+
+    def open_file(self, number: int) -> int:
+        """The numbered file for reading. Raises `FileNotFoundError`."""
+        return os.open(self._path(number), os.O_RDONLY | os.O_CLOEXEC)
+
+    def bury_the_dead(self, still_open: set[tuple[str, str]]) -> None:
+        """Note for writers that have died that they let go: the next reader of the journal sees it and looks a last time."""
+        writers = {token for token, _ in still_open} - {self._token}
+        for token in filter(self._is_dead, writers):
+            with self._mutex:
+                self._note((_CLOSED, token, _ALL, 0))
+                self._remove(self._alive_path(token))
+
+    def _is_dead(self, token: str) -> bool:
+        """Whether nobody holds the writer's lock. Where its file is gone, it has let go itself, or somebody deleted changes/ beneath it."""
+        try:
+            fd = os.open(self._alive_path(token), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+        return True
+
+    # --- files ---------------------------------------------------------------------------------------------------------------
+
+    def _path(self, number: int) -> str:
+        return os.path.join(self._folder, f"{self.boot}.{number}{_JOURNAL}")
+
+    def _alive_path(self, token: str) -> str:
+        return os.path.join(self._folder, token + _ALIVE)
+
+    def numbers(self) -> list[int]:
+        prefix = self.boot + "."
+        try:
+            names = os.listdir(self._folder)
+        except OSError:
+            return []  # deleted, or not ours to look into: hints are worth no error
+        middle = (name[len(prefix) : -len(_JOURNAL)] for name in names if name.startswith(prefix) and name.endswith(_JOURNAL))
+        return sorted(int(number) for number in middle if number.isdigit())
+
+    def begun(self) -> list[int]:
+        """Those of the numbered files that have their name. The first one is there for a moment before it has."""
+        return [number for number in self.numbers() if self._size(number)]
+
+    def _size(self, number: int) -> int:
+        try:
+            return os.stat(self._path(number)).st_size
+        except FileNotFoundError:
+            return 0
+
+    def _remove(self, path: str) -> None:
+        try:
+            self._disk.unlink(path)
+        except OSError:
+            pass  # gone already, or it cannot be: a hint too many costs a look
+
+
+class JournalFeed:
+    """Reads the notes since a cursor, again and again.
+
+    It keeps the file that it is in open: where that is rolled away or deleted meanwhile, it is read to its end before what follows it."""
+
+    def __init__(self, journal: Journal, text: str | None) -> None:
+        self._journal = journal
+        self._cursor = None if text is None else parse_cursor(text)
+        self._fd = -1
+
+    @property
+    def cursor(self) -> str:
+        return "" if self._cursor is None else str(self._cursor)
+
+    @property
+    def has_journal(self) -> bool:
+        """Whether there is one: where it cannot be made, nobody may say that nothing has changed."""
+        return self._cursor is not None and self._cursor.number > 0
+
+    def next(self) -> Changes:
+        cursor = self._cursor
+        if cursor is None or cursor.boot != self._journal.boot:
+            return self._everything()
+        still_open, sessions = set(cursor.open), {session_id: -1 for _, session_id in cursor.open}
+        number, name, offset = cursor.number, cursor.name, cursor.offset
+        following = self._journal.begun()  # before reading: what is not the last of these is complete
+        expected = number + 1
+        if number:
+            if self._fd < 0 and not self._open(number):
+                return self._everything()
+            gone = not os.fstat(self._fd).st_nlink
+            if gone:
+                try:
+                    _lock(self._fd, fcntl.LOCK_SH)  # whoever was still writing to it is done then
+                except TimeoutError:
+                    return self._everything()
+                following = self._journal.begun()
+            found = _read(self._fd, offset)
+            if gone:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+                expected = number + 1 if found.is_followed else 1  # rolled away, or deleted and begun anew
+            else:
+                following = [other for other in following if other > number]
+            if found.name != name or found.size < offset:
+                return self._everything()
+            still_open, offset = _fold(found.notes, still_open, sessions), found.end
+        if following and following[0] != expected:
+            return self._everything()
+        before = "" if expected == 1 else name
+        for number in following:
+            if not self._open(number):
+                return self._everything()
+            found = _read(self._fd, 0)
+            if found.before != before:  # it follows another one, which was deleted before anybody could read it
+                return self._everything()
+            before = found.name
+            still_open, name, offset = _fold(found.notes, still_open, sessions), found.name, found.end
+        return self._at(Changes(False, sessions, ""), number, name, offset, still_open)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _everything(self) -> Changes:
+        if not self._journal.begun():
+            self._journal.begin()  # "nothing since then" can only be said of a journal that is there
+        while numbers := self._journal.begun():
+            if self._open(numbers[-1]):
+                found = _read(self._fd, 0)
+                still_open = _fold(found.notes, set(), {})
+                return self._at(Changes(True, {}, ""), numbers[-1], found.name, found.end, still_open)
+        self.close()
+        return self._at(Changes(True, {}, ""), 0, "", 0, set())
+
+    def _at(self, changes: Changes, number: int, name: str, offset: int, still_open: set[tuple[str, str]]) -> Changes:
+        self._cursor = Cursor(self._journal.boot, number, name, offset, sorted(still_open))
+        self._journal.bury_the_dead(still_open)
+        return msgspec.structs.replace(changes, cursor=self.cursor)
+
+    def _open(self, number: int) -> bool:
+        self.close()
+        try:
+            self._fd = self._journal.open_file(number)
+        except OSError:
+            return False  # deleted, or not ours to read
+        return True
+
+
+def _lock(fd: int, kind: int) -> None:
+    """Take a lock that nobody keeps for long. Raises `TimeoutError`, and what the system says."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
+        time.sleep(0.0005)
+
+
+def _read(fd: int, offset: int) -> _Read:
+    """The name of a journal file and its whole notes from ``offset`` on."""
+    first = os.pread(fd, 256, 0)
+    notes = _decode(first[: first.find(b"\n") + 1])
+    before, name = notes[0][1:3] if notes and notes[0][0] == _NAME else ("", "")
+    size = os.fstat(fd).st_size
+    data = os.pread(fd, max(0, size - offset), offset)
+    data = data[: data.rfind(b"\n") + 1]
+    return _Read(before, name, _decode(data), offset + len(data), size, os.pread(fd, len(_END), max(0, size - len(_END))) == _END)
+
+
+def _line(note: _Note) -> bytes:
+    return msgspec.json.encode(note) + b"\n"
+
+
+def _new_name(before: str) -> bytes:
+    return _line((_NAME, before, uuid.uuid4().hex[:16], 0))
+
+
+_END = _line((_FOLLOWED, "", "", 0))
+
+
+def _decode(data: bytes) -> list[_Note]:
+    """The notes in whole lines. One that is no note is passed over: it can only have been a hint."""
+    try:
+        return decoder(_Note).decode_lines(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        notes = []
+        for line in data.splitlines():
+            try:
+                notes.append(decoder(_Note).decode(line))
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                continue
+        return notes
+
+
+def _fold(notes: list[_Note], still_open: set[tuple[str, str]], sessions: dict[str, int]) -> set[tuple[str, str]]:
+    """Who writes to what after these notes; ``sessions`` gains what they name, with the position where it was first noted."""
+    for kind, token, session_id, position in notes:
+        if kind in (_OPENED, _STILL_OPEN):
+            still_open.add((token, session_id))
+            sessions.setdefault(session_id, position if kind == _OPENED else -1)
+        elif kind == _CLOSED and session_id != _ALL:
+            still_open.discard((token, session_id))
+            sessions.setdefault(session_id, -1)
+        elif kind == _CLOSED:
+            gone = {pair for pair in still_open if pair[0] == token}
+            still_open -= gone
+            for _, name in gone:
+                sessions.setdefault(name, -1)
+    return still_open
+
+
+def parse_cursor(text: str) -> Cursor:
+    try:
+        cursor: Cursor = decoder(Cursor).decode(text)
+        return cursor
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        raise InvalidCursor(f"{text[:80]!r} is not a cursor of this log; use one that it gave out, or 'start'") from error
+
+
+def boot_id() -> str:
+    """What tells one boot of this machine from the next: after a power loss nothing that was not synced may be relied on."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        # Elsewhere: when the machine was started, to ten seconds; where that wavers, somebody looks at everything once.
+        return f"b{round((time.time() - time.monotonic()) / 10)}"

@@ -1,0 +1,282 @@
+"""Reads one segment file and says what stands in it (`pieces`); the raw ones here, the compressed ones in `compressed`.
+
+The fast way proves a chunk of any number of lines with one checksum. Only a chunk that does not hold is walked line by line.
+Chunks are whole appends; nothing that is still being written, and no torn tail, is given out. Memory is bounded by the chunk or
+the largest append.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from .. import line as lines
+from .. import stored
+from ..errors import Damaged
+from ..segments import segment
+from ..segments.segment import Span, Walker
+from . import compressed
+from .layout import SegmentName
+from .pieces import Bad, Own, Piece, own, split_own, whole_appends
+
+CHUNK_SIZE = 128 * 1024
+FIRST_CHUNK_SIZE = 16 * 1024  # one event out of a session should not cost a whole chunk
+ANY_SIZE = compressed.MOST_FRAME_BYTES  # for whoever reads no more than the end of a finished segment
+_SEEK_WINDOW = 64 * 1024
+_OPENING_SIZE = 1024
+
+
+class Start(msgspec.Struct, frozen=True):
+    """Where reading a raw segment begins: a line boundary and the running checksum there."""
+
+    offset: int = 0
+    running: int = 0
+
+
+def scan_file(path: str, name: SegmentName, *, after: int = 0, max_append_bytes: int) -> Iterator[Piece]:
+    """The pieces of a segment file from somewhere at or before the first event with seq > ``after``, to its end as it is now.
+
+    An append larger than ``max_append_bytes`` is read all the same: what is accepted is limited (and by another program perhaps less),
+    what was acknowledged is no damage.
+
+    Raises `FileNotFoundError` at once where the file has gone; one that goes later is read to its end."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        max_append_bytes = max(max_append_bytes, ANY_SIZE if name.compressed else min(os.fstat(fd).st_size, ANY_SIZE))
+        if name.compressed:
+            yield from compressed.scan(fd, after=after, max_append_bytes=max_append_bytes)
+        else:
+            start = find_start(fd, after) if after >= name.first_seq else Start()
+            if start.offset:
+                yield from _opening(fd)
+            yield from scan_raw(fd, start=start, first_seq=name.first_seq, max_append_bytes=max_append_bytes)
+    finally:
+        os.close(fd)
+
+
+def sound(pieces: Iterable[Piece], name: SegmentName) -> Iterator[bytes | Own]:
+    """The pieces, none of which may be damaged. Raises `Damaged`."""
+    for piece in pieces:
+        if isinstance(piece, Bad):
+            raise Damaged(name.session_id, str(name), piece.offset, piece.length, piece.kind, piece.detail)
+        yield piece
+
+
+def _opening(fd: int) -> Iterator[Piece]:
+    """The opening line, which says whose segment this is, for a reader who begins behind it."""
+    data = os.pread(fd, _OPENING_SIZE, 0)
+    line = data[: data.find(b"\n") + 1]
+    if lines.prove(line, 0) is not None:
+        yield from split_own(line, 0)
+
+
+def scan_raw(fd: int, *, start: Start, first_seq: int, max_append_bytes: int) -> Iterator[Piece]:
+    """The pieces of a raw segment from ``start`` to its end as it is now."""
+    offset, running, size = start.offset, start.running, FIRST_CHUNK_SIZE
+    read_again = True
+    while True:
+        data = os.pread(fd, size, offset)
+        chunk = whole_appends(data)
+        if not chunk:
+            if len(data) == size and size <= max_append_bytes:
+                size *= 2
+                continue
+            break
+        proven = lines.prove(chunk, running)
+        if proven is None:
+            own = chunk.rfind(b"\n", 0, -1) + 1
+            if segment.starts_afresh(chunk[own:]) and own and (proven := lines.prove(chunk[:own], running)) is not None:
+                chunk = chunk[:own]
+        if proven is None:
+            if read_again:  # a writer may have been cutting a torn tail between two of our reads
+                read_again = False
+                continue
+            if start.offset and offset == start.offset:  # the line before the boundary did not vouch for it
+                yield from scan_raw(fd, start=Start(), first_seq=first_seq, max_append_bytes=max_append_bytes)
+                return
+            break
+        read_again = True
+        yield from split_own(chunk, offset)
+        offset += len(chunk)
+        running = proven
+        size = CHUNK_SIZE
+    if os.fstat(fd).st_size > offset:
+        yield from _scan_doubtful(fd, offset, running, first_seq, max_append_bytes)
+
+
+def _scan_doubtful(fd: int, offset: int, running: int, first_seq: int, max_append_bytes: int) -> Iterator[Piece]:
+    """From the first byte that is not a proven whole append: a torn tail, an append under way, or damage."""
+    limit = max_append_bytes + CHUNK_SIZE
+    rest = os.pread(fd, limit, offset)
+    proven = proven_appends(rest, offset, running)
+    if proven:
+        yield from split_own(proven, offset)
+        offset, running = offset + len(proven), lines.after(proven) or 0
+        rest = os.pread(fd, limit, offset)
+    if not rest:
+        return
+    finished = rest.rfind(b"\n", 0, -1) + 1
+    if len(rest) < limit and (not segment.starts_afresh(rest[finished:]) or lines.prove(rest[finished:], 0) is None):
+        next_seq = last_seq_before(fd, offset, first_seq - 1) + 1
+        if segment.judge_tail(rest, offset, running, next_seq) == "torn_tail":
+            yield Bad(offset, len(rest), "torn_tail", "the beginning of an append that was never acknowledged")
+            return
+    yield from _scan_walking(fd, offset, running, max_append_bytes)
+
+
+def proven_appends(data: bytes, offset: int, running: int) -> bytes:
+    """The whole appends before the first line that is not as it was written."""
+    walker = Walker(running, offset)
+    for span in walker.walk(data):
+        if not span.intact:
+            return whole_appends(data[: span.offset - offset])
+    return whole_appends(data[: walker.offset - offset])
+
+
+def _scan_walking(fd: int, offset: int, running: int, max_append_bytes: int) -> Iterator[Piece]:
+    walker = Walker(running, offset)
+    found = _Findings()
+    position, size = offset, CHUNK_SIZE
+    while data := os.pread(fd, size, position):
+        end = data.rfind(b"\n") + 1
+        if not end and len(data) == size and size <= max_append_bytes:
+            size *= 2
+            continue
+        whole = data[:end] if end else data
+        for span in walker.walk(whole):
+            yield from found.add(span)
+        position += len(whole)
+    for span in walker.finish():
+        yield from found.add(span)
+    yield from found.end()
+
+
+class _Findings:
+    """Turns verdicts on lines into pieces: damage is joined, and reported before what follows it; a batch without an end is no append."""
+
+    def __init__(self) -> None:
+        self._bad: _Damage | None = None
+        self._batch: list[Span] = []
+
+    def add(self, span: Span) -> Iterator[Piece]:
+        if not span.intact:
+            yield from (held.line for held in self._batch)
+            self._batch.clear()
+            self._bad = self._bad or _Damage(span.offset)
+            self._bad.add(span)
+            if not span.proven:
+                return
+        yield from self._end_of_damage()
+        if segment.is_own(span.line):
+            yield own(span.line, span.offset)
+            return
+        self._batch.append(span)
+        if not lines.ends_within_batch(span.line):
+            yield b"".join(held.line for held in self._batch)
+            self._batch.clear()
+
+    def _end_of_damage(self) -> Iterator[Piece]:
+        if self._bad is not None:
+            yield self._bad.piece()
+            self._bad = None
+
+    def end(self) -> Iterator[Piece]:
+        yield from self._end_of_damage()
+        if self._batch:
+            length = sum(held.length for held in self._batch)
+            yield Bad(self._batch[0].offset, length, "torn_tail", "a batch that was never completed")
+
+
+class _Damage:
+    """Adjoining lines that are not as they were written; of any length, so that they are not kept."""
+
+    def __init__(self, offset: int) -> None:
+        self._offset = offset
+        self._length = 0
+        self._all_proven = True
+        self._bound = segment.Bound()
+
+    def add(self, span: Span) -> None:
+        self._length += span.length
+        if not span.proven:
+            self._all_proven = False
+            self._bound.add(span.line)
+
+    def piece(self) -> Bad:
+        detail = "the bytes do not match their checksum"
+        if self._all_proven:
+            detail = "a checksum field or line end was hit; the event itself is proven by what follows"
+        return Bad(self._offset, self._length, "damaged", detail, self._bound.lines)
+
+
+def last_record(path: str, name: SegmentName) -> Own | None:
+    """The segment's own line at its end, if that is what stands there and it is proven. Costs one read of a few KiB."""
+    if name.compressed:
+        return compressed.last_record(path)
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(fd).st_size
+        data = os.pread(fd, _SEEK_WINDOW, max(0, size - _SEEK_WINDOW))
+    finally:
+        os.close(fd)
+    begin = data.rfind(b"\n", 0, -1) + 1
+    last, before = data[begin:], data[data.rfind(b"\n", 0, begin - 1) + 1 : begin]
+    if not segment.is_own(last):
+        return None
+    running = 0 if segment.starts_afresh(last) else lines.after(before)
+    if running is None or lines.prove(last, running) is None:
+        return None
+    record = segment.decode_own(last)
+    return None if record is None else Own(record, last, size - len(last))
+
+
+def last_seq_before(fd: int, offset: int, default: int) -> int:
+    """The seq of the last event line that ends at or before ``offset``, read backwards from there."""
+    window = 4096
+    while offset > 0:
+        start = max(0, offset - window)
+        data = os.pread(fd, offset - start, start)
+        line_start = data.rfind(b"\n", 0, len(data) - 1) + 1
+        if line_start > 0 or start == 0:
+            line = data[line_start:]
+            if segment.is_own(line):
+                return default
+            try:
+                return stored.position.decode(line).seq
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                return default
+        window *= 4
+    return default
+
+
+def find_start(fd: int, after: int) -> Start:
+    """A line boundary at or before the first event with seq > ``after``, found by halving, so that what is not needed is not read.
+
+    The line before the boundary vouches for the checksum there; where it does not, reading finds a mismatch and begins at 0."""
+    low, high = 0, os.fstat(fd).st_size
+    best = Start()
+    while high - low > _SEEK_WINDOW:
+        middle = (low + high) // 2
+        data = os.pread(fd, _SEEK_WINDOW, middle)
+        begin = data.find(b"\n") + 1
+        end = data.find(b"\n", begin) + 1
+        if not begin or not end:
+            high = middle
+            continue
+        line = data[begin:end]
+        running = lines.after(line)
+        try:
+            found = stored.position.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return Start()
+        if running is None:
+            return Start()
+        if found.seq <= after:
+            low = middle + end
+            if not found.more:
+                best = Start(low, running)
+        else:
+            high = middle
+    return best

@@ -1,0 +1,271 @@
+"""Fewer and smaller files with the same events in them: seals what is idle, compresses, joins small segments, clears up after crashes.
+
+Nothing that is read changes, unless deltas are to be dropped: then those go whose message is complete, their seqs stand in the footer of
+their segment, and a ``session.compacted`` event says so. Writers, readers and tails go on meanwhile: the session's
+lock is held for the moments in which files change places. Memory is bounded by a frame and by 16 bytes per run of deltas.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ...errors import Damaged, EventLogError, SessionLocked, SessionNotFound
+from ...events import SessionCompacted
+from ...ids import shard as shard_of
+from ...line import Envelope
+from ...ranges import Ranges
+from ...segments.frames import Unproven
+from .. import layout as layouts
+from .. import reader, replacing, scan
+from ..layout import SegmentName
+from ..replacing import Finished, Replacing, finished
+from . import leftovers
+from .deltas import REASON, CompleteDeltas
+from .rewriting import Rewriting
+
+if TYPE_CHECKING:
+    from ..backend import FilesBackend
+
+_ATTEMPTS = 5
+_RANGES_PER_EVENT = 10_000
+
+
+class Skipped(msgspec.Struct, frozen=True, kw_only=True):
+    """What could not be done for a session, and why."""
+
+    session_id: str
+    reason: str
+
+
+class CompactionReport(msgspec.Struct, kw_only=True):
+    """What a compaction did. Counts are of segments: ``joined`` ones became part of another. ``removed`` are files that a crash had left,
+    ``left_out`` events. The bytes are those of all segment files of the sessions that were looked at."""
+
+    sessions: int = 0
+    sealed: int = 0
+    compressed: int = 0
+    joined: int = 0
+    removed: int = 0
+    left_out: int = 0
+    bytes_before: int = 0
+    bytes_after: int = 0
+    skipped: list[Skipped] = []
+    dry_run: bool = False
+
+
+def compact(
+    backend: FilesBackend, session_ids: Iterable[str] | None, *, drop_deltas: bool, idle_s: float, dry_run: bool = False
+) -> CompactionReport:
+    """See `EventLog.compact`."""
+    report = CompactionReport(dry_run=dry_run)
+    for session_id, entries in _every_session(backend) if session_ids is None else _given_sessions(backend, session_ids):
+        size = _size(backend, session_id, entries)
+        report.sessions += 1
+        report.bytes_before += size
+        if drop_deltas or len(entries) > 1 or not entries[0].endswith(".zst"):
+            try:
+                compaction = _Compaction(backend, session_id, report)
+                (compaction.foresee if dry_run else compaction.run)(drop_deltas=drop_deltas, idle_s=idle_s)
+            except (EventLogError, OSError) as error:
+                report.skipped.append(Skipped(session_id=session_id, reason=str(error)))
+            size = _size(backend, session_id, leftovers.entries_of(backend.layout, session_id))
+        report.bytes_after += size
+    return report
+
+
+def _given_sessions(backend: FilesBackend, session_ids: Iterable[str]) -> list[tuple[str, list[str]]]:
+    found = [(session_id, leftovers.entries_of(backend.layout, session_id)) for session_id in dict.fromkeys(session_ids)]
+    for session_id, entries in found:
+        if not entries:
+            raise SessionNotFound(session_id)
+    return found
+
+
+def _every_session(backend: FilesBackend) -> Iterator[tuple[str, list[str]]]:
+    """Every session with the names of its files. Costs one listing per shard, however many sessions there are."""
+    for shard in layouts.SHARDS:
+        sessions: dict[str, list[str]] = {}
+        for entry in backend.layout.entries(shard):
+            session_id = leftovers.session_of(entry)
+            if session_id is not None and shard_of(session_id) == shard:
+                sessions.setdefault(session_id, []).append(entry)
+        yield from sessions.items()
+
+
+def _size(backend: FilesBackend, session_id: str, entries: list[str]) -> int:
+    total = 0
+    for entry in entries:
+        try:
+            total += os.stat(os.path.join(backend.layout.folder(session_id), entry)).st_size
+        except FileNotFoundError:
+            continue  # replaced since it was listed
+    return total
+
+
+class _Compaction:
+    """Everything that is done for one session."""
+
+    def __init__(self, backend: FilesBackend, session_id: str, report: CompactionReport) -> None:
+        self._backend = backend
+        self._session_id = session_id
+        self._report = report
+        self._limit = backend.settings.max_event_bytes
+
+    def run(self, *, drop_deltas: bool, idle_s: float) -> None:
+        self._seal_if_idle(idle_s)
+        if drop_deltas:
+            self._drop_deltas()
+        self._until_done(self._join)
+        self._until_done(self._compress)
+        self._report.removed += leftovers.clear_up(self._backend, self._session_id)
+
+    def foresee(self, *, drop_deltas: bool, idle_s: float) -> None:
+        """Count what `run` would do, as far as that can be said without doing it."""
+        layout, report = self._backend.layout, self._report
+        segments = finished(layout, self._session_id)
+        idle = self._idle(idle_s)
+        if idle is not None:
+            report.sealed += 1
+            next_seq = reader.last_seq(layout, self._session_id) + 1
+            segments.append(Finished(idle, True, next_seq, os.stat(layout.path(idle)).st_size))
+        report.compressed += sum(each.is_sealed and not each.name.compressed for each in segments)
+        report.joined += sum(len(group) - 1 for group in _neighbours(segments, self._backend.settings.segment_size_bytes))
+        if drop_deltas:
+            deltas = CompleteDeltas(layout, self._session_id, self._limit)
+            if not deltas.is_deleted and segments:
+                beyond = Ranges([(segments[-1].next_seq, 1 << 62)])
+                report.left_out += deltas.seqs.without(beyond).count
+
+    def _until_done(self, step: Callable[[], bool]) -> None:
+        """Begin again where a segment was replaced by somebody else meanwhile."""
+        for _ in range(_ATTEMPTS):
+            try:
+                if step():
+                    return
+            except FileNotFoundError:
+                continue
+        raise SessionLocked(self._session_id, 0)
+
+    def _skip(self, error: EventLogError) -> None:
+        """A segment that is not whole stays as it is."""
+        self._report.skipped.append(Skipped(session_id=self._session_id, reason=str(error)))
+
+    # --- sealing, joining, compressing ---------------------------------------------------------------------------------------
+
+    def _seal_if_idle(self, idle_s: float) -> None:
+        if self._idle(idle_s) is not None:
+            with self._backend.holding(self._session_id) as stream:
+                name = self._idle(idle_s)  # somebody may have written while we waited for the lock
+                if name is not None and stream.seal() and self._has_ended(name):
+                    self._report.sealed += 1
+
+    def _idle(self, idle_s: float) -> SegmentName | None:
+        """The active segment, where there is something in it and nothing was added for so long."""
+        names = self._backend.layout.segments(self._session_id)
+        if not names or names[-1].compressed:
+            return None
+        try:
+            state = os.stat(self._backend.layout.path(names[-1]))
+            is_idle = state.st_size > 0 and time.time() - state.st_mtime >= idle_s and not self._has_ended(names[-1])
+        except FileNotFoundError:
+            return None
+        return names[-1] if is_idle else None
+
+    def _has_ended(self, name: SegmentName) -> bool:
+        try:
+            return scan.last_record(self._backend.layout.path(name), name) is not None
+        except FileNotFoundError:
+            return True  # only one that has ended is replaced, as a compression in the background does at once
+
+    def _join(self) -> bool:
+        for group in _neighbours(finished(self._backend.layout, self._session_id), self._backend.settings.segment_size_bytes):
+            try:
+                with self._replacing(group) as work:
+                    if not (work.write(work.lines()) and replacing.put_in_place(self._backend, work)):
+                        return False
+            except Unproven as error:
+                self._skip(error)
+                continue
+            self._report.joined += len(group) - 1
+            self._report.compressed += sum(not each.name.compressed for each in group)
+        return True
+
+    def _compress(self) -> bool:
+        for each in finished(self._backend.layout, self._session_id):
+            if each.is_sealed and not each.name.compressed:
+                done = replacing.compress(self._backend.disk, self._backend.layout, each.name, self._backend.settings)
+                self._report.compressed += done
+        return True
+
+    def _replacing(self, segments: list[Finished]) -> Replacing:
+        return Replacing(self._backend.disk, self._backend.layout, [each.name for each in segments], self._backend.settings)
+
+    # --- dropping deltas -----------------------------------------------------------------------------------------------------
+
+    def _drop_deltas(self) -> None:
+        """Leave them out, file by file, and then say so: whoever keeps a projection makes it anew when it comes to that event."""
+
+        def step() -> bool:
+            deltas = CompleteDeltas(self._backend.layout, self._session_id, self._limit)
+            return deltas.is_deleted or (self._rewrite(deltas) and self._announce(deltas))
+
+        self._until_done(step)
+
+    def _rewrite(self, deltas: CompleteDeltas) -> bool:
+        for each in finished(self._backend.layout, self._session_id):
+            if not each.is_sealed or not deltas.seqs.meets(each.name.first_seq, each.next_seq - 1):
+                continue
+            path = self._backend.layout.path(each.name)
+            rewriting = Rewriting(deltas, self._limit)
+            try:
+                with self._replacing([each]) as work:
+                    pieces = scan.sound(scan.scan_file(path, each.name, max_append_bytes=self._limit), each.name)
+                    if not (work.write(rewriting.lines(pieces)) and replacing.put_in_place(self._backend, work)):
+                        return False
+            except (Unproven, Damaged) as error:
+                self._skip(error)
+                continue
+            deltas.recorded.add_all(rewriting.left_out)
+            self._report.left_out += rewriting.left_out.count
+            self._report.compressed += not each.name.compressed
+        return True
+
+    def _announce(self, deltas: CompleteDeltas) -> bool:
+        """Append what was left out and not yet announced, by this compaction or by one that a crash ended.
+
+        The time is that of the last event: nothing has happened in the session since."""
+        last = reader.last_line(self._backend.layout, self._session_id, self._limit)
+        assert last is not None
+        left_out = list(deltas.recorded.without(deltas.announced))
+        envelopes = []
+        for start in range(0, len(left_out), _RANGES_PER_EVENT):
+            event = SessionCompacted(left_out=left_out[start : start + _RANGES_PER_EVENT], reason=REASON)
+            envelopes.append(Envelope(0, last.time, event.type, event))
+        for envelope in envelopes[:-1]:
+            envelope.more = True
+        if envelopes:
+            stream = self._backend.stream(self._session_id, create=False)
+            stream.append(envelopes, expected=None, key=None, sync="always")
+        return True
+
+
+def _neighbours(segments: list[Finished], target_size: int) -> Iterator[list[Finished]]:
+    """Groups of two or more sealed segments that follow each other and are together no larger than the target."""
+    group: list[Finished] = []
+    size = 0
+    for each in segments:
+        follows = bool(group) and each.is_sealed and each.name.first_seq == group[-1].next_seq
+        if follows and size + each.lines_size <= target_size:
+            group.append(each)
+            size += each.lines_size
+            continue
+        if len(group) > 1:
+            yield group
+        group, size = ([each], each.lines_size) if each.is_sealed else ([], 0)
+    if len(group) > 1:
+        yield group

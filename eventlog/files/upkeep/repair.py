@@ -1,0 +1,268 @@
+"""What can be made whole again after damage: a plan first, then what the plan says and nothing else.
+
+Every byte that is taken out of its place is in ``quarantine/`` before, durably. A damaged segment is written again with every event that
+can be proven, and its footer says which seqs are not there; the header after a segment that has gone says which seqs went with it.
+So afterwards nothing is unexplained: verify is clean, lists the rewrites, and what is lost for ever stands in them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import msgspec
+
+from ...backend import Problem, Progress, Report
+from ...errors import EventLogError, SessionLocked
+from ...line import TAIL_SIZE
+from ...segments.segment import FORMAT, Closed, Opened, encode_own
+from .. import layout as layouts
+from .. import reader, recovery, replacing, scan
+from ..disk import replace_file
+from ..layout import SegmentName
+from ..pieces import Bad, Own, Piece
+from ..recovery import Ended
+from ..replacing import Replacing
+from ..verify import NO_END, verify
+from .rewriting import Rewriting
+
+if TYPE_CHECKING:
+    from ..backend import FilesBackend
+
+_ATTEMPTS = 5
+
+Kind = Literal["set_aside", "write_again", "take_out", "record_the_gap"]
+
+_WORDS: dict[Kind, str] = {
+    "set_aside": "the torn bytes are copied to quarantine/ and cut off, as the next append would do",
+    "write_again": "the file is copied to quarantine/, then written again with every event that can be proven",
+    "take_out": "the file is moved to quarantine/: it is not this session's",
+    "record_the_gap": "the segment is written again with a header that names the events which are lost before it",
+}
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to do, and the problem that asks for it."""
+
+    session_id: str
+    segment: str
+    action: Kind
+    detail: str
+    problem: str
+
+
+class NotRepaired(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that stays as it is, and why."""
+
+    session_id: str
+    reason: str
+
+
+class RepairReport(msgspec.Struct, kw_only=True):
+    """``actions``: what was done, or would be. ``failed``: sessions of which it could not be done. ``verify``: what is left afterwards."""
+
+    applied: bool
+    actions: list[Action] = []
+    failed: list[NotRepaired] = []
+    verify: Report | None = None
+
+
+class _Nothing:
+    """A change that changes nothing: what cannot be carried over goes all the same."""
+
+    reason = "repaired"
+
+    def touches(self, chunk: bytes) -> bool:
+        return False
+
+    def apply(self, line: bytes) -> bytes | None:
+        return line[:-TAIL_SIZE]
+
+
+def repair(backend: FilesBackend, session_ids: Iterable[str] | None, *, apply: bool, progress: Progress | None = None) -> RepairReport:
+    """See `EventLog.repair`."""
+    limit = backend.settings.max_event_bytes
+    chosen = None if session_ids is None else list(session_ids)
+    found = verify(backend.layout, chosen, limit, progress)
+    report = RepairReport(applied=apply, actions=list(_plan(found.problems)))
+    if apply:
+        by_session: dict[str, list[Action]] = {}
+        for action in report.actions:
+            by_session.setdefault(action.session_id, []).append(action)
+        for session_id, actions in by_session.items():
+            try:
+                _repair_session(backend, session_id, actions)
+            except (EventLogError, OSError) as error:  # one that cannot be mended keeps no other from it
+                report.failed.append(NotRepaired(session_id=session_id, reason=str(error)))
+        report.verify = verify(backend.layout, chosen, limit, progress)
+    return report
+
+
+def _plan(problems: Iterable[Problem]) -> Iterator[Action]:
+    """Each file once for each kind of action."""
+    seen: set[tuple[str, str, Kind]] = set()
+    for problem in problems:
+        if not problem.session_id:
+            continue  # nothing is there that could be mended
+        kind: Kind
+        if problem.kind == "torn_tail":
+            kind = "set_aside"
+        elif problem.kind == "foreign":
+            kind = "take_out"
+        else:
+            kind = "record_the_gap" if problem.kind == "missing" and problem.detail != NO_END else "write_again"
+        if (problem.session_id, problem.segment, kind) not in seen:
+            seen.add((problem.session_id, problem.segment, kind))
+            yield Action(session_id=problem.session_id, segment=problem.segment, action=kind, detail=_WORDS[kind], problem=problem.detail)
+
+
+def _repair_session(backend: FilesBackend, session_id: str, actions: list[Action]) -> None:
+    for action in actions:
+        if action.action == "take_out":
+            _take_out(backend, action.segment)
+    if not backend.layout.segments(session_id):
+        return
+    with backend.holding(session_id) as stream:  # taking the lock sets a torn tail aside and leaves a segment whose end is damaged
+        if any(action.action != "set_aside" for action in actions):
+            stream.seal()  # so that every segment that may have to be written again has ended
+    again = {name.first_seq for action in actions if action.action == "write_again" and (name := _name(action.segment)) is not None}
+    for name in backend.layout.segments(session_id):
+        _write_again(backend, session_id, name.first_seq, wanted=name.first_seq in again)
+
+
+def _name(segment: str) -> SegmentName | None:
+    return layouts.parse_segment_name(os.path.basename(segment))
+
+
+def _take_out(backend: FilesBackend, segment: str) -> None:
+    """Move a file that does not belong where it stands; ``segment`` names its shard where that is the wrong one."""
+    name = _name(segment)
+    assert name is not None
+    path = os.path.join(backend.layout.sessions, segment) if os.path.dirname(segment) else backend.layout.path(name)
+    _keep(backend, path, "foreign")
+    backend.disk.unlink(path)
+    backend.disk.sync_directory(os.path.dirname(path))
+
+
+def _keep(backend: FilesBackend, path: str, why: str) -> None:
+    """Copy a file to ``quarantine/``, durably. Doing it again makes the same copy."""
+    with open(path, "rb") as file:
+        data = file.read()
+    kept = f"{os.path.basename(path)}.{sha256(data).hexdigest()[:16]}.{why}"
+    replace_file(backend.disk, os.path.join(backend.layout.quarantine, kept), data)
+
+
+class _Place(NamedTuple):
+    """A segment among its neighbours: how it has to begin and to end, so that nothing is unexplained."""
+
+    name: SegmentName
+    header: Opened | None  # the one that it needs in place of what it has
+    end: Closed | None  # the end that it needs, as it has none
+
+
+def _place(backend: FilesBackend, session_id: str, first_seq: int) -> _Place | None:
+    """None where there is no such segment (any more), or where it is the active one."""
+    layout = backend.layout
+    names = layout.segments(session_id)
+    index = next((index for index, name in enumerate(names) if name.first_seq == first_seq), None)
+    if index is None:
+        return None
+    name, end = names[index], None
+    last = scan.last_record(layout.path(name), name)
+    if last is None or isinstance(last.record, Opened):
+        if index + 1 < len(names):
+            next_seq = names[index + 1].first_seq
+        elif name.compressed:
+            next_seq = recovery.end_of(layout, name).next_seq
+        else:
+            return None
+        end = Closed(reason="damaged", last_seq=next_seq - 1, next_seq=next_seq, sha256="")
+    return _Place(name, _header_needed(backend, names[index - 1] if index else None, name), end)
+
+
+def _header_needed(backend: FilesBackend, before: SegmentName | None, name: SegmentName) -> Opened | None:
+    """The header with which the segment goes on from the one before it; None where it has that."""
+    next_seq, digest = 1, None
+    if before is not None:
+        ended = recovery.end_of(backend.layout, before)
+        next_seq, digest = ended.next_seq, ended.digest
+    gap = (next_seq, name.first_seq - 1) if name.first_seq > next_seq else None
+    pieces = scan.scan_file(backend.layout.path(name), name, max_append_bytes=backend.settings.max_event_bytes)
+    first = next(iter(pieces), None)
+    opened = first.record if isinstance(first, Own) and isinstance(first.record, Opened) else None
+    if opened is not None and opened.previous == digest and (gap is None or reader.covers(opened.lost, *gap)):
+        return None
+    lost = gap or (opened.lost if opened is not None else None)
+    return Opened(format=FORMAT, min_reader=FORMAT, session_id=name.session_id, first_seq=name.first_seq, previous=digest, lost=lost)
+
+
+def _write_again(backend: FilesBackend, session_id: str, first_seq: int, *, wanted: bool) -> None:
+    """Write a segment again if it is ``wanted``, or if it does not go on from the one before it, or has no end."""
+    limit = backend.settings.max_event_bytes
+    for _ in range(_ATTEMPTS):
+        try:
+            place = _place(backend, session_id, first_seq)
+            if place is None or not (wanted or place.header or place.end):
+                return
+            path = backend.layout.path(place.name)
+            _keep(backend, path, "damaged")
+            with Replacing(backend.disk, backend.layout, [place.name], backend.settings) as work:
+                pieces = _mended(scan.scan_file(path, place.name, max_append_bytes=limit), place)
+                lines = Rewriting(_Nothing(), limit, afresh=True).lines(pieces)
+                if work.write(lines, keep_time=False) and replacing.put_in_place(backend, work):
+                    return
+        except FileNotFoundError:
+            continue  # replaced since it was listed
+    raise SessionLocked(session_id, 0)
+
+
+def _mended(pieces: Iterable[Piece], place: _Place) -> Iterator[Piece]:
+    """The pieces with the headers and the ends that they need; without what is harmless (a damaged table is made anew anyway).
+
+    Of joined segments, one may have lost its header or its end, or be gone altogether: what the next one says of it takes their place."""
+    ended: Ended | None = None
+    is_open = False
+    if place.header is not None:
+        yield _own(place.header)
+        is_open = True
+    for index, piece in enumerate(pieces):
+        if isinstance(piece, Bad):
+            if not piece.harmless:
+                yield piece
+        elif isinstance(piece, Own) and isinstance(piece.record, Opened):
+            if index == 0 and place.header is not None:
+                continue
+            if index > 0:
+                yield from _between(ended, is_open, piece.record, place.name)
+            yield piece
+            is_open = True
+        else:
+            if ended is not None and not is_open:
+                yield _after(ended, place.name)
+            yield piece
+            is_open = isinstance(piece, bytes)
+            if isinstance(piece, Own) and not isinstance(piece.record, Opened):
+                ended = Ended(piece.record.next_seq, piece.record.digest)
+    if place.end is not None:
+        yield Own(place.end, b"", 0)
+
+
+def _between(ended: Ended | None, is_open: bool, opened: Opened, name: SegmentName) -> Iterator[Own]:
+    """What is missing in a joined file before the segment that ``opened`` begins, so that it goes on from what stands before."""
+    first_seq = opened.first_seq
+    if not is_open:
+        if ended is None or ended.next_seq >= first_seq or reader.covers(opened.lost, ended.next_seq, first_seq - 1):
+            return
+        yield _after(ended, name)
+    yield Own(Closed(reason="damaged", last_seq=first_seq - 1, next_seq=first_seq, sha256=opened.previous or ""), b"", 0)
+
+
+def _after(ended: Ended, name: SegmentName) -> Own:
+    """The header of the segment after one that ended so."""
+    return _own(Opened(format=FORMAT, min_reader=FORMAT, session_id=name.session_id, first_seq=ended.next_seq, previous=ended.digest))
+
+
+def _own(header: Opened) -> Own:
+    return Own(header, encode_own(header, 0)[0], 0)

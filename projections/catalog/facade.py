@@ -1,0 +1,225 @@
+"""`Catalog`: the sessions of a log as a list, in numbers, by their tools, by their words. It catches up with the log by itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timezone, tzinfo
+from types import TracebackType
+from typing import Any, Unpack
+
+from eventlog import EventLog
+from eventlog.errors import InvalidInput, SessionNotFound
+from eventlog.files.disk import Disk
+
+from ..index.catch_up import Progress
+from ..index.dump import Difference
+from ..index.folder import Folder
+from ..index.serving import Serving
+from ..projection import Projection, check_name, decoder_of
+from . import listing, search_query, statistics, tool_history
+from .cost import Prices, installed_prices
+from .listing import Filter, Filters, SessionItem, Sort
+from .page import Page
+from .search import Search
+from .search_query import SearchItem
+from .statistics import Statistics
+from .tally import Tally
+from .tool_history import ToolFilter, ToolItem
+
+__all__ = ["Catalog", "Page", "SearchItem", "SessionItem", "Statistics", "ToolItem"]
+
+
+class Catalog:
+    """A view of all sessions, kept in ``<store>/projections/`` and always caught up when it answers.
+
+    Made by `open`. Safe to use from several threads and processes. Its files can be deleted at any time; where the store cannot be
+    written, everything is in memory."""
+
+    def __init__(self, serving: Serving) -> None:
+        self._serving = serving
+        self._totals = listing.Totals()
+
+    @classmethod
+    def open(
+        cls,
+        log: EventLog,
+        *,
+        projections: Iterable[Projection[Any]] = (),
+        prices: Prices | None = None,
+        notice: Callable[[str], None] | None = None,
+        progress: Progress | None = None,
+        disk: Disk | None = None,
+    ) -> Catalog:
+        """A catalog of this log; costs nothing until it is asked.
+
+        ``projections`` are the program's own: they are stored, caught up and rebuilt like the others, see `states`; one whose fold raises
+        ends what asked for it in `ProjectionFailed`. ``prices`` is the
+        price list (default: ``genai-prices``, where it is installed). ``notice`` is told what went wrong with the stored
+        projections, in one line (default: standard error); ``progress`` is called while much is being folded."""
+        own: dict[str, Projection[Any]] = {"catalog": Tally(installed_prices() if prices is None else prices), "search": Search()}
+        for projection in projections:
+            if check_name(projection) in own:
+                raise ValueError(f"the projection name {projection.name!r} is taken; give yours another one")
+            decoder_of(projection)
+            own[projection.name] = projection
+        path = log.path
+        folder = None if path is None else Folder(os.path.join(path, "projections"), disk or Disk())
+        serving = Serving(log, folder, own, notice or _to_stderr)
+        serving.progress = progress
+        return cls(serving)
+
+    @property
+    def log(self) -> EventLog:
+        return self._serving.log
+
+    def list(
+        self,
+        *,
+        sort: Sort = "updated",
+        limit: int = 50,
+        after: str | None = None,
+        **filters: Unpack[Filters],
+    ) -> Page[SessionItem]:
+        """One page of sessions, the largest first in the order of ``sort``, which is by default the latest activity.
+
+        Filters: user_id, status, tags (all of them), model, kind, project (a folder), title (words), since, until (of the last event),
+        deleted (show those too); see `Filter`. ``limit`` is 1 to 10,000; ``after`` is `next` of the page before.
+        Raises `InvalidInput`, `InvalidCursor`."""
+        filter = Filter(**filters)
+        return self._serving.ask(
+            ("catalog",), lambda connection: listing.list_sessions(connection, self._totals, filter, sort, limit, after)
+        )
+
+    def search(
+        self,
+        query: str,
+        *,
+        limit: int = 20,
+        after: str | None = None,
+        **filters: Unpack[Filters],
+    ) -> Page[SearchItem]:
+        """One page of events that match, the best first: ``words``, ``"a phrase"``, ``prefix*``, ``-without``, ``this OR that``.
+
+        The filters are those of `list`. Raises `InvalidQuery` (an `InvalidInput`) where there is no word to look for."""
+        filter = Filter(**filters)
+        return self._serving.ask(
+            ("catalog", "search"),
+            lambda connection: search_query.find(connection, self._serving.log, query, filter, limit, after),
+        )
+
+    def statistics(self, *, session_id: str | None = None, zone: tzinfo | None = None, now: datetime | None = None) -> Statistics:
+        """The numbers of the store, in which copied events count once, or everything in one session.
+
+        Days and hours are those of ``zone`` (default: the machine's). Raises `SessionNotFound`."""
+        moment = datetime.now(timezone.utc) if now is None else now
+
+        def compute(connection: Any) -> Statistics:
+            if session_id is not None:
+                _check_known(connection, session_id)
+            return statistics.compute(connection, session_id, zone, moment)
+
+        return self._serving.ask(("catalog",), compute)
+
+    def tools(
+        self,
+        *,
+        session_id: str | None = None,
+        name: str | None = None,
+        open: bool | None = None,
+        failed: bool | None = None,
+        limit: int = 1_000,
+        after: str | None = None,
+    ) -> Page[ToolItem]:
+        """One page of tool calls with arguments and results: of one session in its order, else of all, the latest first.
+
+        ``open``: only calls without a result (False: only with one); ``failed`` likewise. Raises `SessionNotFound`."""
+        filter = ToolFilter(session_id=session_id, name=name, open=open, failed=failed)
+
+        def ask(connection: Any) -> Page[ToolItem]:
+            if session_id is not None:
+                _check_known(connection, session_id)
+            return tool_history.list_tool_calls(connection, self._serving.log, filter, limit, after)
+
+        return self._serving.ask(("catalog",), ask)
+
+    def rebuild(self, *names: str, jobs: int | None = None, progress: Progress | None = None) -> tuple[str, ...]:
+        """Make projections (default: all) anew from the log, beside what is there, then put them in its place; returns their names.
+
+        ``jobs`` is the number of processes (default: one per processor). A kill leaves what was there. Raises `RebuildFailed`."""
+        chosen = self._chosen(names)
+        self._serving.rebuild(chosen, jobs or os.cpu_count() or 1, progress)
+        return tuple(projection.name for projection in chosen)
+
+    def check(self, *names: str, jobs: int | None = None, progress: Progress | None = None) -> Iterator[Difference]:
+        """Rebuild projections (default: all) aside and give the rows in which what is stored differs: none, or there is a bug or
+        a disk that lies."""
+        for projection in self._chosen(names):
+            yield from self._serving.check(projection, jobs or os.cpu_count() or 1, progress)
+
+    def look_at_everything(self) -> None:
+        """Have the next catch-up of every projection look at all sessions, whatever the log says has changed."""
+        self._serving.distrust()
+
+    def _chosen(self, names: Sequence[str]) -> Sequence[Projection[Any]]:
+        projections = self._serving.projections
+        for name in names:
+            if name not in projections:
+                raise InvalidInput(f"no projection {name!r}; there are {', '.join(projections)}")
+        return [projections[name] for name in names or projections]
+
+    def states(self, name: str) -> Iterator[tuple[str, Any]]:
+        """Each session's id and state under a projection of the program's own, by id."""
+        projection = self._serving.projections[name]
+        decoder = decoder_of(projection)
+        position = ""
+        while True:
+            rows = self._serving.ask((name,), _States(name, position))
+            yield from ((session_id, decoder.decode(state)) for session_id, state in rows)
+            if not rows:
+                return
+            position = rows[-1][0]
+
+    def state(self, name: str, session_id: str) -> Any:
+        """One session's state under a projection of the program's own. Raises `SessionNotFound`."""
+        projection = self._serving.projections[name]
+
+        def ask(connection: Any) -> Any:
+            return connection.execute(f"SELECT state FROM {name}.checkpoint WHERE session_id = ?", (session_id,)).fetchone()
+
+        row = self._serving.ask((name,), ask)
+        if row is None:
+            raise SessionNotFound(session_id)
+        return decoder_of(projection).decode(row[0])
+
+    def close(self) -> None:
+        """Let go of the files. Closing twice is fine; the log stays open."""
+        self._serving.close()
+
+    def __enter__(self) -> Catalog:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class _States:
+    """Some rows of states after a position: a page at a time, so that no lock is held between them."""
+
+    def __init__(self, name: str, position: str) -> None:
+        self.statement = f"SELECT session_id, state FROM {name}.checkpoint WHERE session_id > ? ORDER BY session_id LIMIT 1000"
+        self.position = position
+
+    def __call__(self, connection: Any) -> list[tuple[str, bytes]]:
+        found: list[tuple[str, bytes]] = connection.execute(self.statement, (self.position,)).fetchall()
+        return found
+
+
+def _check_known(connection: Any, session_id: str) -> None:
+    if connection.execute("SELECT 1 FROM catalog.checkpoint WHERE session_id = ?", (session_id,)).fetchone() is None:
+        raise SessionNotFound(session_id)
+
+
+def _to_stderr(message: str) -> None:
+    sys.stderr.write(f"eventlog: {message}\n")

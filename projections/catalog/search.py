@@ -1,0 +1,318 @@
+"""The projection ``search``: what can be found, event by event, by full text.
+
+Each text of an event (a message's text or reasoning, a tool's arguments or output, the session's title, ...) is a row of the table
+``passage`` that says where it stands; the words are in the full-text index beside it, and the text itself stays in the log.
+
+Texts are prepared so that SQLite's tokenizer finds what people look for: characters of scripts that are written without spaces
+(and Hangul, whose words carry endings) and emoji are words of their own, and the parts of identifiers written in camel case are
+indexed besides the whole. A query is prepared alike (`search_query`).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+from zlib import crc32
+
+import msgspec
+from msgspec import UNSET
+
+from eventlog import StoredEvent
+from eventlog import events as e
+from eventlog.copies import as_meant
+
+from ..projection import State, Table
+from .moments import microseconds_of
+
+_NO_SPACES: Final = re.compile(
+    "["
+    "\u0e00-\u0eff"  # Thai, Lao
+    "\u1000-\u109f\u1100-\u11ff\u1780-\u17ff"  # Burmese, Hangul letters, Khmer
+    "\u2190-\u2bff"  # arrows, symbols
+    "\u2e80-\u2fdf\u3040-\u30ff\u3100-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"  # Han, kana, Bopomofo
+    "\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc"  # Hangul, Han, half-width forms
+    "\U0001f000-\U0001faff\U00020000-\U0003ffff"  # emoji, Han
+    "]"
+)
+_IDENTIFIER = re.compile(r"[^\W_]+")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_ENDLESS = re.compile(r"[A-Za-z0-9+/=_-]{300,}")
+_NAME_SIZE = 16  # characters: the pieces of names and paths are shorter on average, those of encoded bytes longer
+MOST_INDEXED: Final = 1 << 20  # characters of one text
+
+
+class Passage(NamedTuple):
+    """One text of an event. ``part`` is the index of the message's part, 0 where there are none."""
+
+    part: int
+    kind: str
+    text: str
+
+
+class Partial(msgspec.Struct):
+    """The deltas of a message so far; ``seq`` and ``moment`` are those of the first."""
+
+    seq: int
+    moment: int
+    role: str
+    kind: str = ""
+    text: str = ""
+
+    def grow(self, delta: e.MessageDelta) -> bool:
+        """Add a delta, or return False where there is enough of it."""
+        if len(self.text) >= _PARTIAL_SIZE:
+            return False
+        self.text += delta.content if delta.kind == self.kind else f"\n{delta.content}"
+        self.kind = delta.kind
+        return True
+
+
+class Kept(msgspec.Struct, omit_defaults=True):
+    """``cover``: which of the session's own texts there are. ``partial``: the deltas of messages that are not complete, by message id,
+    from their first seq; a few, and not all of a long one."""
+
+    cover: list[str] = []
+    partial: dict[str, Partial] = {}
+
+
+class Search:
+    name = "search"
+    version = 2
+    tables = (
+        Table(
+            name="passage",
+            columns={
+                "seq": "INTEGER NOT NULL",
+                "part": "INTEGER NOT NULL",
+                "kind": "TEXT NOT NULL",
+                "role": "TEXT",
+                "message_id": "TEXT",
+                "moment": "INTEGER NOT NULL",
+                "digest": "INTEGER NOT NULL",
+                "text": "TEXT",
+                "names": "TEXT",
+            },
+            key=("seq", "part"),
+            words=("text", "names"),
+            indexes=("sid, message_id",),
+        ),
+    )
+
+    def initial(self) -> State[Kept]:
+        return State(Kept())
+
+    def fold(self, state: State[Kept], stored: StoredEvent) -> State[Kept]:
+        stored = as_meant(stored)
+        handler = _HANDLERS.get(type(stored.event))
+        if handler is not None:
+            handler(state, stored)
+        return state
+
+    def settle(self, state: State[Kept]) -> None:
+        for message_id, partial in state.kept.partial.items():
+            _put_partial(state, message_id, partial)
+
+
+_COVER = ("title", "description", "purpose")
+_MOST_PARTIAL = 8
+_PARTIAL, _WHOLE, _RETRACTED = 1, 2, 3  # what the memory says of a message
+_PARTIAL_SIZE = 1 << 16
+
+
+def passages(event: Any) -> Iterator[Passage]:
+    """The texts of an event that can be found."""
+    kind = type(event)
+    if kind in (e.MessageAdded, e.MessageAmended):
+        if isinstance(event.content, str):
+            yield Passage(0, "text", event.content)
+        elif event.content is not UNSET:
+            yield from _of_parts(event.content)
+    elif kind is e.ToolCalled:
+        yield Passage(0, "arguments", f"{event.name}\n{flatten(event.arguments)}")
+    elif kind is e.ToolReturned:
+        yield Passage(0, "output", flatten(event.display if event.output is None else event.output))
+    elif kind in (e.SessionStarted, e.SessionUpdated):
+        for part, name in enumerate(_COVER):
+            text = getattr(event, name)
+            if isinstance(text, str):
+                yield Passage(part, name, text)
+    elif kind is e.ErrorLogged:
+        yield Passage(0, "error", event.message)
+    elif kind is e.ContextCompacted and event.summary is not None:
+        yield Passage(0, "summary", event.summary)
+
+
+def _of_parts(parts: list[e.Part]) -> Iterator[Passage]:
+    for index, part in enumerate(parts):
+        if part.type == "tool_call":
+            name = "" if part.name is UNSET else part.name
+            yield Passage(index, "arguments", f"{name}\n{flatten(part.arguments)}")
+        elif part.type == "tool_call_response":
+            yield Passage(index, "output", flatten(part.response))
+        elif part.type != "blob" and isinstance(part.content, str):
+            yield Passage(index, "reasoning" if part.type == "reasoning" else "text", part.content)
+
+
+def flatten(value: Any) -> str:
+    """All texts and numbers of a JSON value, names included, in their order; at any depth that can be decoded."""
+    if isinstance(value, str):
+        return value
+    found: list[str] = []
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            for name, inner in reversed(item.items()):
+                waiting += (inner, name)
+        elif isinstance(item, list):
+            waiting += reversed(item)
+        elif item is not None and item is not UNSET and not isinstance(item, bool):
+            found.append(str(item))
+    return "\n".join(found)
+
+
+def spaced(text: str) -> str:
+    """The text with what is a word of its own set apart, and one way to write each character (full width, composed accents)."""
+    return text if text.isascii() else _NO_SPACES.sub(r" \g<0> ", unicodedata.normalize("NFKC", text))
+
+
+def condensed(text: str) -> str:
+    """The text with encoded bytes (of pictures, of keys) as one word each, that of these bytes: nobody looks for a part of them."""
+    return text if len(text) < 300 else _ENDLESS.sub(_as_one_word, text)
+
+
+def _as_one_word(found: re.Match[str]) -> str:
+    run = found[0]
+    if len(run) < _NAME_SIZE * len(_IDENTIFIER.findall(run)):
+        return run
+    return f" encoded{blake2b(run.lower().encode(), digest_size=8).hexdigest()} "
+
+
+def humps(word: str) -> list[str]:
+    """The parts of an identifier in camel case, a single one for any other word.
+
+    >>> humps("getHTTPResponseCode")
+    ['get', 'HTTP', 'Response', 'Code']
+    """
+    return _HUMP.sub(" ", word).split(" ")
+
+
+def names_in(text: str) -> str:
+    """The parts of all identifiers in camel case, each identifier once."""
+    found = []
+    for word in dict.fromkeys(_IDENTIFIER.findall(text)):
+        if not (word.islower() or word.isupper() or word.istitle() or word.isdigit()):
+            parts = humps(word)
+            if len(parts) > 1:
+                found.append(" ".join(parts))
+    return "\n".join(found)
+
+
+def _put(state: State[Kept], seq: int, passage: Passage, moment: int, role: str | None, message_id: str | None) -> None:
+    text = condensed(passage.text[:MOST_INDEXED])
+    text, names = spaced(text), names_in(text)
+    row = {
+        "seq": seq,
+        "part": passage.part,
+        "kind": passage.kind,
+        "role": role,
+        "message_id": message_id,
+        "moment": moment,
+        "digest": crc32(f"{text}\n{names}".encode()),
+        "text": text,
+        "names": names,
+    }
+    state.rows.put("passage", (seq, passage.part), row)
+
+
+def _put_all(state: State[Kept], stored: StoredEvent, role: str | None = None, message_id: str | None = None) -> None:
+    moment = microseconds_of(stored.time)
+    for passage in passages(stored.event):
+        if passage.text:
+            _put(state, stored.seq, passage, moment, role, message_id)
+
+
+def _cover(state: State[Kept], stored: StoredEvent) -> None:
+    """A first ``session.started`` says it all, a later one fills what is still empty; an update replaces, None removes."""
+    event, kept = stored.event, state.kept
+    begins = isinstance(event, e.SessionStarted)
+    moment = microseconds_of(stored.time)
+    for part, name in enumerate(_COVER):
+        text = getattr(event, name)
+        if text is UNSET or (begins and (text is None or name in kept.cover)):
+            continue
+        if name in kept.cover:
+            kept.cover.remove(name)
+            state.rows.drop("passage", {"kind": name})
+        if text is not None:
+            kept.cover.append(name)
+            _put(state, stored.seq, Passage(part, name, text), moment, None, None)
+
+
+def _message(state: State[Kept], stored: StoredEvent) -> None:
+    event: e.MessageAdded = stored.event
+    message_id = event.message_id
+    if message_id is not None:
+        known = state.memory.find("message " + message_id)
+        if known == _RETRACTED:
+            return
+        if known == _PARTIAL:
+            state.kept.partial.pop(message_id, None)
+            state.rows.drop("passage", {"message_id": message_id})
+        if known != _WHOLE:
+            state.memory.keep("message " + message_id, _WHOLE)
+    _put_all(state, stored, event.role, message_id)
+
+
+def _delta(state: State[Kept], stored: StoredEvent) -> None:
+    event: e.MessageDelta = stored.event
+    waiting = state.kept.partial
+    partial = waiting.get(event.message_id)
+    if partial is None:
+        if state.memory.find("message " + event.message_id) is not None:
+            return  # it is whole, retracted, amended, or too many began after it
+        state.memory.keep("message " + event.message_id, _PARTIAL)
+        partial = waiting[event.message_id] = Partial(stored.seq, microseconds_of(stored.time), event.role)
+    partial.grow(event)
+    if len(waiting) > _MOST_PARTIAL:
+        oldest = next(iter(waiting))
+        _put_partial(state, oldest, waiting.pop(oldest))
+
+
+def _put_partial(state: State[Kept], message_id: str, partial: Partial) -> None:
+    _put(state, partial.seq, Passage(0, "partial", partial.text), partial.moment, partial.role, message_id)
+
+
+def _amended(state: State[Kept], stored: StoredEvent) -> None:
+    event: e.MessageAmended = stored.event
+    message_id = event.message_id
+    if event.content is UNSET or state.memory.find("message " + message_id) not in (_PARTIAL, _WHOLE):
+        return
+    state.kept.partial.pop(message_id, None)
+    state.rows.drop("passage", {"message_id": message_id})
+    _put_all(state, stored, None, message_id)
+
+
+def _retracted(state: State[Kept], stored: StoredEvent) -> None:
+    message_id = stored.event.message_id
+    if state.memory.find("message " + message_id) in (_PARTIAL, _WHOLE):
+        state.kept.partial.pop(message_id, None)
+        state.rows.drop("passage", {"message_id": message_id})
+        state.memory.keep("message " + message_id, _RETRACTED)
+
+
+_HANDLERS: Final[dict[type, Callable[[State[Kept], StoredEvent], None]]] = {
+    e.SessionStarted: _cover,
+    e.SessionUpdated: _cover,
+    e.MessageAdded: _message,
+    e.MessageDelta: _delta,
+    e.MessageAmended: _amended,
+    e.MessageRetracted: _retracted,
+    e.ToolCalled: _put_all,
+    e.ToolReturned: _put_all,
+    e.ErrorLogged: _put_all,
+    e.ContextCompacted: _put_all,
+}

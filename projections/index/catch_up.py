@@ -1,0 +1,279 @@
+"""Catching up: from the log to the indexes, session by session, each in a transaction with its checkpoint.
+
+A session is folded on from its checkpoint. The last event that was folded is read again and must still be there with the same
+mark, else the session was rewritten, or lost its end with the power, and is folded from its beginning; so it is after an
+event that says that earlier ones were changed or left out (unless it was there when the folding began: ``base``).
+
+Everything that a transaction writes was read after its lock was taken, so any number of processes may catch up at once: who comes
+second finds the work done.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, Final, Protocol
+
+from eventlog import EventLog, Session, StoredEvent
+from eventlog.backend import Changes
+from eventlog.errors import InvalidCursor
+from eventlog.events import EventRedacted, SessionCompacted
+
+from ..projection import ProjectionFailed
+from .database import Checkpoint, Index, Unreadable
+
+EVENTS_PER_TRANSACTION: Final = 20_000
+BYTES_PER_TRANSACTION: Final = 16 * 1024 * 1024
+SESSIONS_PER_TRANSACTION: Final = 1_000
+_REWRITES: Final = (EventRedacted, SessionCompacted)
+
+
+class Progress(Protocol):
+    """Called now and then: how many sessions were looked at, of how many, and how many events were folded."""
+
+    def __call__(self, sessions: int, total: int, events: int) -> None: ...
+
+
+@contextmanager
+def transaction(indexes: Sequence[Index]) -> Iterator[None]:
+    """A transaction that holds the write locks of these indexes, and of no other that is attached."""
+    connection = indexes[0].connection
+    connection.execute("BEGIN")
+    try:
+        for index in indexes:
+            index.begin()
+        yield
+        for index in indexes:
+            index.flush()
+        connection.execute("COMMIT")
+    except BaseException:
+        for index in indexes:
+            index.discard()
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def catch_up(log: EventLog, indexes: Sequence[Index], progress: Progress | None = None, *, full: bool = False) -> int:
+    """Make the indexes tell of everything that is in the log now; returns how many events were folded.
+
+    Looks at the sessions that may have changed since the oldest cursor of the indexes, at all of them with ``full``."""
+    cursors = {index.meta("cursor") for index in indexes}
+    known = cursors.pop() if len(cursors) == 1 and not full else None
+    try:
+        changes = log.changed_since(known if isinstance(known, str) and known else None)
+    except InvalidCursor:  # nothing that this program wrote
+        changes = log.changed_since(None)
+    looking = _Looking(log, indexes, changes, progress)
+    fold_sessions(log, indexes, looking.stale(), looking)
+    if changes.full:
+        _forget_vanished(indexes)
+    if changes.full or changes.cursor != known:
+        with transaction(indexes):
+            for index in indexes:
+                index.set_meta("cursor", changes.cursor)
+    return looking.events
+
+
+class _Looking:
+    """Finds the sessions that have to be folded, and tells the progress."""
+
+    def __init__(self, log: EventLog, indexes: Sequence[Index], changes: Changes, progress: Progress | None) -> None:
+        self.log = log
+        self.indexes = indexes
+        self.changes = changes
+        self.progress = progress
+        self.total = 0
+        self.sessions = 0
+        self.events = 0
+        if progress is not None:
+            self.total = sum(1 for _ in log.session_ids()) if changes.full else len(changes.sessions)
+
+    def stale(self) -> Iterator[tuple[str, str]]:
+        """The sessions to fold, with their stamps if those are known: of hinted ones those that are not where their checkpoint is, of all
+        sessions those whose stamp is another one."""
+        found = self._all() if self.changes.full else self._hinted()
+        for session_id, stamp, stale in found:
+            self.sessions += 1
+            if stale:
+                yield session_id, stamp
+            elif self.sessions % 256 == 0:
+                self.folded(0)
+
+    def _hinted(self) -> Iterator[tuple[str, str, bool]]:
+        for session_id in self.changes.sessions:
+            with self.log.session(session_id, create=True) as session:
+                position = session.last_seq
+            yield session_id, "", any(index.seq(session_id) != position for index in self.indexes)
+
+    def _all(self) -> Iterator[tuple[str, str, bool]]:
+        """Also notes which were seen."""
+        connection = self.indexes[0].connection
+        connection.execute("CREATE TEMP TABLE IF NOT EXISTS seen (session_id TEXT PRIMARY KEY) WITHOUT ROWID")
+        connection.execute("DELETE FROM temp.seen")
+        for session_id, stamp in self.log.stamps():
+            connection.execute("INSERT OR IGNORE INTO temp.seen VALUES (?)", (session_id,))
+            yield session_id, stamp, any(index.stamp(session_id) != stamp for index in self.indexes)
+
+    def folded(self, events: int) -> None:
+        self.events += events
+        if self.progress is not None:
+            self.progress(self.sessions, self.total, self.events)
+
+
+def _forget_vanished(indexes: Sequence[Index]) -> None:
+    gone = "FROM {0}.checkpoint WHERE session_id NOT IN (SELECT session_id FROM temp.seen)"
+    for index in indexes:
+        if index.connection.execute(f"SELECT 1 {gone.format(index.schema)} LIMIT 1").fetchone():
+            with transaction([index]):
+                for (sid,) in index.connection.execute(f"SELECT sid {gone.format(index.schema)}").fetchall():
+                    index.forget(sid)
+
+
+def fold_sessions(log: EventLog, indexes: Sequence[Index], sessions: Iterable[tuple[str, str]], looking: _Looking | None = None) -> int:
+    """Fold these sessions (ids and stamps) on from their checkpoints, many to a transaction; returns how many events were folded."""
+    folding = _Folding(log, indexes)
+    remaining = iter(sessions)
+    unfinished: tuple[str, str] | None = None
+    while True:
+        first = unfinished if unfinished is not None else next(remaining, None)
+        if first is None:
+            return folding.events
+        before = folding.events
+        with transaction(indexes):
+            unfinished = folding.fold_some(first, islice(remaining, SESSIONS_PER_TRANSACTION))
+        if looking is not None:
+            looking.folded(folding.events - before)
+
+
+class _Folding:
+    """Folds sessions and counts what the transaction has taken up, so that it ends in time for the others who wait for the lock."""
+
+    def __init__(self, log: EventLog, indexes: Sequence[Index]) -> None:
+        self.log = log
+        self.indexes = indexes
+        self.events = 0
+        self._events_left = 0
+        self._bytes_left = 0
+
+    def fold_some(self, first: tuple[str, str], others: Iterator[tuple[str, str]]) -> tuple[str, str] | None:
+        """Fold sessions until the transaction is full; returns the session that may not be finished, if any."""
+        self._events_left = EVENTS_PER_TRANSACTION
+        self._bytes_left = BYTES_PER_TRANSACTION
+        following: tuple[str, str] | None = first
+        while following is not None:
+            self._fold_session(*following)
+            if self._full():
+                return following
+            following = next(others, None)
+        return None
+
+    def _full(self) -> bool:
+        return self._events_left <= 0 or self._bytes_left <= 0
+
+    def _fold_session(self, session_id: str, stamp: str) -> None:
+        """Fold the session as far as there is room. Indexes that are equally far share one reading."""
+        groups: dict[tuple[int, str], list[_Member]] = {}
+        for index in self.indexes:
+            member = _Member(index, index.checkpoint(session_id))
+            checkpoint = member.checkpoint
+            groups.setdefault((0, "") if checkpoint is None else (checkpoint.seq, checkpoint.mark), []).append(member)
+        with self.log.session(session_id, create=True) as session:  # does not look whether it exists: there is none without events
+            for (seq, mark), members in groups.items():
+                if not self._fold_on(session, seq, mark, members):
+                    for member in members:
+                        member.start_afresh()
+                    self._fold_afresh(session, members)
+                for member in members:
+                    member.finish(session_id, "" if self._full() else stamp)  # there may be more: it is not known by its stamp yet
+
+    def _fold_on(self, session: Session, seq: int, mark: str, members: list[_Member]) -> bool:
+        """Fold what follows ``seq``; False where what stands there is not what was folded, or no longer holds."""
+        if not seq:
+            return self._fold(session, session.read(on_damage="skip"), None, members)
+        events = session.read(after=seq - 1, on_damage="skip")
+        known = next(events, None)
+        if known is None or known.seq != seq or mark_of(known) != mark:
+            return False
+        return self._fold(session, events, min(member.base for member in members), members)
+
+    def _fold_afresh(self, session: Session, members: list[_Member]) -> None:
+        """Fold from the beginning, with all the rewrites that the session tells of by now."""
+        base = session.last_seq
+        self._fold(session, session.read(on_damage="skip"), base, members)
+
+    def _fold(self, session: Session, events: Iterator[StoredEvent], base: int | None, members: list[_Member]) -> bool:
+        """Fold these events as far as there is room; False at a rewrite after ``base`` (None: at any)."""
+        states = [member.state for member in members]
+        folds = [member.index.projection.fold for member in members]
+        last: StoredEvent | None = None
+        for stored in events:
+            if self._events_left <= 0 or self._bytes_left <= 0:
+                break
+            if type(stored.event) in _REWRITES and (base is None or stored.seq > base):
+                return False
+            for number, fold in enumerate(folds):
+                try:
+                    states[number] = fold(states[number], stored)
+                except sqlite3.Error:
+                    raise  # what it remembers could not be read
+                except Exception as error:
+                    raise ProjectionFailed(members[number].index.name, stored.session_id, stored.seq, error) from error
+            self._events_left -= 1
+            self._bytes_left -= stored.size_bytes
+            self.events += 1
+            last = stored
+        for member, state in zip(members, states, strict=True):
+            member.state = state
+            if last is not None:
+                member.folded(last, base)
+        return True
+
+
+class _Member:
+    """One index and how far it is with the session at hand."""
+
+    def __init__(self, index: Index, checkpoint: Checkpoint | None) -> None:
+        self.index = index
+        self.checkpoint = checkpoint
+        self.state: Any
+        self._last: StoredEvent | None = None
+        self._base = 0
+        if checkpoint is None:
+            self.state = index.projection.initial()
+            return
+        try:
+            self.state = index.restore(checkpoint)
+        except Unreadable:  # as after a change of the state's shape without a new version
+            self.start_afresh()
+
+    @property
+    def base(self) -> int:
+        return 0 if self.checkpoint is None else self.checkpoint.base
+
+    def start_afresh(self) -> None:
+        if self.checkpoint is not None:
+            self.index.forget(self.checkpoint.sid)
+            self.checkpoint = None
+        self.state = self.index.projection.initial()
+
+    def folded(self, last: StoredEvent, base: int | None) -> None:
+        """Note the event that the folding came to; ``base`` None: the session tells of no rewrite up to there."""
+        self._last = last
+        self._base = last.seq if base is None else base
+
+    def finish(self, session_id: str, stamp: str) -> None:
+        """Queue what is to be written."""
+        checkpoint, last = self.checkpoint, self._last
+        if last is not None:
+            sid = None if checkpoint is None else checkpoint.sid
+            self.index.write(session_id, sid, last.seq, mark_of(last), self._base, stamp, self.state)
+        elif checkpoint is not None and stamp != checkpoint.stamp:
+            self.index.set_stamp(checkpoint.sid, stamp)
+
+
+def mark_of(stored: StoredEvent) -> str:
+    """The checksum that ends the event's line (FORMAT.md, "Lines")."""
+    return stored.raw[-10:-2].decode()

@@ -1,0 +1,181 @@
+"""``eventlog show``: the transcript for a person, the whole view for a program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from eventlog import EventLog
+from eventlog.events import (
+    ContextCompacted,
+    Cost,
+    ErrorLogged,
+    MessageAdded,
+    MessageDelta,
+    Part,
+    SessionStarted,
+    ToolCalled,
+    ToolReturned,
+    UsageRecorded,
+)
+from projections import SessionView, replay
+
+from ...command_line import eventlog
+
+EXPECTED = """\
+Debug login
+session   s
+status    active
+kind      agent
+user      u1
+tags      bug, web
+models    m-1
+started   2026-11-21 00:00:00Z
+updated   2026-11-21 00:00:10Z
+metadata  {"cwd":"/app"}
+
+2  user  2026-11-21 00:00:01Z
+What changed?
+[image/png, 4 characters of base64]
+
+3  assistant  2026-11-21 00:00:02Z  m-1
+Thinking.
+Looking.
+
+3  tool  grep  returned in 1.00 s
+{"pattern":"x"}
+one
+two
+
+5  tool  bash  failed in 0.25 s
+{"command":"make"}
+1
+2
+3
+4
+5
+6
+7
+8
+9
+10
+11
+12 ... (6 more characters)
+
+7  tool  fetch  open
+
+8  context compacted: 900 to 100 tokens
+Short.
+
+9  error  rate_limit
+Too many requests
+
+11  assistant  2026-11-21 00:00:10Z  not finished
+And now
+
+tool   calls  failed  open  seconds
+bash       1       1     0     0.25
+fetch      1       0     1     0.00
+grep       1       0     0     1.00
+
+totals  11 events, 4 messages (2 user, 2 assistant), 3 tool calls, 1 errors
+tokens  1,200 in, 34 out, 5 of them reasoning
+cache   7 read, 8 written
+cost    0.0125 USD
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    clock = iter(range(100))
+
+    def at() -> str:
+        return f"2026-11-21T00:00:{next(clock):02}Z"
+
+    with EventLog.open(tmp_path / "store") as log, log.session("s", create=True) as session:
+        for event in [
+            SessionStarted(title="Debug login", user_id="u1", tags=["bug", "web"], kind="agent", metadata={"cwd": "/app"}),
+            MessageAdded(
+                role="user",
+                content=[Part(type="text", content="What changed?"), Part(type="blob", mime_type="image/png", content="AAAA")],
+            ),
+            MessageAdded(
+                role="assistant",
+                model="m-1",
+                message_id="a",
+                content=[
+                    Part(type="reasoning", content="Thinking."),
+                    Part(type="text", content="Looking."),
+                    Part(type="tool_call", id="c1", name="grep", arguments={"pattern": "x"}),
+                ],
+            ),
+            MessageAdded(role="user", content=[Part(type="tool_call_response", id="c1", response="one\ntwo")]),
+            ToolCalled(call_id="c2", name="bash", arguments={"command": "make"}),
+            ToolReturned(call_id="c2", output="\n".join(map(str, range(1, 15))), is_error=True, duration_ms=250),
+            ToolCalled(call_id="c3", name="fetch"),
+            ContextCompacted(summary="Short.", tokens_before=900, tokens_after=100),
+            ErrorLogged(message="Too many requests", kind="rate_limit"),
+            UsageRecorded(
+                input_tokens=1200,
+                output_tokens=34,
+                reasoning_tokens=5,
+                cache_read_tokens=7,
+                cache_write_tokens=8,
+                cost=Cost(amount=0.0125),
+            ),
+            MessageDelta(message_id="d", content="And now"),
+        ]:
+            session.append(event, time=at())
+    return tmp_path / "store"
+
+
+def test_a_person_reads_the_session_in_order(store: Path) -> None:
+    outcome = eventlog("show", "s", "--store", store)
+    assert outcome == (0, EXPECTED, "")
+
+
+def test_a_program_gets_the_whole_view(store: Path) -> None:
+    outcome = eventlog("show", "s", "--store", store, "--json")
+    with EventLog.open(store) as log:
+        view = replay(log.session("s").read(), SessionView)
+    assert outcome.out.encode() == msgspec.json.encode(view) + b"\n"
+    found = outcome.json
+    assert isinstance(found, dict)
+    fixed = (
+        "session_id status title description purpose user_id tags kind model provider models modes started_at updated_at parent metadata"
+        " context compactions messages tool_calls errors usage counts"
+    )
+    assert set(found) >= set(fixed.split())
+    assert found["started_at"] == "2026-11-21T00:00:00Z"
+
+
+def test_a_terminal_sees_the_same_words_in_colour(store: Path) -> None:
+    out = eventlog("show", "s", "--store", store, terminal=True).out
+    for words in ("Debug login", "What changed?", "Too many requests"):
+        assert words in out
+
+
+def test_stored_escape_sequences_reach_no_terminal(tmp_path: Path) -> None:
+    with EventLog.open(tmp_path / "store") as log, log.start(id="s", title="\x1b]0;pwned\x07") as session:
+        session.append(MessageAdded(role="us\x1ber", content="\x1b[2Jgone [bold]kept[/bold]"))
+        session.append(ToolCalled(name="\x1b[31m", arguments={"x": "\x9b"}), ToolReturned(output="\x1b[0m", is_error=True))
+    plain = eventlog("show", "s", "--store", tmp_path / "store").out
+    assert "\x1b" not in plain
+    assert "\\x1b[2Jgone [bold]kept[/bold]" in plain
+    coloured = eventlog("show", "s", "--store", tmp_path / "store", terminal=True).out
+    assert "\x1b[2J" not in coloured
+    assert "\x1b]0" not in coloured
+    assert "[bold]kept[/bold]" in coloured
+
+
+def test_damage_is_bad_news_and_can_be_left_out(store: Path) -> None:
+    segment = next(store.glob("sessions/*/s.1.jsonl"))
+    segment.write_bytes(segment.read_bytes().replace(b"What changed?", b"What chanted?"))
+    outcome = eventlog("show", "s", "--store", store)
+    assert outcome.code == 1
+    assert "--skip-damaged" in outcome.one_line_error()
+    shown = eventlog("show", "s", "--skip-damaged", "--store", store, "--json").json
+    assert isinstance(shown, dict)
+    assert shown["counts"]["messages"] == 3
