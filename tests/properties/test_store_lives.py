@@ -157,7 +157,8 @@ def test_the_totals_count_every_event_once_however_often_it_was_copied(life: lis
 KILLED = """
 import os, signal, sys
 from eventlog import EventLog
-from projections import Catalog, catch_up
+from projections import Catalog
+from projections.index import catch_up
 catch_up.EVENTS_PER_TRANSACTION = 5
 def progress(sessions, total, events):
     if events > int(sys.argv[2]):
