@@ -18,7 +18,8 @@ from ..index.dump import Difference
 from ..index.folder import Folder
 from ..index.serving import Serving
 from ..projection import Projection, check_name, decoder_of
-from . import listing, search_query, statistics, tool_history
+from ..view.outline import FLAGS, OutlineProjection
+from . import listing, search_query, statistics, tool_history, windows
 from .cost import Prices, installed_prices
 from .listing import Filter, Filters, SessionItem, Sort
 from .page import Page
@@ -27,8 +28,9 @@ from .search_query import SearchItem
 from .statistics import Statistics
 from .tally import Tally
 from .tool_history import ToolFilter, ToolItem
+from .windows import Outline, Window
 
-__all__ = ["Catalog", "Page", "SearchItem", "SessionItem", "Statistics", "ToolItem"]
+__all__ = ["Catalog", "Outline", "Page", "SearchItem", "SessionItem", "Statistics", "ToolItem", "Window"]
 
 
 class Catalog:
@@ -58,7 +60,11 @@ class Catalog:
         ends what asked for it in `ProjectionFailed`. ``prices`` is the
         price list (default: ``genai-prices``, where it is installed). ``notice`` is told what went wrong with the stored
         projections, in one line (default: standard error); ``progress`` is called while much is being folded."""
-        own: dict[str, Projection[Any]] = {"catalog": Tally(installed_prices() if prices is None else prices), "search": Search()}
+        own: dict[str, Projection[Any]] = {
+            "catalog": Tally(installed_prices() if prices is None else prices),
+            "search": Search(),
+            "outline": OutlineProjection(),
+        }
         for projection in projections:
             if check_name(projection) in own:
                 raise ValueError(f"the projection name {projection.name!r} is taken; give yours another one")
@@ -85,7 +91,7 @@ class Catalog:
         """One page of sessions, the largest first in the order of ``sort``, which is by default the latest activity.
 
         Filters: user_id, status, tags (all of them), model, kind, project (a folder), title (words), since, until (of the last event),
-        deleted (show those too); see `Filter`. ``limit`` is 1 to 10,000; ``after`` is `next` of the page before.
+        deleted (show those too), parent (a session's id); see `Filter`. ``limit`` is 1 to 10,000; ``after`` is `next` of the page before.
         Raises `InvalidInput`, `InvalidCursor`."""
         filter = Filter(**filters)
         return self._serving.ask(
@@ -143,6 +149,40 @@ class Catalog:
             return tool_history.list_tool_calls(connection, self._serving.log, filter, limit, after)
 
         return self._serving.ask(("catalog",), ask)
+
+    def messages(
+        self,
+        session_id: str,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        around: int | None = None,
+        limit: int = 100,
+        roles: Sequence[str] | None = None,
+        max_chars: int | None = None,
+        retracted: bool = False,
+    ) -> Window:
+        """A window of the session's messages, with what lies between them; the session is not folded for it.
+
+        ``after``: the first ``limit`` messages with a larger seq (default: of all); ``before``: the last ones with a smaller one;
+        ``around``: the message of the smallest seq that is not below it in the middle. ``limit`` is 1 to 10,000. ``roles``: only messages
+        of these. ``max_chars`` cuts each text, and what is cut says so. ``retracted``: also messages that were taken back.
+        Raises `SessionNotFound`, `InvalidInput`."""
+
+        def ask(connection: Any) -> Window:
+            _check_known(connection, session_id)
+            return windows.find(connection, self._serving.log, session_id, after, before, around, limit, roles, max_chars, retracted)
+
+        return self._serving.ask(("catalog", "outline"), ask)
+
+    def outline(self, session_id: str) -> Outline:
+        """What there is in the session, a few bytes for each message, error and compaction. Raises `SessionNotFound`."""
+
+        def ask(connection: Any) -> Outline:
+            _check_known(connection, session_id)
+            return windows.outline(connection, session_id, FLAGS)
+
+        return self._serving.ask(("catalog", "outline"), ask)
 
     def rebuild(self, *names: str, jobs: int | None = None, progress: Progress | None = None) -> tuple[str, ...]:
         """Make projections (default: all) anew from the log, beside what is there, then put them in its place; returns their names.

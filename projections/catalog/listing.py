@@ -82,13 +82,14 @@ class Filters(TypedDict, total=False):
     since: datetime | None
     until: datetime | None
     deleted: bool
+    parent: str | None
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Which sessions. What is None does not matter; ``tags`` must all be there, and all words of ``title``, in any case.
 
     ``since`` and ``until`` bound the time of the last event: since <= time < until. ``model`` is any that the session used;
-    ``project`` is the folder or one above it. Deleted sessions are left out unless ``deleted`` is set or the status asked for."""
+    ``project`` is the folder or one above it, ``parent`` the session that they come from. Deleted sessions are left out unless ``deleted`` is set or the status asked for."""
 
     user_id: str | None = None
     status: str | None = None
@@ -100,6 +101,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     until: datetime | None = None
     deleted: bool = False
+    parent: str | None = None
 
     def condition(self) -> tuple[str, list[Any]]:
         """The SQL condition on ``catalog.session AS session``, and its values."""
@@ -115,6 +117,9 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
         for label in labels:
             terms.append("session.sid IN (SELECT sid FROM catalog.label WHERE kind = ? AND value = ?)")
             values += label
+        if self.parent is not None:
+            terms.append("json_extract(session.parent, '$.session_id') = ?")
+            values.append(self.parent)
         if self.project is not None:
             folder = self.project.rstrip("/") or "/"
             terms.append("(session.project IN (?, ?) OR substr(session.project, 1, ?) = ?)")
