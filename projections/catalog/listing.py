@@ -89,7 +89,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Which sessions. What is None does not matter; ``tags`` must all be there, and all words of ``title``, in any case.
 
     ``since`` and ``until`` bound the time of the last event: since <= time < until. ``model`` is any that the session used;
-    ``project`` is the folder or one above it, ``parent`` the session that they come from. Deleted sessions are left out unless ``deleted`` is set or the status asked for."""
+    ``project`` is the folder or one above it, ``parent`` the session that they come from. Deleted sessions are left out unless
+    ``deleted`` is set or the status asked for."""
 
     user_id: str | None = None
     status: str | None = None

@@ -235,17 +235,13 @@ class OutlineProjection:
         """Write the rows of the messages with an id that have changed."""
         for known in state.changed.values():
             shape = known.shape
-            counted = (shape.role, int(bool(shape.flags & RETRACTED))) if shape.seq else None
             if known.row_seq and known.row_seq != shape.seq:
                 _drop(state, known.row_seq)
             if shape.seq:
                 sources = known.sources()
                 alone = sources == [(shape.seq, shape.seq)]
                 _put(state, shape, None if alone else msgspec.json.encode(sources).decode())
-            if counted != known.counted:
-                _count(state, known.counted, -1)
-                _count(state, counted, 1)
-            known.row_seq, known.counted = shape.seq, counted
+            known.row_seq = shape.seq
         state.changed.clear()
 
 
@@ -266,35 +262,52 @@ def _count(state: Outlined, counted: tuple[str, int] | None, change: int) -> Non
         state.rows.add("count", counted, {"messages": change})
 
 
+def _say(state: Outlined, seq: int, message_id: str, what: str, piece: Piece) -> None:
+    """Add a piece to a message with an id."""
+    known = state.known(message_id)
+    known.add(piece)
+    _recount(state, known)
+    state.own(seq, message_id, what)
+
+
+def _recount(state: Outlined, known: Known) -> None:
+    """Count the message as what it is now. (At each event, so that the rows of ``count`` do not depend on where checkpoints were.)"""
+    shape = known.shape
+    counted = (shape.role, int(bool(shape.flags & RETRACTED))) if shape.seq else None
+    if counted != known.counted:
+        _count(state, known.counted, -1)
+        _count(state, counted, 1)
+        known.counted = counted
+
+
 def _added(state: Outlined, stored: StoredEvent, event: e.MessageAdded) -> None:
     seq = stored.seq
     chars, flags = _measure(event.content)
     piece = Piece(_ADDED, seq, seq, event.role, chars, flags, event.exclude_from_context)
     if event.message_id is not None:
-        state.known(event.message_id).add(piece)
-    else:
-        shape = Shape()
-        shape.take(piece)
-        _put(state, shape, None)
-        _count(state, (event.role, 0), 1)
-    state.own(seq, event.message_id, event.role)
+        _say(state, seq, event.message_id, event.role, piece)
+        return
+    shape = Shape()
+    shape.take(piece)
+    _put(state, shape, None)
+    _count(state, (event.role, 0), 1)
+    state.own(seq, None, event.role)
 
 
 def _delta(state: Outlined, stored: StoredEvent, event: e.MessageDelta) -> None:
-    state.known(event.message_id).add(Piece(_DELTA, stored.seq, stored.seq, event.role, len(event.content)))
-    state.own(stored.seq, event.message_id, event.role)
+    seq = stored.seq
+    _say(state, seq, event.message_id, event.role, Piece(_DELTA, seq, seq, event.role, len(event.content)))
 
 
 def _amended(state: Outlined, stored: StoredEvent, event: e.MessageAmended) -> None:
     chars, flags = (None, 0) if event.content is UNSET else _measure(event.content)
     excluded = None if event.exclude_from_context is UNSET else bool(event.exclude_from_context)
-    state.known(event.message_id).add(Piece(_AMENDED, stored.seq, stored.seq, "", chars, flags, excluded))
-    state.own(stored.seq, event.message_id, "")
+    seq = stored.seq
+    _say(state, seq, event.message_id, "", Piece(_AMENDED, seq, seq, "", chars, flags, excluded))
 
 
 def _retracted(state: Outlined, stored: StoredEvent, event: e.MessageRetracted) -> None:
-    state.known(event.message_id).add(Piece(_RETRACTED, stored.seq, stored.seq))
-    state.own(stored.seq, event.message_id, "")
+    _say(state, stored.seq, event.message_id, "", Piece(_RETRACTED, stored.seq, stored.seq))
 
 
 def _error(state: Outlined, stored: StoredEvent, event: e.ErrorLogged) -> None:

@@ -75,8 +75,8 @@ def test_rebuilt_by_any_number_of_processes_the_dump_is_that_of_catching_up(
         fill(log)
         assert (catalog.list().total, catalog.search("after").total, len(list(catalog.states("lengths")))) == (120, 60, 120)
         caught_up = dumps(tmp_path)
-        assert sorted(caught_up) == ["catalog", "lengths", "search"]
-        assert catalog.rebuild(jobs=jobs) == ("catalog", "search", "lengths")
+        assert sorted(caught_up) == ["catalog", "lengths", "outline", "search"]
+        assert catalog.rebuild(jobs=jobs) == ("catalog", "search", "outline", "lengths")
         assert dumps(tmp_path) == caught_up
         assert (catalog.list().total, catalog.search("after").total, catalog.state("lengths", "s001")) == (120, 60, 14)
         log.session("s001").append(MessageAdded(role="user", content="later"))
@@ -93,7 +93,7 @@ def test_only_what_is_named_is_rebuilt(tmp_path: Path) -> None:
         assert catalog.rebuild("search", jobs=1) == ("search",)
         after = {file.name for file in (tmp_path / "projections").glob("*.sqlite")}
         assert [name.split(".")[0] for name in before - after] == ["search"]
-        with pytest.raises(InvalidInput, match="no projection 'serch'; there are catalog, search"):
+        with pytest.raises(InvalidInput, match="no projection 'serch'; there are catalog, search, outline"):
             catalog.rebuild("serch")
 
 
