@@ -65,9 +65,9 @@ class EventLog:
     def memory(cls, settings: Settings | None = None) -> EventLog:
         return cls(sync_log.EventLog.memory(settings))
 
-    async def start(self, *, id: str | None = None, **details: Any) -> Session:
+    async def start(self, *, id: str | None = None, template: str | None = None, **details: Any) -> Session:
         """A new session. See `eventlog.EventLog.start`."""
-        return Session(self, await self._run(lambda: self.sync_log.start(id=id, **details)))
+        return Session(self, await self._run(lambda: self.sync_log.start(id=id, template=template, **details)))
 
     async def session(self, session_id: str, *, create: bool = False, exclusive: bool = False) -> Session:
         """A handle on a session. See `eventlog.EventLog.session`."""

@@ -94,7 +94,8 @@ def failure_of(error: BaseException) -> Failure:
     message = " ".join(_SAID_INSTEAD.get(kind, str(error)).split())
     if isinstance(error, RecursionError):
         message = "the JSON is nested too deeply; flatten it, or send it as text"
-    return Failure(kind=kind, error=type(error).__name__, message=message, data=dict(_data_of(error)))
+    data = {} if kind in _SAID_INSTEAD else dict(_data_of(error))
+    return Failure(kind=kind, error=type(error).__name__, message=message, data=data)
 
 
 def _kind_of(error: BaseException) -> Kind:
