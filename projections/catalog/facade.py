@@ -24,9 +24,10 @@ from .listing import Filter, Filters, SessionItem, Sort
 from .page import Page
 from .search import Search
 from .search_query import SearchItem
-from .statistics import Statistics
+from .statistics import Scope, Statistics
 from .tally import Tally
 from .tool_history import ToolFilter, ToolItem
+from .zones import zone_of
 
 __all__ = ["Catalog", "Page", "SearchItem", "SessionItem", "Statistics", "ToolItem"]
 
@@ -109,16 +110,30 @@ class Catalog:
             lambda connection: search_query.find(connection, self._serving.log, query, filter, limit, after),
         )
 
-    def statistics(self, *, session_id: str | None = None, zone: tzinfo | None = None, now: datetime | None = None) -> Statistics:
+    def statistics(
+        self,
+        *,
+        session_id: str | None = None,
+        user: str | None = None,
+        project: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        zone: tzinfo | str | None = None,
+        now: datetime | None = None,
+    ) -> Statistics:
         """The numbers of the store, in which copied events count once, or everything in one session.
 
-        Days and hours are those of ``zone`` (default: the machine's). Raises `SessionNotFound`."""
+        ``user`` and ``project`` (a folder, with those below it): only of such sessions. ``since`` and ``until``: only what happened
+        then, to the quarter of an hour. Of all sessions the sums are kept, of a part of them they are made when asked. Days, hours and
+        weeks are those of ``zone`` (a name, or None: the machine's), which the answer names. Raises `SessionNotFound`, `InvalidInput`."""
         moment = datetime.now(timezone.utc) if now is None else now
+        where = zone_of(zone)
+        scope = Scope(session_id=session_id, user=user, project=project, since=since, until=until)
 
         def compute(connection: Any) -> Statistics:
             if session_id is not None:
                 _check_known(connection, session_id)
-            return statistics.compute(connection, session_id, zone, moment)
+            return statistics.compute(connection, scope, where, moment)
 
         return self._serving.ask(("catalog",), compute)
 

@@ -15,17 +15,9 @@ from eventlog.events import Parent
 from .cost import NANO
 from .moments import microseconds_of, moment_of
 from .page import Page, check_limit, from_cursor, to_cursor
+from .summary import ORDERS
 
 Sort = Literal["updated", "started", "messages", "tokens", "cost", "size"]
-
-ORDERS: Final[dict[str, str]] = {
-    "updated": "updated_at",
-    "started": "started_at",
-    "messages": "messages",
-    "tokens": "(input_tokens + output_tokens + cache_read_tokens + cache_write_tokens)",
-    "cost": "cost_nano",
-    "size": "size_bytes",
-}
 
 
 class Money(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -126,7 +118,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
         for comparison, moment in (("updated_at >= ?", self.since), ("updated_at < ?", self.until)):
             if moment is not None:
                 terms.append(f"session.{comparison}")
-                values.append(_microseconds(moment))
+                values.append(microseconds(moment))
         return " AND ".join(terms) or "1", values
 
 
@@ -232,7 +224,13 @@ def _texts(name: str, texts: Sequence[str]) -> Sequence[str]:
     return texts
 
 
-def _microseconds(moment: datetime) -> int:
+def folder_condition(column: str) -> str:
+    """Whether the column is a folder or below it, which are the parameters ``folder`` and ``inside`` (with a slash at its end)."""
+    return f"({column} IN (:folder, :inside) OR substr({column}, 1, length(:inside)) = :inside)"
+
+
+def microseconds(moment: datetime) -> int:
+    """The moment as the tables hold it. Raises `InvalidInput` for one without a zone."""
     if moment.tzinfo is None:
         raise InvalidInput(f"the time {moment} has no time zone; give one, for example datetime.now(timezone.utc)")
     return microseconds_of(moment)

@@ -25,6 +25,14 @@ AMOUNTS: Final = (
     "cost_nano",
     "unpriced_tokens",
 )
+ORDERS: Final[dict[str, str]] = {  # of the list, each with an index of its own
+    "updated": "updated_at",
+    "started": "started_at",
+    "messages": "messages",
+    "tokens": "(input_tokens + output_tokens + cache_read_tokens + cache_write_tokens)",
+    "cost": "cost_nano",
+    "size": "size_bytes",
+}
 
 
 class Summary(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -68,7 +76,7 @@ class Summary(msgspec.Struct, omit_defaults=True, kw_only=True):
     waiting: Waiting = msgspec.field(default_factory=Waiting)
     quarter: int | None = None
     source: str = ""
-    run: int = 0  # events of the present source that are not in ``copied`` yet
+    run: int = 0  # events of the present source that have no row yet
 
 
 Cell = tuple[int, str, str]  # quarter of an hour, source, model
