@@ -32,6 +32,7 @@ from ..projection import (
     kept,
     rollups_of,
 )
+from .gate import Gate
 
 LAYOUT = 2  # of the tables that every database has
 
@@ -63,6 +64,7 @@ class Index:
         self.tables: tuple[Table, ...] = self._tabular.tables if self._tabular else ()
         self.rollups: tuple[Rollup, ...] = rollups_of(projection)
         self.connection = connection
+        self.gate: Gate | None = None  # of a database in memory
         self._decoder = decoder_of(projection)
         self._drops: list[tuple[str, tuple[Any, ...]]] = []
         self._writes: dict[str, list[tuple[Any, ...]]] = {}

@@ -47,7 +47,18 @@ class _Folded(NamedTuple):
 
 
 class RebuildFailed(EventLogError):
-    """A process of the rebuild ended before its work was done. What was there before is untouched."""
+    """The rebuild ended before its work was done, for the ``reason``. What was there before is untouched."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the rebuild failed: {reason}; what was there before still is")
+
+    @classmethod
+    def because(cls, error: Exception) -> RebuildFailed:
+        """Of an error of the database or the system."""
+        name = getattr(error, "sqlite_errorname", "")
+        advice = "free space on the disk of the store" if name.startswith("SQLITE_FULL") else "mend what it says"
+        return cls(f"{error}; {advice}, then run it again")
 
 
 def rebuild(log: EventLog, folder: Folder, projections: Sequence[Projection[Any]], jobs: int, progress: Progress | None) -> list[IndexFile]:
@@ -179,7 +190,7 @@ class _Parallel:
                 self._feed(process)
         except BrokenPipeError:
             self._failed = True
-            self._done.put(RebuildFailed("a process of the rebuild ended early (see above); run it again, or with --jobs 1"))
+            self._done.put(RebuildFailed("one of its processes ended early (see above); run it again, or with --jobs 1"))
         except BaseException as error:
             self._failed = True
             self._done.put(error)
