@@ -82,7 +82,8 @@ class Rollup(msgspec.Struct, frozen=True, kw_only=True):
     """A table over all sessions that the database keeps by itself from the rows of the others: what is asked often is not counted.
 
     ``columns`` with their SQL types, those of the key first. ``select`` gives its rows from nothing; ``triggers`` change it with the rows
-    that it is made of (each from ``AFTER`` to ``END``). In both, tables have their bare names. The two must agree: a check compares them."""
+    that it is made of (each from ``AFTER`` to ``END``). In both, tables have their bare names, each after FROM or JOIN. The two must
+    agree: a check compares them."""
 
     name: str
     columns: dict[str, str]

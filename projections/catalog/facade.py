@@ -9,6 +9,8 @@ from datetime import datetime, timezone, tzinfo
 from types import TracebackType
 from typing import Any, Unpack
 
+import msgspec
+
 from eventlog import EventLog
 from eventlog.errors import InvalidInput, SessionNotFound
 from eventlog.files.disk import Disk
@@ -18,18 +20,20 @@ from ..index.dump import Difference
 from ..index.folder import Folder
 from ..index.serving import Serving
 from ..projection import Projection, check_name, decoder_of
-from . import listing, search_query, statistics, tool_history
+from . import finding, listing, search_query, statistics, tool_history
 from .cost import Prices, installed_prices
+from .finding import AmbiguousSession
 from .listing import Filter, Filters, SessionItem, Sort
+from .names import What, nearest
 from .page import Page
 from .search import Search
-from .search_query import SearchItem
+from .search_query import SearchItem, SearchPage, Within
 from .statistics import Scope, Statistics
 from .tally import Tally
 from .tool_history import ToolFilter, ToolItem
 from .zones import zone_of
 
-__all__ = ["Catalog", "Page", "SearchItem", "SessionItem", "Statistics", "ToolItem"]
+__all__ = ["AmbiguousSession", "Catalog", "Page", "SearchItem", "SearchPage", "SessionItem", "Statistics", "ToolItem"]
 
 
 class Catalog:
@@ -86,7 +90,8 @@ class Catalog:
         """One page of sessions, the largest first in the order of ``sort``, which is by default the latest activity.
 
         Filters: user_id, status, tags (all of them), model, kind, project (a folder), title (words), since, until (of the last event),
-        deleted (show those too); see `Filter`. ``limit`` is 1 to 10,000; ``after`` is `next` of the page before.
+        deleted (show those too), metadata (names and their JSON values), namespace (of the foreign key); see `Filter`. ``limit`` is 1 to
+        10,000; ``after`` is `next` of the page before.
         Raises `InvalidInput`, `InvalidCursor`."""
         filter = Filter(**filters)
         return self._serving.ask(
@@ -97,18 +102,57 @@ class Catalog:
         self,
         query: str,
         *,
+        session_id: str | None = None,
+        roles: Sequence[str] = (),
         limit: int = 20,
         after: str | None = None,
+        wait: bool = True,
         **filters: Unpack[Filters],
-    ) -> Page[SearchItem]:
+    ) -> SearchPage:
         """One page of events that match, the best first: ``words``, ``"a phrase"``, ``prefix*``, ``-without``, ``this OR that``.
 
-        The filters are those of `list`. Raises `InvalidQuery` (an `InvalidInput`) where there is no word to look for."""
+        ``session_id``: within this session, deleted or not; ``roles``: in messages of these. The filters are those of `list`.
+        ``wait``: for the whole index; without, the answer is made from what is indexed (within about 0.2 s) while a thread goes on with
+        the rest, and says so: `SearchPage`. Raises `InvalidQuery` (an `InvalidInput`) where there is no word to look for, and
+        `SessionNotFound`."""
         filter = Filter(**filters)
-        return self._serving.ask(
-            ("catalog", "search"),
-            lambda connection: search_query.find(connection, self._serving.log, query, filter, limit, after),
-        )
+        if session_id is not None:
+            filter = msgspec.structs.replace(filter, deleted=True)
+        within = Within(session_id, _texts("roles", roles))
+
+        def ask(connection: Any, complete: bool | None) -> SearchPage:
+            if session_id is not None:
+                _check_known(connection, session_id)
+            return search_query.find(connection, self._serving.log, query, filter, within, limit, after, complete)
+
+        if wait:
+            return self._serving.ask(("catalog", "search"), lambda connection: ask(connection, True))
+        return self._serving.ask_soon(("catalog",), "search", ask)
+
+    def find(self, given: str, rows: Sequence[str] | None = None) -> SessionItem:
+        """The session that a person means, by the first of these that fits any: its id, ``last`` (the latest activity that is no
+        subagent's), ``@3`` (the third of ``rows``, the ids of a list that was shown; by default of the list as it is now), the
+        beginning of its id (a parent wins over its subagents), its foreign key (``key`` or ``namespace/key``: the last generation),
+        words of its title.
+
+        Raises `SessionNotFound`, and `AmbiguousSession`, which has the ``candidates``."""
+        return self._serving.ask(("catalog",), lambda connection: finding.find(connection, given, rows))
+
+    def nearest(self, what: What, given: str) -> Sequence[str] | None:
+        """Names of this kind (model, user, tool, tag, kind, project, namespace, role) that occur and are like the given one, at most
+        three; None where it occurs."""
+        return self._serving.ask(("catalog",), lambda connection: nearest(connection, what, given))
+
+    @property
+    def token(self) -> str:
+        """Another text whenever `list`, `statistics`, `tools` or `find` may answer otherwise, the same while nothing is written: the
+        identity of the index and a counter that every catch-up raises which folded something. Read after catching up, so it tells of what
+        any process has appended. Ask for it before the answer that it is to stand for. (Of `search`: of answers that are complete.)"""
+        return self._serving.ask(("catalog",), listing.token_of)
+
+    def catch_up(self, *names: str, wait: bool = True) -> None:
+        """Bring projections (default: all) up to the log; without ``wait`` threads do it, and this returns at once."""
+        self._serving.catch_up([projection.name for projection in self._chosen(names)], wait=wait)
 
     def statistics(
         self,
@@ -141,6 +185,7 @@ class Catalog:
         self,
         *,
         session_id: str | None = None,
+        call_id: str | None = None,
         name: str | None = None,
         open: bool | None = None,
         failed: bool | None = None,
@@ -149,8 +194,9 @@ class Catalog:
     ) -> Page[ToolItem]:
         """One page of tool calls with arguments and results: of one session in its order, else of all, the latest first.
 
-        ``open``: only calls without a result (False: only with one); ``failed`` likewise. Raises `SessionNotFound`."""
-        filter = ToolFilter(session_id=session_id, name=name, open=open, failed=failed)
+        ``call_id``: only calls with this id, whose sessions the items name. ``open``: only calls without a result (False: only with one);
+        ``failed`` likewise. Raises `SessionNotFound`."""
+        filter = ToolFilter(session_id=session_id, call_id=call_id, name=name, open=open, failed=failed)
 
         def ask(connection: Any) -> Page[ToolItem]:
             if session_id is not None:
@@ -229,6 +275,12 @@ class _States:
     def __call__(self, connection: Any) -> list[tuple[str, bytes]]:
         found: list[tuple[str, bytes]] = connection.execute(self.statement, (self.position,)).fetchall()
         return found
+
+
+def _texts(name: str, texts: Sequence[str]) -> Sequence[str]:
+    if isinstance(texts, str):
+        raise TypeError(f"{name} is a list of texts, not one text")
+    return tuple(texts)
 
 
 def _check_known(connection: Any, session_id: str) -> None:

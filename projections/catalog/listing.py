@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, TypedDict
 
@@ -12,11 +13,14 @@ import msgspec
 from eventlog.errors import InvalidInput
 from eventlog.events import Parent
 
+from ..projection import short_key
 from .cost import NANO
+from .metadata import comparable
 from .moments import microseconds_of, moment_of
 from .page import Page, check_limit, from_cursor, to_cursor
-from .summary import ORDERS
+from .summary import ORDERS as ORDERS
 
+STATUSES: Final = ("active", "completed", "failed", "abandoned", "deleted")
 Sort = Literal["updated", "started", "messages", "tokens", "cost", "size"]
 
 
@@ -74,13 +78,16 @@ class Filters(TypedDict, total=False):
     since: datetime | None
     until: datetime | None
     deleted: bool
+    metadata: Mapping[str, Any]
+    namespace: str | None
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Which sessions. What is None does not matter; ``tags`` must all be there, and all words of ``title``, in any case.
 
     ``since`` and ``until`` bound the time of the last event: since <= time < until. ``model`` is any that the session used;
-    ``project`` is the folder or one above it. Deleted sessions are left out unless ``deleted`` is set or the status asked for."""
+    ``project`` is the folder or one above it. ``metadata``: these names have these JSON values; ``namespace``: that of its foreign key.
+    Deleted sessions are left out unless ``deleted`` is set or the status asked for. Raises `InvalidInput` for a status that is none."""
 
     user_id: str | None = None
     status: str | None = None
@@ -92,6 +99,12 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     until: datetime | None = None
     deleted: bool = False
+    metadata: Mapping[str, Any] = {}
+    namespace: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.status is not None and self.status not in STATUSES:
+            raise InvalidInput(f"no session has the status {self.status!r}: give one of {', '.join(STATUSES)}")
 
     def condition(self) -> tuple[str, list[Any]]:
         """The SQL condition on ``catalog.session AS session``, and its values."""
@@ -107,6 +120,12 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
         for label in labels:
             terms.append("session.sid IN (SELECT sid FROM catalog.label WHERE kind = ? AND value = ?)")
             values += label
+        for name, value in self.metadata.items():
+            terms.append("session.sid IN (SELECT sid FROM catalog.metadata WHERE name = ? AND value = ?)")
+            values += short_key(name), comparable(value)
+        if self.namespace is not None:
+            terms.append("session.namespace = ?")
+            values.append(self.namespace)
         if self.project is not None:
             folder = self.project.rstrip("/") or "/"
             terms.append("(session.project IN (?, ?) OR substr(session.project, 1, ?) = ?)")
@@ -123,26 +142,40 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Totals:
-    """How many sessions a filter lets through, counted once as long as nothing is written: the count takes longer than the page."""
+    """How many sessions a filter lets through. Of all sessions that is kept; of a part it is counted once as long as nothing is folded: the
+    count takes longer than the page. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._state: tuple[int, int] | None = None
+        self._mutex = threading.Lock()
+        self._token = ""
         self._known: dict[tuple[Any, ...], int] = {}
 
     def count(self, connection: sqlite3.Connection, condition: str, values: list[Any]) -> int:
-        (others,) = connection.execute("PRAGMA catalog.data_version").fetchone()  # grows with what other connections write
-        state = others, connection.total_changes
-        if state != self._state or len(self._known) > _TOTALS_KEPT:
-            self._state = state
-            self._known.clear()
+        if condition in _KEPT:
+            statement = f"SELECT coalesce(sum(n), 0) FROM catalog.listings AS session WHERE {condition}"
+            return int(connection.execute(statement).fetchone()[0])
+        token = token_of(connection)
         key = condition, *values
-        if key not in self._known:
-            statement = f"SELECT count(*) FROM catalog.session AS session WHERE {condition}"
-            (self._known[key],) = connection.execute(statement, values).fetchone()
-        return self._known[key]
+        with self._mutex:
+            if token == self._token and key in self._known:
+                return self._known[key]
+        (found,) = connection.execute(f"SELECT count(*) FROM catalog.session AS session WHERE {condition}", values).fetchone()
+        with self._mutex:
+            if token != self._token or len(self._known) >= _TOTALS_KEPT:
+                self._token = token
+                self._known.clear()
+            self._known[key] = found
+        return int(found)
 
 
-_TOTALS_KEPT = 100
+_KEPT: Final = ("session.deleted = 0", "1")  # the conditions of the filters that filter nothing
+_TOTALS_KEPT: Final = 100
+
+
+def token_of(connection: sqlite3.Connection) -> str:
+    """What is another text whenever the catalog may tell something else."""
+    found = dict(connection.execute("SELECT name, value FROM catalog.meta WHERE name IN ('identity', 'folded')"))
+    return f"{found.get('identity', '')}-{found.get('folded', 0)}"
 
 
 def list_sessions(
@@ -200,6 +233,14 @@ _COLUMNS: Final = (
     "price_version",
     "costs",
 )
+
+
+def items_where(connection: sqlite3.Connection, condition: str, values: Sequence[object], then: str) -> list[SessionItem]:
+    """The sessions for which the condition on ``catalog.session AS session`` holds, in the order of ``then``."""
+    found = connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM catalog.session AS session WHERE {condition} {then}", values)
+    return [_item(row) for row in found.fetchall()]
+
+
 _texts_decoder = msgspec.json.Decoder(list[str])
 _parent_decoder = msgspec.json.Decoder(Parent)
 

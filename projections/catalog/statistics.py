@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, tzinfo
 from typing import Any, Final
 
 import msgspec
@@ -27,9 +27,9 @@ from .totals import (
     CURRENCIES,
     DURATIONS,
     LISTED,
+    MICROS_OF_MS,
     MODEL_SESSIONS,
     MODELS,
-    MICROS_OF_MS,
     OWN,
     PROJECT_SESSIONS,
     PROJECTS,
@@ -46,9 +46,7 @@ from .totals import (
 from .zones import name_of, spans_of
 
 _QUARTER_US: Final = QUARTER_S * 1_000_000
-_COUNTED: Final = (
-    f"({OWN} OR EXISTS (SELECT 1 FROM temp.counted WHERE counted.sid = row.sid AND counted.source = row.source))"
-)
+_COUNTED: Final = f"({OWN} OR EXISTS (SELECT 1 FROM temp.counted WHERE counted.sid = row.sid AND counted.source = row.source))"
 _WITH_COPIES: Final = "row.sid IN (SELECT sid FROM temp.counted)"
 
 
@@ -233,9 +231,7 @@ class _Computing:
                 when = self.scope.when("row.quarter")
             for which, sign in ((added, ""), (taken, "-")):
                 if which is not None:
-                    self.connection.execute(
-                        f"INSERT INTO temp.{total.name} {total.select(which + when, 'catalog.', sign)}", self.values
-                    )
+                    self.connection.execute(f"INSERT INTO temp.{total.name} {total.select(which + when, 'catalog.', sign)}", self.values)
         for table in ("by_quarter", "visits"):
             self.connection.execute(f"CREATE INDEX IF NOT EXISTS temp.{table}_when ON {table} (quarter)")
 
@@ -244,7 +240,8 @@ class _Computing:
         columns = [f"{expression.strip()} AS k{number}" for number, expression in enumerate(keys.split(";"))] if keys else []
         values = [f"{expression.strip()} AS v{number}" for number, expression in enumerate(sums.split(";"))]
         parts = " UNION ALL ".join(
-            f"SELECT {', '.join([*columns, 'n AS n', *values])} FROM {source.format(part) or f'{part}.{total.name}'}" for part in self._parts
+            f"SELECT {', '.join([*columns, 'n AS n', *values])} FROM {source.format(part) or f'{part}.{total.name}'}"
+            for part in self._parts
         )
         names = [f"k{number}" for number in range(len(columns))]
         added = [f"sum(v{number})" for number in range(len(values))]
@@ -258,9 +255,7 @@ class _Computing:
             ModelShare(model=model, unpriced_tokens=amounts["unpriced_tokens"], **_amounts(amounts, sessions))
             for model, sessions, amounts in self._groups(MODELS, MODEL_SESSIONS)
         ]
-        users = [
-            UserShare(user_id=user, **_amounts(amounts, sessions)) for user, sessions, amounts in self._groups(USERS, USER_SESSIONS)
-        ]
+        users = [UserShare(user_id=user, **_amounts(amounts, sessions)) for user, sessions, amounts in self._groups(USERS, USER_SESSIONS)]
         projects = [
             ProjectShare(project=project, **_amounts(amounts, sessions))
             for project, sessions, amounts in self._groups(PROJECTS, PROJECT_SESSIONS)
@@ -375,8 +370,10 @@ class _Computing:
 
     def _nth_duration(self, tool: str | None, buckets: list[tuple[float, int]], index: int) -> float:
         """The n-th smallest duration: the kept counts say in which bucket it is, and only there it is looked for."""
-        for bucket, count in buckets:
+        bucket = buckets[-1][0]
+        for found_in, count in buckets:
             if index < count:
+                bucket = found_in
                 break
             index -= count
         values = {**self.values, "tool": tool, "bucket": bucket, "n": index}

@@ -54,6 +54,8 @@ class Summary(msgspec.Struct, omit_defaults=True, kw_only=True):
     models: list[str] = []
     provider: str | None = None
     places: dict[str, Any] = {}
+    metadata_names: list[str] = []
+    key: tuple[str, str, int] | None = None  # namespace, key, generation
     parent: Parent | None = None
     started_at: int | None = None
     updated_at: int | None = None
@@ -126,6 +128,9 @@ def row_of(kept: Summary) -> dict[str, Any]:
         "models": text(kept.models).decode(),
         "provider": kept.provider,
         "project": project_of(kept),
+        "namespace": None if kept.key is None else kept.key[0],
+        "foreign_key": None if kept.key is None else kept.key[1],
+        "generation": None if kept.key is None else kept.key[2],
         "parent": None if kept.parent is None else text(kept.parent).decode(),
         "started_at": kept.started_at or 0,
         "updated_at": kept.updated_at or 0,

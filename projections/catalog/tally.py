@@ -26,6 +26,7 @@ from eventlog.stored import NO_ORIGIN
 from ..projection import State, Table
 from .cost import NO_PRICES, Prices, installed_prices
 from .message_tally import HANDLERS as MESSAGE_HANDLERS
+from .metadata import METADATA, begin_metadata, patch_metadata
 from .moments import QUARTER_S, microseconds_of
 from .pairing import TOOL_CALLS
 from .summary import AMOUNTS, ORDERS, PLACES, Summary, cell_of, row_of, see_model
@@ -58,6 +59,9 @@ class Tally:
                 "models": "TEXT NOT NULL",
                 "provider": "TEXT",
                 "project": "TEXT",
+                "namespace": "TEXT",
+                "foreign_key": "TEXT",
+                "generation": "INTEGER",
                 "parent": "TEXT",
                 "started_at": "INTEGER NOT NULL",
                 "updated_at": "INTEGER NOT NULL",
@@ -70,6 +74,8 @@ class Tally:
                 *(f"deleted, {order} DESC, session_id DESC" for order in ORDERS.values()),
                 "user_id, deleted, updated_at DESC",
                 "session_id",
+                "foreign_key, namespace",
+                "namespace, deleted, updated_at DESC",
             ),
         ),
         Table(name="label", columns={"kind": "TEXT", "value": "TEXT"}, key=("kind", "value"), indexes=("kind, value",)),
@@ -100,6 +106,7 @@ class Tally:
             columns={"quarter": "INTEGER", "source": "TEXT", "currency": "TEXT", "cost_nano": "INTEGER NOT NULL DEFAULT 0"},
             key=("quarter", "source", "currency"),
         ),
+        METADATA,
         TOOL_CALLS,
     )
     rollups = ROLLUPS
@@ -181,6 +188,7 @@ def _started(state: State[Summary], stored: StoredEvent) -> None:
     for name in PLACES:
         if name in event.metadata:
             kept.places.setdefault(name, event.metadata[name])
+    begin_metadata(state, event.metadata)
 
 
 def _updated(state: State[Summary], stored: StoredEvent) -> None:
@@ -191,6 +199,7 @@ def _updated(state: State[Summary], stored: StoredEvent) -> None:
         if value is not UNSET:
             setattr(kept, name, value)
     see_model(kept, kept.model)
+    patch_metadata(state, event.metadata)
     tags = kept.tags if event.tags is UNSET else event.tags or []
     kept.tags = [tag for tag in dict.fromkeys([*tags, *event.add_tags]) if tag not in event.remove_tags]
     if event.metadata is None:

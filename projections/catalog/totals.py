@@ -90,7 +90,9 @@ class Total(msgspec.Struct, frozen=True, kw_only=True):
             values = [f"{sign}1", *(f"{sign}({value})" for value in self.sums.values())]
         which = f"session.sid = {row}.sid AND {LISTED} AND {OWN} AND {self.where}"
         if self.once is not None:
-            another = f"other.sid = row.sid AND other.source = '' AND (other.quarter, other.model) <> (row.quarter, row.model) AND {self.once}"
+            another = (
+                f"other.sid = row.sid AND other.source = '' AND (other.quarter, other.model) <> (row.quarter, row.model) AND {self.once}"
+            )
             which += f" AND NOT EXISTS (SELECT 1 FROM {self.table} AS other WHERE {another})"
         selected = f"SELECT {self._keys()}, {', '.join(values)} FROM session WHERE {which}".replace("row.", f"{row}.")
         return self._add(selected)
@@ -206,9 +208,7 @@ MODELS: Final = Total(name="by_model", table="activity", key={"model": "row.mode
 USERS: Final = Total(name="by_user", table="activity", key=_USER, sums=_SUMS, moves=("user_id",))
 PROJECTS: Final = Total(name="by_project", table="activity", key=_PROJECT, sums=_SUMS, moves=("project",))
 ROLES: Final = Total(name="by_role", table="role", key={"role": "row.role"}, sums={"messages": "row.messages"})
-CURRENCIES: Final = Total(
-    name="by_currency", table="foreign_cost", key={"currency": "row.currency"}, sums={"cost_nano": "row.cost_nano"}
-)
+CURRENCIES: Final = Total(name="by_currency", table="foreign_cost", key={"currency": "row.currency"}, sums={"cost_nano": "row.cost_nano"})
 TOOLS: Final = Total(
     name="by_tool",
     table="tool_call",
@@ -232,9 +232,7 @@ DURATIONS: Final = Total(
     quarter=_QUARTER_OF_CALL,
     steady=False,
 )
-MODEL_SESSIONS: Final = Total(
-    name="model_sessions", table="activity", key=MODELS.key, where=MODELS.where, once="other.model = row.model"
-)
+MODEL_SESSIONS: Final = Total(name="model_sessions", table="activity", key=MODELS.key, where=MODELS.where, once="other.model = row.model")
 USER_SESSIONS: Final = Total(name="user_sessions", table="activity", key=_USER, moves=("user_id",), once="1")
 PROJECT_SESSIONS: Final = Total(name="project_sessions", table="activity", key=_PROJECT, moves=("project",), once="1")
 VISITS: Final = Visits()

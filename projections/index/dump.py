@@ -1,8 +1,8 @@
 """The canonical dump: everything that a projection's database says, independent of how it came to say it.
 
-One entry per row: the table, the session, the key, the values; tables by name, rows by session and key; the rows of a rollup belong to no
-session. Numbers that a database gives to sessions and passages on its own are left out. Of full text there is, for each row, how many words of it were indexed; the row has
-a digest of the text itself.
+One entry per row: the table, the session, the key, the values; tables by name, rows by session and key; the rows of a rollup belong to
+no session. Numbers that a database gives to sessions and passages on its own are left out. Of full text there is, for each row, how many
+words of it were indexed; the row has a digest of the text itself.
 """
 
 from __future__ import annotations

@@ -81,7 +81,8 @@ class Keeper:
             failure, self._failure = self._failure, None
             if failure is not None:
                 raise failure
-            return self._place, self._done >= wanted
+            place = self._place
+            return (place if place is not None and place.counts() else None), self._done >= wanted
 
     def cope(self, error: sqlite3.DatabaseError | msgspec.DecodeError, place: Place | None) -> bool:
         """Make the next attempt likely to succeed after this error of whoever used the place; False where that is not known how."""

@@ -51,14 +51,7 @@ class RebuildFailed(EventLogError):
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
-        super().__init__(f"the rebuild failed: {reason}; what was there before still is")
-
-    @classmethod
-    def because(cls, error: Exception) -> RebuildFailed:
-        """Of an error of the database or the system."""
-        name = getattr(error, "sqlite_errorname", "")
-        advice = "free space on the disk of the store" if name.startswith("SQLITE_FULL") else "mend what it says"
-        return cls(f"{error}; {advice}, then run it again")
+        super().__init__(f"the rebuild failed, what was there before still is: {reason}")
 
 
 def rebuild(log: EventLog, folder: Folder, projections: Sequence[Projection[Any]], jobs: int, progress: Progress | None) -> list[IndexFile]:
@@ -229,6 +222,8 @@ class _Parallel:
             said = msgspec.json.decode(answer, type=Answer)
             if said.failed is not None:
                 raise ProjectionFailed(*said.failed)
+            if said.broken is not None:
+                raise RebuildFailed(said.broken)
             answered = pending.pop(0)
             if isinstance(answered, _Part):
                 self._done.put(answered)

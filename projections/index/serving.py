@@ -20,6 +20,7 @@ from .keeping import Keeper, Notice
 from .place import Place
 from .readers import Readers
 from .rebuild import RebuildFailed, check, rebuild
+from .worker import said_of
 
 T = TypeVar("T")
 
@@ -88,7 +89,7 @@ class Serving:
         try:
             rebuild(self.log, self.folder, projections, jobs, progress)
         except sqlite3.Error as error:
-            raise RebuildFailed.because(error) from error
+            raise RebuildFailed(said_of(error)) from error
 
     def check(self, projection: Projection[Any], jobs: int, progress: Progress | None) -> Iterator[Difference]:
         """Compare a stored projection, caught up, with a rebuild of it, see `rebuild.check`. In memory there is nothing to compare."""
@@ -99,7 +100,7 @@ class Serving:
             try:
                 yield from check(self.log, self.folder, projection, file, jobs, progress)
             except sqlite3.Error as error:
-                raise RebuildFailed.because(error) from error
+                raise RebuildFailed(said_of(error)) from error
 
     def distrust(self) -> None:
         """Forget up to where the log's hints were followed: the next catch-up looks at all sessions."""
@@ -133,7 +134,8 @@ class _Life:
         """Of several databases that were asked at once it is the damaged one, if one is, that is to blame."""
         gone = [place for place in places if not place.counts()]
         blamed = gone or [place for place in places if not self._keepers[place.name].holds_together()] or places
-        return all([self._keepers[place.name].cope(error, place) for place in blamed])
+        coped = [self._keepers[place.name].cope(error, place) for place in blamed]  # all of them, also after one that cannot
+        return all(coped)
 
     def close(self) -> None:
         for keeper in self._keepers.values():
