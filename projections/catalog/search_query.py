@@ -23,14 +23,14 @@ from eventlog.events import MessageDelta
 from .listing import Filter
 from .moments import moment_of
 from .page import Page, check_limit, from_cursor, to_cursor
-from .search import Partial, Passage, condensed, humps, passages, spaced
+from .search import Partial, Passage, condensed, humps, passages, signed_words, spaced
 from .tool_history import read_some
 
 MOST_TERMS: Final = 64
 SNIPPET_SIZE: Final = 160
 _ORDER = "search"
 _TERM = re.compile(r'(-(?!-))?(?:"([^"]*)(?:"|$)(\*?)|([^\s"]+))')
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"[^\W_]+(?:(?:\+\+|#)(?![^\W_]|[+#]))?")
 
 
 class InvalidQuery(InvalidInput):
@@ -79,6 +79,9 @@ class Term(msgspec.Struct, frozen=True):
     def expression(self) -> str:
         star = "*" if self.prefix else ""
         plain = f'"{spaced(condensed(self.words))}"{star}'
+        signed = "" if self.prefix else " AND ".join(f'names : "{word}"' for word in signed_words(self.words))
+        if signed:
+            return f"({plain} AND {signed})"
         parts = [part for word in self.words.split() for part in humps(word)]
         if len(parts) == len(self.words.split()):
             return plain

@@ -30,7 +30,12 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def dump(index: Index) -> Iterator[tuple[Place, tuple[Any, ...]]]:
-    """All rows in canonical order. Streams: the database sorts."""
+    """All rows in canonical order, those of rollups last. Streams: the database sorts."""
+    yield from _session_rows(index)
+    yield from _rollup_rows(index)
+
+
+def _session_rows(index: Index) -> Iterator[tuple[Place, tuple[Any, ...]]]:
     schema = index.schema
     tables: dict[str, tuple[tuple[str, ...], str, str]] = {
         "checkpoint": ((), "seq, mark, state", f"{schema}.checkpoint AS row"),
@@ -52,8 +57,8 @@ def dump(index: Index) -> Iterator[tuple[Place, tuple[Any, ...]]]:
             yield (name, row[0], tuple(row[1 : 1 + len(key)])), tuple(row[1 + len(key) :])
 
 
-def rollup_rows(index: Index) -> Iterator[tuple[Place, tuple[Any, ...]]]:
-    """The rows of the rollups, as they are kept, in canonical order."""
+def _rollup_rows(index: Index) -> Iterator[tuple[Place, tuple[Any, ...]]]:
+    """As they are kept."""
     for rollup in sorted(index.rollups, key=lambda rollup: rollup.name):
         order = ", ".join(rollup.key)
         for row in index.connection.execute(f"SELECT {', '.join(rollup.columns)} FROM {index.schema}.{rollup.name} ORDER BY {order}"):
@@ -102,7 +107,7 @@ def _compare_rows(stored: Index, rebuilt: Index) -> Iterator[Difference]:
             " WHERE a.seq <> b.seq"
         )
     }
-    left, right = dump(stored), dump(rebuilt)
+    left, right = _session_rows(stored), _session_rows(rebuilt)
     one, other = next(left, None), next(right, None)
     while one is not None or other is not None:
         if one is not None and (other is None or _order(one[0]) < _order(other[0])):

@@ -180,7 +180,15 @@ class _Parallel:
         command = [sys.executable, "-m", "projections.index.worker"]
         try:
             with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment()) as process:
-                self._feed(process)
+                try:
+                    self._feed(process)
+                except BrokenPipeError:
+                    assert process.stdout is not None
+                    for line in process.stdout:  # it may have said why before it ended
+                        said = msgspec.json.decode(line, type=Answer)
+                        if said.broken is not None:
+                            raise RebuildFailed(said.broken) from None
+                    raise
         except BrokenPipeError:
             self._failed = True
             self._done.put(RebuildFailed("one of its processes ended early (see above); run it again, or with --jobs 1"))
