@@ -43,7 +43,7 @@ from .totals import (
     Total,
     Visits,
 )
-from .zones import name_of, spans_of
+from .zones import QUARTERS_A_DAY, name_of, spans_of
 
 _QUARTER_US: Final = QUARTER_S * 1_000_000
 _COUNTED: Final = f"({OWN} OR EXISTS (SELECT 1 FROM temp.counted WHERE counted.sid = row.sid AND counted.source = row.source))"
@@ -249,7 +249,7 @@ class _Computing:
         return self.connection.execute(f"SELECT {', '.join([*names, *added])} FROM ({parts}) {grouped} {then}", self.values)
 
     def statistics(self) -> Statistics:
-        days, by_hour, by_weekday, today, this_week = self._by_time()
+        amounts, days, by_hour, by_weekday, today, this_week = self._by_time()
         tools = self._by_tool()
         models = [
             ModelShare(model=model, unpriced_tokens=amounts["unpriced_tokens"], **_amounts(amounts, sessions))
@@ -260,13 +260,11 @@ class _Computing:
             ProjectShare(project=project, **_amounts(amounts, sessions))
             for project, sessions, amounts in self._groups(PROJECTS, PROJECT_SESSIONS)
         ]
-        events, *sums = next(self._sums(QUARTERS, "", "; ".join(("events", *AMOUNTS))))
-        amounts = dict(zip(AMOUNTS, (amount or 0 for amount in sums), strict=True))
         foreign = self._sums(CURRENCIES, "currency", "cost_nano")
         return Statistics(
             zone=name_of(self.zone, self.now),
             sessions=Sessions(self._sessions(), today, this_week),
-            events=events or 0,
+            events=amounts["events"],
             messages={role: messages for role, messages in self._sums(ROLES, "role", "messages") if messages},
             tool_calls=amounts["tool_calls"],
             tools_used=[tool.name for tool in tools if tool.name is not None],
@@ -305,13 +303,12 @@ class _Computing:
         for value, *sums in self._sums(total, key, "; ".join(AMOUNTS)):
             yield (None if value == 0 else value), counts.get(value, 0), dict(zip(AMOUNTS, sums, strict=True))
 
-    def _by_time(self) -> tuple[list[Day], list[int], list[int], int, int]:
-        """Days, messages by hour and by weekday, and the sessions of today and of this week."""
-        utc_day = "(quarter - (quarter % 96 + 96) % 96) / 96"
+    def _by_time(self) -> tuple[dict[str, int], list[Day], list[int], list[int], int, int]:
+        """All amounts, days, messages by hour and by weekday, and the sessions of today and of this week."""
         execute = self.connection.execute
         execute("CREATE TEMP TABLE IF NOT EXISTS span (start INTEGER, stop INTEGER, offset_s INTEGER, day INTEGER, first INTEGER)")
         execute("DELETE FROM temp.span")
-        spans = spans_of((day for day, _ in self._sums(QUARTERS, utc_day, "n").fetchall()), self.zone)
+        spans = spans_of(sorted(self._utc_days()), self.zone)
         self.connection.executemany("INSERT INTO temp.span VALUES (?, ?, ?, ?, ?)", spans)
         joined = "temp.span AS span CROSS JOIN {{0}}.{} AS total ON total.quarter >= span.start AND total.quarter < span.stop"
         quarters, visits = joined.format(QUARTERS.name), joined.format(VISITS.name)
@@ -322,8 +319,12 @@ class _Computing:
             by_hour[hour] = messages
         sessions_of = dict(self._sums(VISITS, "day", "n", f"{visits} WHERE gap = 0 OR quarter - gap < first"))
         by_day = []
-        for ordinal, *sums in self._sums(QUARTERS, "day", "; ".join(AMOUNTS), quarters):
-            amounts = dict(zip(AMOUNTS, sums, strict=True))
+        names = ("events", *AMOUNTS)
+        total = dict.fromkeys(names, 0)
+        for ordinal, *sums in self._sums(QUARTERS, "day", "; ".join(names), quarters):
+            amounts = dict(zip(names, sums, strict=True))
+            for name, amount in amounts.items():
+                total[name] += amount
             day = date.fromordinal(ordinal)
             by_day.append(Day(day=day, **_amounts(amounts, sessions_of.get(ordinal, 0))))
             by_weekday[day.weekday()] += amounts["messages"]
@@ -334,7 +335,18 @@ class _Computing:
         if week:
             first = f"day >= {monday} AND day < {monday + 7} AND (gap = 0 OR quarter - gap < {min(week)})"
             (this_week,) = next(self._sums(VISITS, "", "n", f"{visits} WHERE {first}"))
-        return by_day, by_hour, by_weekday, sessions_of.get(today.toordinal(), 0), this_week or 0
+        return total, by_day, by_hour, by_weekday, sessions_of.get(today.toordinal(), 0), this_week or 0
+
+    def _utc_days(self) -> set[int]:
+        """The days of UTC in which anything happened: one look for each, not at all that happened in it."""
+        days: set[int] = set()
+        for part in self._parts:
+            (quarter,) = self.connection.execute(f"SELECT min(quarter) FROM {part}.by_quarter").fetchone()
+            following = f"SELECT min(quarter) FROM {part}.by_quarter WHERE quarter >= ?"
+            while quarter is not None:
+                days.add(quarter // QUARTERS_A_DAY)
+                (quarter,) = self.connection.execute(following, ((quarter // QUARTERS_A_DAY + 1) * QUARTERS_A_DAY,)).fetchone()
+        return days
 
     # --- tools ---------------------------------------------------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ class Total(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def rollup(self) -> Rollup:
-        keys = dict.fromkeys(self.key, "")
+        keys = {column: "INTEGER" if column == "quarter" else "" for column in self.key}  # compared with numbers, it must be one
         sums = dict.fromkeys(("n", *self.sums), "INTEGER NOT NULL")
         triggers = (*self._row_triggers(), *self._session_triggers())
         return Rollup(

@@ -14,7 +14,7 @@ from eventlog.errors import InvalidInput
 from .moments import EPOCH, QUARTER_S
 
 _DAY_S: Final = 86_400
-_PER_DAY: Final = _DAY_S // QUARTER_S
+QUARTERS_A_DAY: Final = _DAY_S // QUARTER_S
 _EPOCH_DAY: Final = EPOCH.toordinal()
 
 
@@ -79,7 +79,7 @@ def spans_of(utc_days: Iterable[int], zone: tzinfo | None) -> list[Span]:
     """The zone's days over all quarters of these days of UTC (counted from 1970), ascending."""
     pieces: list[tuple[int, int, int, int]] = []
     for utc_day in utc_days:
-        begin, end = utc_day * _PER_DAY, (utc_day + 1) * _PER_DAY
+        begin, end = utc_day * QUARTERS_A_DAY, (utc_day + 1) * QUARTERS_A_DAY
         offset = _offset_s(begin, zone)
         if offset == _offset_s(end - 1, zone):
             pieces += _cut(begin, end, offset)
