@@ -44,9 +44,10 @@ class ToolItem(msgspec.Struct, kw_only=True):
 
 
 class ToolFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which calls. ``open``: those without a result; False for those with one. ``failed`` likewise."""
+    """Which calls. ``open``: those without a result; False for those with one. ``failed`` likewise. ``call_id``: of whichever session."""
 
     session_id: str | None = None
+    call_id: str | None = None
     name: str | None = None
     open: bool | None = None
     failed: bool | None = None
@@ -59,6 +60,9 @@ class ToolFilter(msgspec.Struct, frozen=True, kw_only=True):
             values.append(self.session_id)
         else:
             terms.append("session.deleted = 0")
+        if self.call_id is not None:
+            terms.append("call.call_id = ?")
+            values.append(self.call_id)
         if self.name is not None:
             terms.append("call.tool = ?")
             values.append(self.name)

@@ -1,19 +1,24 @@
-"""The filters of ``list`` and ``search`` on the command line, and the catalog that both ask."""
+"""The filters of ``list``, ``search`` and ``stats`` on the command line, and the catalog that they ask."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
-from typing import Any
+from datetime import datetime, timedelta, timezone, tzinfo
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from eventlog.cli.context import Context
+from eventlog.errors import InvalidInput
 
 from .. import Catalog
+from ..catalog.listing import STATUSES
+from ..catalog.names import What
 from ..catalog.page import MOST_ITEMS
+from ..catalog.zones import zone_of
 from .bar import Bar
 
 _AGO = re.compile(r"(\d{1,6})([smhdw])")
@@ -21,8 +26,33 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-class Moment(click.ParamType[datetime]):
-    """A day (in local time; ``end``: the end of it), a time (ISO 8601, local where it names no zone), or how long ago: 30d, 12h."""
+if TYPE_CHECKING:
+    _ZoneType = click.ParamType[tzinfo]
+    _MomentType = click.ParamType[datetime]
+else:
+    _ZoneType = _MomentType = click.ParamType  # takes no type argument before click 8.4, which others may hold back
+
+_ZONE = "eventlog.zone"  # in the click context's meta: that of the command's --zone
+
+
+class Zone(_ZoneType):
+    """A time zone by its name. Times after it on the command line, or before, are of this zone (the option is eager)."""
+
+    name = "zone"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tzinfo:
+        try:
+            found = zone_of(value)
+        except InvalidInput as error:
+            self.fail(str(error), param, ctx)
+        assert found is not None
+        if ctx is not None:
+            ctx.meta[_ZONE] = found
+        return found
+
+
+class Moment(_MomentType):
+    """A day (of the zone; ``end``: the end of it), a time (ISO 8601, of the zone where it names none), or how long ago: 30d, 12h."""
 
     name = "time"
 
@@ -39,7 +69,10 @@ class Moment(click.ParamType[datetime]):
             moment = datetime.fromisoformat(value)
             if self.end and _DAY.fullmatch(value):
                 moment += timedelta(days=1)
-            return moment if moment.tzinfo is not None else moment.astimezone()
+            if moment.tzinfo is not None:
+                return moment
+            zone: tzinfo | None = None if ctx is None else ctx.meta.get(_ZONE)
+            return moment.astimezone() if zone is None else moment.replace(tzinfo=zone)
         except (ValueError, OverflowError, OSError):
             self.fail(
                 f"{value!r} is not a time; give a day (2026-11-21), a time (2026-11-21T08:00Z) or how long ago (30d, 12h)", param, ctx
@@ -50,12 +83,16 @@ def filters(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options to a command; they arrive by the names of `Catalog.list`."""
     options = [
         click.option("--user", "user_id", metavar="ID", help="Of this user."),
-        click.option("--status", help="active, completed, failed, abandoned or deleted."),
+        click.option("--status", type=click.Choice(STATUSES), help="In this state."),
         click.option("--tag", "tags", multiple=True, metavar="TAG", help="With this tag; give it again for sessions that have both."),
         click.option("--model", help="That used this model."),
         click.option("--kind", help="Of this kind (chat, voice, agent, ...)."),
         click.option("--project", metavar="DIR", help="In this project folder or below it."),
         click.option("--title", metavar="WORDS", help="With all these words in the title."),
+        click.option(
+            "--meta", "metadata", multiple=True, metavar="K=V", callback=_metadata, help="With this metadata: V is JSON, else text."
+        ),
+        click.option("--namespace", metavar="NAME", help="With a foreign key of this namespace."),
         click.option("--since", type=Moment(), metavar="TIME", help="Active at or after: a day, a time, or how long ago (30d)."),
         click.option("--until", type=Moment(end=True), metavar="TIME", help="Last active before; a day counts whole."),
         click.option("--deleted", is_flag=True, help="Show deleted ones, too."),
@@ -63,6 +100,43 @@ def filters(function: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def _metadata(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
+    return dict(map(key_and_value, given))
+
+
+def key_and_value(text: str) -> tuple[str, Any]:
+    """KEY=VALUE, where VALUE is JSON or else a text, as ``set --meta`` takes it."""
+    key, equals, value = text.partition("=")
+    if not key or not equals or not value:
+        raise click.UsageError(f"--meta takes KEY=VALUE, not {text!r}")
+    try:
+        return key, msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return key, value
+
+
+NAMES: dict[str, tuple[What, str]] = {  # a filter whose values are names: what they are of, and what is said of one that never occurred
+    "user_id": ("user", "no session is of the user"),
+    "user": ("user", "no session is of the user"),
+    "tags": ("tag", "no session has the tag"),
+    "model": ("model", "no session used the model"),
+    "kind": ("kind", "no session is of the kind"),
+    "name": ("tool", "no session used the tool"),
+    "namespace": ("namespace", "no session has a key of the namespace"),
+    "roles": ("role", "no message has the role"),
+}
+
+
+def say_unknown(context: Context, catalog: Catalog, given: Mapping[str, Any]) -> None:
+    """Of an empty answer: which of the names that were asked for never occurred, and the nearest that did."""
+    for option, value in given.items():
+        what, said = NAMES.get(option, (None, ""))
+        for name in (value,) if isinstance(value, str) else value or ():
+            near = None if what is None else catalog.nearest(what, name)
+            if near is not None:
+                context.warn(f"{said} {name!r}" + (f"; there is {', '.join(near)}" if near else ""))
 
 
 def page_options(limit: int, limit_help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -8,8 +8,8 @@ import click
 
 from eventlog.cli.context import Context, command
 
-from ..catalog.listing import ORDERS
-from .filters import filters, local, open_catalog, page_options, say_next
+from ..catalog.summary import ORDERS
+from .filters import filters, local, open_catalog, page_options, say_next, say_unknown
 
 
 @command("list")
@@ -24,6 +24,8 @@ def list_sessions(context: Context, sort: Any, limit: int, after: str | None, **
     All filters must hold. Times are local."""
     with open_catalog(context) as catalog:
         page = catalog.list(sort=sort, limit=limit, after=after, **filters)
+        if not page.total:
+            say_unknown(context, catalog, filters)
     if context.json:
         context.emit(page)
         return

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, tzinfo
 
 import click
 
 from eventlog.cli.context import Context, command
 
 from ..catalog.statistics import Amounts, Statistics
-from .filters import open_catalog
+from .filters import Moment, Zone, open_catalog, say_unknown
 
 _DAYS_SHOWN = 14
 _SHARES_SHOWN = 20
@@ -17,13 +18,30 @@ _SHARES_SHOWN = 20
 
 @command("stats")
 @click.argument("session", required=False)
-def stats(context: Context, session: str | None) -> None:
-    """Show statistics of the store, or of one session.
+@click.option("--user", metavar="ID", help="Only of this user's sessions.")
+@click.option("--project", metavar="DIR", help="Only of this project folder or below it.")
+@click.option("--since", type=Moment(), metavar="TIME", help="What happened at or after: a day, a time, or how long ago (30d).")
+@click.option("--until", type=Moment(end=True), metavar="TIME", help="What happened before; a day counts whole.")
+@click.option(
+    "--zone", type=Zone(), is_eager=True, metavar="ZONE", help="Whose days and weeks: Europe/Berlin, UTC.  [default: the machine's]"
+)
+def stats(
+    context: Context,
+    session: str | None,
+    user: str | None,
+    project: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    zone: tzinfo | None,
+) -> None:
+    """Show statistics of the store, of a part of it, or of one session.
 
-    Events that a fork or merge copied count once. Deleted sessions do not count. Days are local."""
+    Events that a fork or merge copied count once. Deleted sessions do not count. Times are rounded to quarters of an hour."""
     with open_catalog(context) as catalog:
         session_id = None if session is None else context.find_session(catalog.log, session)
-        found = catalog.statistics(session_id=session_id)
+        found = catalog.statistics(session_id=session_id, user=user, project=project, since=since, until=until, zone=zone)
+        if not found.sessions.total:
+            say_unknown(context, catalog, {"user": user})
     if context.json:
         context.emit(found)
         return
@@ -51,6 +69,7 @@ def _totals(context: Context, found: Statistics) -> None:
             ("tokens", tokens + (cached if usage.cache_read_tokens or usage.cache_write_tokens else "")),
             ("cost", ", ".join(f"{money.amount:,.4f} {money.currency}" for money in costs)),
             ("no price for", ", ".join(found.unknown_models)),
+            ("days of", found.zone),
         ]
     )
 

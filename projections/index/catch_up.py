@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import Any, Final, Protocol
 
@@ -40,20 +40,24 @@ class Progress(Protocol):
 def transaction(indexes: Sequence[Index]) -> Iterator[None]:
     """A transaction that holds the write locks of these indexes, and of no other that is attached."""
     connection = indexes[0].connection
-    connection.execute("BEGIN")
-    try:
+    with ExitStack() as stack:
         for index in indexes:
-            index.begin()
-        yield
-        for index in indexes:
-            index.flush()
-        connection.execute("COMMIT")
-    except BaseException:
-        for index in indexes:
-            index.discard()
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+            if index.gate is not None:
+                stack.enter_context(index.gate.writing())
+        connection.execute("BEGIN")
+        try:
+            for index in indexes:
+                index.begin()
+            yield
+            for index in indexes:
+                index.flush()
+            connection.execute("COMMIT")
+        except BaseException:
+            for index in indexes:
+                index.discard()
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
 
 
 def catch_up(log: EventLog, indexes: Sequence[Index], progress: Progress | None = None, *, full: bool = False) -> int:
