@@ -14,6 +14,7 @@ import msgspec
 from eventlog import EventLog
 from eventlog.errors import InvalidInput, SessionNotFound
 from eventlog.files.disk import Disk
+from eventlog.ids import check_session_id
 
 from ..index.catch_up import Progress
 from ..index.dump import Difference
@@ -245,7 +246,7 @@ class Catalog:
             _check_known(connection, session_id)
             return windows.find(connection, self._serving.log, session_id, after, before, around, limit, roles, max_chars, retracted)
 
-        return self._serving.ask(("catalog", "outline"), ask)
+        return self._serving.ask_about(check_session_id(session_id), ("catalog",), "outline", ask)
 
     def outline(self, session_id: str) -> Outline:
         """What there is in the session, a few bytes for each message, error and compaction. Raises `SessionNotFound`."""
@@ -254,7 +255,7 @@ class Catalog:
             _check_known(connection, session_id)
             return windows.outline(connection, session_id, FLAGS)
 
-        return self._serving.ask(("catalog", "outline"), ask)
+        return self._serving.ask_about(check_session_id(session_id), ("catalog",), "outline", ask)
 
     def rebuild(self, *names: str, jobs: int | None = None, progress: Progress | None = None) -> tuple[str, ...]:
         """Make projections (default: all) anew from the log, beside what is there, then put them in its place; returns their names.

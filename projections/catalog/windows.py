@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from eventlog import EventLog
-from eventlog.errors import InvalidInput
+from eventlog.errors import InvalidInput, SessionNotFound
 from eventlog.events import MessageRetracted
 
 from ..view.messages import Message
@@ -114,7 +114,7 @@ def find(
 ) -> Window:
     """One window, see `Catalog.messages`. The session is known here. Raises `InvalidInput`."""
     _check(after, before, around, limit, roles, max_chars)
-    (sid,) = connection.execute("SELECT sid FROM outline.checkpoint WHERE session_id = ?", (session_id,)).fetchone()
+    sid = _sid(connection, session_id)
     which = _Which(sid, tuple(dict.fromkeys(roles or ())), retracted)
     total = _total(connection, which)
     rows = _rows(connection, which, after, before, around, limit)
@@ -138,6 +138,13 @@ def find(
         next=rows[-1].seq if following is not None else None,
         previous=previous,
     )
+
+
+def _sid(connection: sqlite3.Connection, session_id: str) -> int:
+    row = connection.execute("SELECT sid FROM outline.checkpoint WHERE session_id = ?", (session_id,)).fetchone()
+    if row is None:
+        raise SessionNotFound(session_id)
+    return int(row[0])
 
 
 def _check(
@@ -258,7 +265,7 @@ def _cut(part: dict[str, Any], most: int) -> dict[str, Any]:
 
 def outline(connection: sqlite3.Connection, session_id: str, flags_of: dict[str, int]) -> Outline:
     """The outline of a session that is known here."""
-    (sid,) = connection.execute("SELECT sid FROM outline.checkpoint WHERE session_id = ?", (session_id,)).fetchone()
+    sid = _sid(connection, session_id)
     rows = connection.execute(
         f"SELECT seq, coalesce(role, kind), chars, flags FROM outline.entry WHERE sid = ? AND flags & {RETRACTED} = 0 ORDER BY seq", (sid,)
     )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
+from typing import Any
 
 import click
+import msgspec
 
 from eventlog.cli.context import Context, command
 
 from ..catalog.statistics import Amounts, Statistics
-from .filters import Moment, Zone, open_catalog, say_unknown
+from ..operations import questions
+from .filters import asking, open_catalog, say_unknown
+from .options import options
 
 _DAYS_SHOWN = 14
 _SHARES_SHOWN = 20
@@ -18,30 +21,17 @@ _SHARES_SHOWN = 20
 
 @command("stats")
 @click.argument("session", required=False)
-@click.option("--user", metavar="ID", help="Only of this user's sessions.")
-@click.option("--project", metavar="DIR", help="Only of this project folder or below it.")
-@click.option("--since", type=Moment(), metavar="TIME", help="What happened at or after: a day, a time, or how long ago (30d).")
-@click.option("--until", type=Moment(end=True), metavar="TIME", help="What happened before; a day counts whole.")
-@click.option(
-    "--zone", type=Zone(), is_eager=True, metavar="ZONE", help="Whose days and weeks: Europe/Berlin, UTC.  [default: the machine's]"
-)
-def stats(
-    context: Context,
-    session: str | None,
-    user: str | None,
-    project: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    zone: tzinfo | None,
-) -> None:
+@options(questions.Stats, leave_out=["session_id"])
+def stats(context: Context, session: str | None, given: dict[str, Any]) -> None:
     """Show statistics of the store, of a part of it, or of one session.
 
     Events that a fork or merge copied count once. Deleted sessions do not count. Times are rounded to quarters of an hour."""
     with open_catalog(context) as catalog:
-        session_id = None if session is None else context.find_session(catalog.log, session)
-        found = catalog.statistics(session_id=session_id, user=user, project=project, since=since, until=until, zone=zone)
+        if session is not None:
+            given["session_id"] = context.find_session(catalog.log, session)
+        found = questions.statistics(asking(catalog), msgspec.convert(given, type=questions.Stats))
         if not found.sessions.total:
-            say_unknown(context, catalog, {"user": user})
+            say_unknown(context, catalog, {"user": given.get("user")})
     if context.json:
         context.emit(found)
         return

@@ -81,6 +81,27 @@ def catch_up(log: EventLog, indexes: Sequence[Index], progress: Progress | None 
     return looking.events
 
 
+def catch_up_session(log: EventLog, index: Index, session_id: str, *, trusted: bool) -> None:
+    """Make the index tell of everything that is in this session now, whatever it knows of others.
+
+    Where it is at the session's end, that end is compared with the one that was folded, unless it is ``trusted``: what this process has
+    seen to be so stays so until something is appended, as only a power loss takes an end back."""
+    seq = index.seq(session_id)
+    if seq:
+        with log.session(session_id, create=True) as session:
+            if session.last_seq == seq and (trusted or _ends_as_folded(session, index)):
+                return
+    fold_sessions(log, [index], [(session_id, "")])
+
+
+def _ends_as_folded(session: Session, index: Index) -> bool:
+    checkpoint = index.checkpoint(session.id)
+    if checkpoint is None:
+        return False
+    known = next(session.read(after=checkpoint.seq - 1, on_damage="skip"), None)
+    return known is not None and known.seq == checkpoint.seq and mark_of(known) == checkpoint.mark
+
+
 class _Looking:
     """Finds the sessions that have to be folded, and tells the progress."""
 

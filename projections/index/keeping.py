@@ -21,7 +21,7 @@ from eventlog import EventLog
 
 from ..projection import Projection
 from .building import connect
-from .catch_up import Progress, catch_up
+from .catch_up import Progress, catch_up, catch_up_session
 from .database import Index
 from .faults import BUSY, UNWRITABLE, is_damage, is_of, passes
 from .finding import Finder
@@ -29,6 +29,7 @@ from .place import Place
 
 Notice = Callable[[str], None]
 _ATTEMPTS: Final = 4
+_SEEN: Final = 10_000
 
 
 class Stopped(Exception):
@@ -50,6 +51,7 @@ class Keeper:
         self._connection: sqlite3.Connection | None = None
         self._index: Index | None = None
         self._place: Place | None = None
+        self._seen: dict[str, None] = {}  # sessions whose end was seen to be the one that was folded
         self._begun = 0  # catch-ups, numbered as they begin; what was appended before one began, it has seen
         self._news = threading.Condition()  # of the four below
         self._done = 0  # the latest that is complete
@@ -67,6 +69,26 @@ class Keeper:
             if self._done > begun and self._place is not None and self._place.counts():
                 return self._place  # somebody who began after us has finished while we waited
             return self._caught_up(self._progress())
+
+    def fresh_of(self, session_id: str) -> Place:
+        """The database, in which this session is caught up with all that was in the log when this was called. Of others there is what
+        there is: one session is asked for long before all of them have been folded."""
+        with self._mutex:
+            for attempt in range(_ATTEMPTS):
+                place = self._place
+                try:
+                    place = self._at_hand(gradually=True)
+                    if place.current:
+                        trusted = session_id in self._seen
+                        self._or_say(lambda index, trusted=trusted: catch_up_session(self.log, index, session_id, trusted=trusted))  # type: ignore[misc]
+                        self._seen[session_id] = None
+                        if len(self._seen) > _SEEN:
+                            del self._seen[next(iter(self._seen))]
+                    return place
+                except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
+                    if attempt == _ATTEMPTS - 1 or not self.cope(error, place):
+                        raise
+            raise AssertionError("the last attempt returns or raises")
 
     def soon(self, patience_s: float) -> tuple[Place | None, bool]:
         """The database as it is, if there is one, and whether it has all that was in the log when this was called. A thread of its own
@@ -143,7 +165,7 @@ class Keeper:
                 self._begun += 1
                 number = self._begun
                 if place.current:
-                    self._catch_up(progress)
+                    self._or_say(lambda index: catch_up(self.log, [index], progress))
                 with self._news:
                     self._done = number
                     self._news.notify_all()
@@ -153,10 +175,11 @@ class Keeper:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _catch_up(self, progress: Progress | None) -> None:
+    def _or_say(self, catching_up: Callable[[Index], object]) -> None:
+        """Catch up, or say that somebody keeps everybody out."""
         assert self._index is not None
         try:
-            catch_up(self.log, [self._index], progress)
+            catching_up(self._index)
         except sqlite3.OperationalError as error:
             if not is_of(error, BUSY):
                 raise
@@ -222,5 +245,6 @@ class Keeper:
     def _let_go(self) -> None:
         """Of the connection, too: whatever state it was in ends with it."""
         connection, self._connection, self._index, self._place = self._connection, None, None, None
+        self._seen.clear()
         if connection is not None:
             connection.close()

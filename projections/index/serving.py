@@ -42,17 +42,30 @@ class Serving:
 
     def ask(self, names: tuple[str, ...], question: Callable[[sqlite3.Connection], T]) -> T:
         """The answer of ``question`` over these projections, in which is all that was in the log when it was asked."""
-        return self._ask(names, lambda connection, complete: question(connection), None)
+        return self._ask(names, lambda connection, complete: question(connection))
+
+    def ask_about(self, session_id: str, names: tuple[str, ...], one: str, question: Callable[[sqlite3.Connection], T]) -> T:
+        """The same, but of the projection ``one`` only this session has to be caught up."""
+        return self._ask(names, lambda connection, complete: question(connection), about=(one, session_id))
 
     def ask_soon(self, names: tuple[str, ...], lagging: str, question: Callable[[sqlite3.Connection, bool | None], T]) -> T:
         """The same, but without waiting for the projection ``lagging``. The question is told whether that one is complete, or None where
         there is nothing of it to be asked."""
-        return self._ask(names, question, lagging)
+        return self._ask(names, question, lagging=lagging)
 
-    def _ask(self, names: tuple[str, ...], question: Callable[[sqlite3.Connection, bool | None], T], lagging: str | None) -> T:
+    def _ask(
+        self,
+        names: tuple[str, ...],
+        question: Callable[[sqlite3.Connection, bool | None], T],
+        *,
+        lagging: str | None = None,
+        about: tuple[str, str] | None = None,
+    ) -> T:
         life = self._life()
         for attempt in range(_ATTEMPTS):
             places: list[Place] = [life.keeper(name).fresh() for name in names]
+            if about is not None:
+                places.append(life.keeper(about[0]).fresh_of(about[1]))
             complete: bool | None = True
             if lagging is not None:
                 place, complete = life.keeper(lagging).soon(PATIENCE_S)

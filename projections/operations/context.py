@@ -18,6 +18,7 @@ def _now() -> datetime:
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """``user_id`` is the user of sessions that are started without naming one. ``zone`` (None: the machine's) is where days begin.
+    ``waits``: a search waits for the whole index; without, it answers from what is indexed and says so.
 
     Safe to use from several threads, like its log and its catalog."""
 
@@ -25,5 +26,6 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     catalog: Catalog
     user_id: str | None = None
     may_write: bool = True
+    waits: bool = True
     zone: tzinfo | None = None
     now: Callable[[], datetime] = _now

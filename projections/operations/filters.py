@@ -9,9 +9,10 @@ from msgspec import Meta
 
 from eventlog.errors import InvalidInput
 
+from ..catalog.zones import zone_of
 from .context import Context
 from .row import Arguments
-from .when import moment, zone_of
+from .when import moment
 
 Status = Literal["active", "completed", "failed", "abandoned", "deleted"]
 Cursor = Annotated[
@@ -28,7 +29,7 @@ class Filters(Arguments, frozen=True, kw_only=True):
     """Which sessions: all that is given must hold."""
 
     user_id: Annotated[str | None, Meta(description="Of this user.", extra={"option": "--user", "metavar": "ID"})] = None
-    status: Annotated[Status | None, Meta(description="active, completed, failed, abandoned or deleted.")] = None
+    status: Annotated[Status | None, Meta(description="In this state.")] = None
     tags: Annotated[
         list[str],
         Meta(description="With this tag; give it again for sessions that have both.", extra={"option": "--tag", "metavar": "TAG"}),
@@ -42,7 +43,7 @@ class Filters(Arguments, frozen=True, kw_only=True):
     ] = None
     until: Annotated[
         str | None,
-        Meta(description="Last active before; a day counts whole.", extra={"metavar": "TIME", "end": True}),
+        Meta(description="Last active before; a day counts whole.", extra={"metavar": "TIME"}),
     ] = None
     deleted: Annotated[bool, Meta(description="Show deleted ones, too.")] = False
     meta: Annotated[
@@ -78,7 +79,7 @@ class Filters(Arguments, frozen=True, kw_only=True):
 def key_and_value(text: str) -> tuple[str, Any]:
     """``K=V``: V is JSON, else text. Raises `InvalidInput`."""
     key, equals, value = text.partition("=")
-    if not key or not equals:
+    if not key or not equals or not value:
         raise InvalidInput(f"metadata is asked for as KEY=VALUE, not {text[:80]!r}")
     try:
         return key, msgspec.json.decode(value)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta
 
 from ..catalog.listing import SessionItem, Sort
 from ..catalog.page import MOST_ITEMS, Page
-from ..catalog.search_query import SearchItem
+from ..catalog.search_query import SearchPage
 from ..catalog.statistics import Statistics
 from ..catalog.tool_history import ToolItem
 from .context import Context
@@ -17,6 +16,7 @@ from .filters import Cursor, Filters, SessionId, SomeSession, Zone, in_zone
 from .row import Arguments
 from .when import moment
 
+_TIME = {"metavar": "TIME"}
 Limit = Annotated[int, Meta(ge=1, le=MOST_ITEMS, description="At most this many.", extra={"metavar": "N"})]
 
 
@@ -44,8 +44,8 @@ class Search(Filters, frozen=True, kw_only=True):
 class ToolCalls(Arguments, frozen=True, kw_only=True):
     session_id: SomeSession = None
     name: Annotated[str | None, Meta(description="Only this tool.", extra={"metavar": "TOOL"})] = None
-    open: Annotated[bool | None, Meta(description="Only calls that have no result yet; false: only those with one.")] = None
-    failed: Annotated[bool | None, Meta(description="Only calls that failed; false: only those that did not.")] = None
+    open: Annotated[bool | None, Meta(description="Only calls that have no result yet (false: that have one).")] = None
+    failed: Annotated[bool | None, Meta(description="Only calls that failed (false: that did not).")] = None
     call_id: Annotated[
         str | None, Meta(description="Only the calls with this id, in whatever session.", extra={"option": "--call", "metavar": "ID"})
     ] = None
@@ -55,8 +55,8 @@ class ToolCalls(Arguments, frozen=True, kw_only=True):
 
 class Stats(Arguments, frozen=True, kw_only=True):
     session_id: SomeSession = None
-    since: Annotated[str | None, Meta(description="What happened at or after: a day, a time, or how long ago (30d).")] = None
-    until: Annotated[str | None, Meta(description="What happened before; a day counts whole.", extra={"end": True})] = None
+    since: Annotated[str | None, Meta(description="What happened at or after: a day, a time, or how long ago (30d).", extra=_TIME)] = None
+    until: Annotated[str | None, Meta(description="What happened before; a day counts whole.", extra=_TIME)] = None
     user: Annotated[str | None, Meta(description="In sessions of this user.", extra={"metavar": "ID"})] = None
     project: Annotated[str | None, Meta(description="In this project folder or below it.", extra={"metavar": "DIR"})] = None
     zone: Zone = None
@@ -73,34 +73,36 @@ def list_sessions(context: Context, asked: List) -> Page[SessionItem]:
     return context.catalog.list(sort=asked.sort, limit=asked.limit, after=asked.after, **chosen)
 
 
-def search(context: Context, asked: Search) -> Page[SearchItem]:
+def search(context: Context, asked: Search) -> SearchPage:
     chosen = asked.chosen(in_zone(context, asked.zone))
-    if asked.session_id is not None:
-        context.log.session(asked.session_id).close()  # which says so if there is none
-        chosen["session_id"] = asked.session_id
-    if asked.roles:
-        chosen["roles"] = asked.roles
-    return context.catalog.search(asked.query, limit=asked.limit, after=asked.after, **chosen)
+    return context.catalog.search(
+        asked.query, session_id=asked.session_id, roles=asked.roles, limit=asked.limit, after=asked.after, wait=context.waits, **chosen
+    )
 
 
 def tool_calls(context: Context, asked: ToolCalls) -> Page[ToolItem]:
-    chosen: dict[str, Any] = {} if asked.call_id is None else {"call_id": asked.call_id}
     return context.catalog.tools(
-        session_id=asked.session_id, name=asked.name, open=asked.open, failed=asked.failed, limit=asked.limit, after=asked.after, **chosen
+        session_id=asked.session_id,
+        call_id=asked.call_id,
+        name=asked.name,
+        open=asked.open,
+        failed=asked.failed,
+        limit=asked.limit,
+        after=asked.after,
     )
 
 
 def statistics(context: Context, asked: Stats) -> Statistics:
     here = in_zone(context, asked.zone)
-    zone: tzinfo | None = here.zone
-    chosen: dict[str, Any] = {
-        "since": None if asked.since is None else moment(asked.since, here.now(), zone),
-        "until": None if asked.until is None else moment(asked.until, here.now(), zone, end=True),
-        "user": asked.user,
-        "project": asked.project,
-    }
-    given = {name: value for name, value in chosen.items() if value is not None}
-    return context.catalog.statistics(session_id=asked.session_id, zone=zone, now=here.now(), **given)
+    return context.catalog.statistics(
+        session_id=asked.session_id,
+        user=asked.user,
+        project=asked.project,
+        since=None if asked.since is None else moment(asked.since, here.now(), here.zone),
+        until=None if asked.until is None else moment(asked.until, here.now(), here.zone, end=True),
+        zone=here.zone,
+        now=here.now(),
+    )
 
 
 def children(context: Context, asked: Children) -> Page[SessionItem]:

@@ -9,7 +9,7 @@ from eventlog.maintenance.retention import CleanupReport
 
 from ..catalog.listing import SessionItem
 from ..catalog.page import Page
-from ..catalog.search_query import SearchItem
+from ..catalog.search_query import SearchPage
 from ..catalog.statistics import Statistics
 from ..catalog.tool_history import ToolItem
 from ..catalog.windows import Outline, Window
@@ -36,7 +36,7 @@ TABLE: Final[tuple[Operation, ...]] = (
         summary="Events by their words, the best hits first.",
         ask=questions.search,
         arguments=questions.Search,
-        result=Page[SearchItem],
+        result=SearchPage,
         method="GET",
         path="/search",
         tool=tools.SEARCH_SESSIONS,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from eventlog.errors import InvalidInput
 
@@ -42,11 +41,3 @@ def seconds(text: str) -> float:
     if not 0 <= found <= _LONGEST_S:
         raise InvalidInput(f"{text[:80]!r} is not a duration; write a number and s, m, h, d or w, for example 30d")
     return found
-
-
-def zone_of(name: str) -> tzinfo:
-    """The time zone of this name, such as Europe/Berlin or UTC. Raises `InvalidInput`."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: names that are folders, or too long
-        raise InvalidInput(f"there is no time zone {name[:80]!r}; give one like Europe/Berlin or UTC") from None

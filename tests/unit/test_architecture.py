@@ -49,7 +49,14 @@ ROOMS = {
     "eventlog/testing": {"eventlog.files", "eventlog.testing"},
     "projections": {"projections.catalog", "projections.view"},
     "projections/catalog": {"eventlog.files", "projections.catalog", "projections.index", "projections.view"},
-    "projections/cli": {"eventlog.cli", "projections.catalog", "projections.cli", "projections.exporters", "projections.view"},
+    "projections/cli": {
+        "eventlog.cli",
+        "projections.catalog",
+        "projections.cli",
+        "projections.exporters",
+        "projections.operations",
+        "projections.view",
+    },
     "projections/exporters": {"eventlog.importers", "projections.catalog", "projections.exporters", "projections.view"},
     "projections/index": {"eventlog.files", "projections.index"},
     "projections/operations": {

@@ -111,9 +111,14 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hits(msgspec.Struct, frozen=True, kw_only=True):
+    """``complete`` false: of ``sessions`` only ``indexed`` can be searched yet; ask again later for the rest."""
+
     items: list[Hit]
     total: int
     next: str | None
+    complete: bool
+    indexed: int
+    sessions: int
 
 
 def _search_sessions(context: Context, asked: SearchSessions) -> Hits:
@@ -133,7 +138,7 @@ def _search_sessions(context: Context, asked: SearchSessions) -> Hits:
             )
             for item in page.items
         ]
-        return Hits(items=items, total=page.total, next=page.next)
+        return Hits(items=items, total=page.total, next=page.next, complete=page.complete, indexed=page.indexed, sessions=page.sessions)
 
     return fitting(ask, asked.limit)
 
