@@ -174,9 +174,7 @@ def test_a_search_that_does_not_wait_says_how_far_the_index_is(log: EventLog, ca
     assert (page.complete, page.indexed, page.sessions, page.total) == (True, 20, 20, 20)
 
 
-def test_what_is_indexed_is_found_while_the_rest_is_being_indexed(
-    log: EventLog, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_indexed_is_found_while_the_rest_is_being_indexed(log: EventLog, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     real, some, go = catching_up.fold_sessions, threading.Event(), threading.Event()
 
     def folds_some_and_waits(log: EventLog, indexes: Sequence[Any], sessions: Any, looking: Any = None) -> int:
@@ -259,7 +257,8 @@ def test_questions_from_many_threads_while_sessions_are_written_and_rebuilt(log:
         log.session(f"t{number}", create=True).append(SessionStarted(), MessageAdded(role="user", content="word"))
         assert catalog.list(limit=1).total == 21 + number
         if number == 10:
-            catalog.rebuild(jobs=1)
+            with suppress(NotADirectoryError):  # where there is no place for files
+                catalog.rebuild(jobs=1)
     done.set()
     for thread in threads:
         thread.join()
