@@ -34,9 +34,9 @@ def stats(
     until: datetime | None,
     zone: tzinfo | None,
 ) -> None:
-    """Show statistics of the store, of a part of it, or of one session.
+    """Show statistics of the store, or of one session.
 
-    Events that a fork or merge copied count once. Deleted sessions do not count. Times are rounded to quarters of an hour."""
+    Or of a part of the store: of a user, a project folder, a time. Events that a fork or merge copied count once. Deleted sessions do not count. Times are rounded to quarters of an hour."""
     with open_catalog(context) as catalog:
         session_id = None if session is None else context.find_session(catalog.log, session)
         found = catalog.statistics(session_id=session_id, user=user, project=project, since=since, until=until, zone=zone)
