@@ -36,7 +36,8 @@ def stats(
 ) -> None:
     """Show statistics of the store, or of one session.
 
-    Or of a part of the store: of a user, a project folder, a time. Events that a fork or merge copied count once. Deleted sessions do not count. Times are rounded to quarters of an hour."""
+    Or of a part of the store: of a user, a project folder, a time (rounded to quarters of an hour). Events that a fork or merge copied
+    count once. Deleted sessions do not count."""
     with open_catalog(context) as catalog:
         session_id = None if session is None else context.find_session(catalog.log, session)
         found = catalog.statistics(session_id=session_id, user=user, project=project, since=since, until=until, zone=zone)

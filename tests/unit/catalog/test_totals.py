@@ -63,6 +63,9 @@ ASKED: dict[str, Callable[[sqlite3.Connection], Any]] = {
         f"the first page by {sort}": lambda connection, sort=sort: listing.list_sessions(connection, Totals(), Filter(), sort, 50, None)
         for sort in ORDERS
     },
+    "the first page of all, also the deleted": lambda connection: listing.list_sessions(
+        connection, Totals(), Filter(deleted=True), "updated", 50, None
+    ),
     "statistics": lambda connection: statistics.compute(connection, Scope(), timezone.utc, NOON),
 }
 

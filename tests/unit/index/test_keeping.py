@@ -12,10 +12,12 @@ import pytest
 
 from eventlog import EventLog
 from eventlog.events import MessageAdded, SessionStarted
+from eventlog.files.disk import Disk
 from projections import Catalog
 from projections.catalog.cost import NO_PRICES
 from projections.index import catch_up as catching_up
 from projections.index import keeping
+from projections.index.folder import Folder
 
 WAIT_S = 20
 
@@ -222,6 +224,18 @@ def test_closing_ends_a_catch_up_in_the_background_and_the_next_goes_on_with_it(
             assert catalog.search("word").total == 20
             assert 0 < seen[-1] < 40  # not all of them again
             assert list(catalog.check(jobs=1)) == []
+
+
+def test_closing_does_not_wait_for_another_process_that_builds_the_index(tmp_path: Path) -> None:
+    with EventLog.open(tmp_path, sync="never") as log:
+        fill(log)
+        catalog = Catalog.open(log, prices=NO_PRICES)
+        catalog.list()
+        with Folder(str(tmp_path / "projections"), Disk()).lock("search", wait=True):
+            assert catalog.search("word", wait=False).complete is False
+            catalog.close()
+        with Catalog.open(log, prices=NO_PRICES) as catalog:
+            assert catalog.search("word").total == 20
 
 
 def test_what_goes_wrong_in_the_background_is_told_to_who_asks(log: EventLog, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
