@@ -21,6 +21,7 @@ AREAS = {
     "reading": "reading",
     "start-up": "start_up",
     "listing": "listing",
+    "under-load": "under_load",
     "searching": "searching",
     "rebuild": "rebuild",
     "tail-latency": "tail_latency",

@@ -109,6 +109,14 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
         if self.status is not None and self.status not in STATUSES:
             raise InvalidInput(f"no session has the status {self.status!r}: give one of {', '.join(STATUSES)}")
 
+        if not isinstance(self.metadata, Mapping):
+            raise TypeError("metadata is a mapping of names to values")
+
+    @property
+    def halves(self) -> tuple[int, ...]:
+        """What ``deleted`` can be: each is listed by an index of its own."""
+        return (0, 1) if self.deleted and self.status is None else (int(self.status == "deleted"),)
+
     def condition(self) -> tuple[str, list[Any]]:
         """The SQL condition on ``catalog.session AS session``, and its values."""
         terms: list[str] = []
@@ -198,11 +206,16 @@ def list_sessions(
     if after is not None:
         value, session_id = from_cursor(after, sort, tuple[int, str])
         place, values = f" AND ({order}, session_id) < (?, ?)", [*values, value, session_id]
-    rows = connection.execute(
-        f"SELECT {', '.join(_COLUMNS)}, {order} FROM catalog.session AS session WHERE {condition}{place}"
-        f" ORDER BY {order} DESC, session_id DESC LIMIT ?",
-        [*values, limit + 1],
-    ).fetchall()
+    rows: list[tuple[Any, ...]] = []
+    for deleted in filter.halves:
+        rows += connection.execute(
+            f"SELECT {', '.join(_COLUMNS)}, {order} FROM catalog.session AS session"
+            f" WHERE session.deleted = {deleted} AND {condition}{place} ORDER BY {order} DESC, session_id DESC LIMIT ?",
+            [*values, limit + 1],
+        ).fetchall()
+    if len(filter.halves) > 1:
+        rows.sort(key=lambda row: (row[-1], row[0]), reverse=True)
+        del rows[limit + 1 :]
     following = to_cursor(sort, rows[limit - 1][-1], rows[limit - 1][0]) if len(rows) > limit else None
     return Page([_item(row) for row in rows[:limit]], total, following)
 

@@ -10,6 +10,7 @@ What = Literal["model", "user", "tool", "tag", "kind", "project", "namespace", "
 
 _MOST: Final = 10_000  # are compared
 _SHOWN: Final = 3
+_LIKE: Final = 0.5
 _WHERE: Final[dict[str, str]] = {
     "model": "SELECT DISTINCT value FROM catalog.label WHERE kind = 'model'",
     "tag": "SELECT DISTINCT value FROM catalog.label WHERE kind = 'tag'",
@@ -32,5 +33,5 @@ def nearest(connection: sqlite3.Connection, what: What, given: str) -> list[str]
         folded.setdefault(name.casefold(), name)
     wanted = given.casefold()
     like = [name for key, name in folded.items() if wanted and wanted in key]
-    like = sorted(like, key=len) + [folded[key] for key in difflib.get_close_matches(wanted, folded, _SHOWN)]
+    like = sorted(like, key=len) + [folded[key] for key in difflib.get_close_matches(wanted, folded, _SHOWN, _LIKE)]
     return list(dict.fromkeys(like))[:_SHOWN]

@@ -33,6 +33,8 @@ def zone_of(given: tzinfo | str | None) -> tzinfo | None:
     """The zone by its name (``Europe/Berlin``, ``UTC``); None is the machine's. Raises `InvalidInput`."""
     if given is None or isinstance(given, tzinfo):
         return given
+    if not isinstance(given, str):
+        raise TypeError(f"zone is a name or a tzinfo, not {type(given).__name__}")
     if given.upper() in ("UTC", "Z"):
         return timezone.utc
     try:

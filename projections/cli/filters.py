@@ -28,11 +28,9 @@ NAMES: dict[str, tuple[What, str]] = {  # a filter whose values are names: what 
 
 def say_unknown(context: Context, catalog: Catalog, given: Mapping[str, Any]) -> None:
     """Of an empty answer: which of the names that were asked for never occurred, and the nearest that did."""
-    for option, value in given.items():
-        if option not in NAMES:
-            continue
-        what, said = NAMES[option]
-        for name in (value,) if isinstance(value, str) else value or ():
+    for option, (what, said) in NAMES.items():
+        value = given.get(option) or ()
+        for name in (value,) if isinstance(value, str) else value:
             near = catalog.nearest(what, name)
             if near is not None:
                 context.warn(f"{said} {name!r}" + (f"; there is {', '.join(near)}" if near else ""))

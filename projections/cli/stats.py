@@ -23,9 +23,10 @@ _SHARES_SHOWN = 20
 @click.argument("session", required=False)
 @options(questions.Stats, leave_out=["session_id"])
 def stats(context: Context, session: str | None, given: dict[str, Any]) -> None:
-    """Show statistics of the store, of a part of it, or of one session.
+    """Show statistics of the store, or of one session.
 
-    Events that a fork or merge copied count once. Deleted sessions do not count. Times are rounded to quarters of an hour."""
+    Or of a part of the store: of a user, a project folder, a time (rounded to quarters of an hour). Events that a fork or merge copied
+    count once. Deleted sessions do not count."""
     with open_catalog(context) as catalog:
         if session is not None:
             given["session_id"] = context.find_session(catalog.log, session)

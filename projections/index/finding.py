@@ -39,12 +39,14 @@ class Finder:
         self._notice = notice
         self._progress = progress
 
-    def find(self, connection: sqlite3.Connection, *, gradually: bool = False) -> tuple[Place, Index]:
-        """Attach the file that counts, built if need be (``gradually``: begun empty). Raises `OSError`, `sqlite3.OperationalError`."""
+    def find(self, connection: sqlite3.Connection, pause: Callable[[], None] | None = None) -> tuple[Place, Index]:
+        """Attach the file that counts, built if need be. Raises `OSError`, `sqlite3.OperationalError`.
+
+        With ``pause`` it is only begun, empty; and while somebody else builds it, ``pause`` is called, and may end that by raising."""
         assert self.folder is not None
         for attempt in range(_ATTEMPTS):
             try:
-                file = self.newest() or self._build(gradually=gradually)
+                file = self.newest() or self._build(pause)
             except FileNotFoundError:  # somebody deleted the folder meanwhile, which anybody may
                 if attempt == _ATTEMPTS - 1:
                     raise
@@ -85,23 +87,28 @@ class Finder:
 
     # --- built ---------------------------------------------------------------------------------------------------------------
 
-    def _build(self, *, gradually: bool) -> IndexFile:
+    def _build(self, pause: Callable[[], None] | None) -> IndexFile:
         """Build the projection's file. Where another process is at it, take an older file that can answer, or wait."""
         assert self.folder is not None
         self.folder.make()
         with self.folder.lock(self.projection.name, wait=False) as locked:
             if locked:
-                return self.newest() or self._build_now(gradually=gradually)
+                return self.newest() or self._build_now(empty=pause is not None)
         for file in reversed(self.folder.files(self.projection.name)):
             if self._can_answer(file):
                 return file
+        while pause is not None:
+            pause()
+            with self.folder.lock(self.projection.name, wait=False) as locked:
+                if locked:
+                    return self.newest() or self._build_now(empty=True)
         with self.folder.lock(self.projection.name, wait=True):
-            return self.newest() or self._build_now(gradually=gradually)
+            return self.newest() or self._build_now(empty=False)
 
-    def _build_now(self, *, gradually: bool) -> IndexFile:
+    def _build_now(self, *, empty: bool) -> IndexFile:
         assert self.folder is not None
         self.folder.clear(self.projection.name)
-        if gradually:
+        if empty:
             connection = connect()
             try:
                 finish_file(begin_file(connection, self.projection, self.folder.begin(self.projection.name)))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from .place import Place
 Notice = Callable[[str], None]
 _ATTEMPTS: Final = 4
 _SEEN: Final = 10_000
+_PAUSE_S: Final = 0.02
 
 
 class Stopped(Exception):
@@ -137,6 +139,7 @@ class Keeper:
             self.fresh()
             assert self._index is not None
             self._index.set_meta("cursor", None)
+            self._seen.clear()
 
     def forget(self) -> None:
         """Let go of the database, which is found or made anew when it is next asked for."""
@@ -203,6 +206,11 @@ class Keeper:
                     self._news.notify_all()
                     return
 
+    def _pause(self) -> None:
+        """Between two looks whether somebody else has built the file."""
+        self._go_on(0, 0, 0)
+        time.sleep(_PAUSE_S)
+
     def _go_on(self, sessions: int, total: int, events: int) -> None:
         """A progress: what is half done is gone on with by whoever catches up next, so a program that ends does not wait for it."""
         if self._stopping or not threading.main_thread().is_alive():
@@ -218,7 +226,7 @@ class Keeper:
         if self.finder.folder is None:
             return self._take_memory()
         try:
-            place, self._index = self.finder.find(self._open(), gradually=gradually)
+            place, self._index = self.finder.find(self._open(), self._pause if gradually else None)
         except (OSError, sqlite3.OperationalError) as error:
             if isinstance(error, sqlite3.Error) and not is_of(error, UNWRITABLE + BUSY):
                 raise
