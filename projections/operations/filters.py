@@ -80,7 +80,7 @@ def key_and_value(text: str) -> tuple[str, Any]:
     """``K=V``: V is JSON, else text. Raises `InvalidInput`."""
     key, equals, value = text.partition("=")
     if not key or not equals or not value:
-        raise InvalidInput(f"metadata is asked for as KEY=VALUE, not {text[:80]!r}")
+        raise InvalidInput(f"meta takes KEY=VALUE, not {text[:80]!r}; V is JSON or text")
     try:
         return key, msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):

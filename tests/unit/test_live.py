@@ -24,6 +24,7 @@ class Contents:
 
     def __init__(self) -> None:
         self.folded = 0
+        self.fails = True
 
     def initial(self) -> list[str]:
         return []
@@ -31,7 +32,7 @@ class Contents:
     def fold(self, state: list[str], stored: StoredEvent) -> list[str]:
         self.folded += 1
         if isinstance(stored.event, MessageAdded):
-            if stored.event.content == "fail":
+            if stored.event.content == "fail" and self.fails:
                 state.append("half done")
                 raise ZeroDivisionError
             state.append(str(stored.event.content))
@@ -125,16 +126,32 @@ def test_a_session_that_has_gone_is_said(tmp_path: Path) -> None:
             _ = live.state
 
 
+def test_a_session_that_lost_its_end_and_went_on_otherwise_is_folded_anew(tmp_path: Path) -> None:
+    for name, texts in (("one", ["a", "b"]), ("other", ["a", "c", "d"])):
+        with EventLog.open(tmp_path / name) as log, log.start(id="s1") as session:
+            for text in texts:
+                session.append(said(text))
+    with EventLog.open(tmp_path / "one") as log:
+        live = Live(log.session("s1"), SessionView)
+        assert [message.parts[0]["content"] for message in live.state.messages] == ["a", "b"]
+        [path] = (tmp_path / "one").glob("sessions/*/s1*")
+        path.write_bytes(next((tmp_path / "other").glob("sessions/*/s1*")).read_bytes())
+        assert [message.parts[0]["content"] for message in live.state.messages] == ["a", "c", "d"]
+
+
 def test_a_fold_that_raises_leaves_nothing_half_done_behind() -> None:
     with EventLog.memory() as log:
         session = log.start()
-        live = Live(session, Contents())
+        contents = Contents()
+        live = Live(session, contents)
         session.append(said("a"))
         assert live.state == ["a"]
         session.append(said("fail"))
         for _ in range(2):
             with pytest.raises(ZeroDivisionError):
                 _ = live.state
+        contents.fails = False
+        assert live.state == ["a", "fail"]
 
 
 def test_a_projection_with_tables_works_too() -> None:

@@ -123,6 +123,7 @@ def test_a_streamed_message_grows_and_then_stands_where_it_was_completed(log: Ev
             (6, False, "assistant"),
         ]
         assert texts(window) == ["HELLO", "Hello!"]
+        assert [seq for seq, *_ in catalog.outline("s1").items] == [3, 6]
         assert window.total == 2
 
 
@@ -225,6 +226,9 @@ def test_a_window_of_a_long_session_decodes_few_of_its_events(
         decoded.clear()
         assert len(catalog.messages("long", limit=100, **place).items) == 100
         assert sum(decoded) < 2_000  # a few chunks, and the last one to see that it is still what was folded
+        decoded.clear()
+        assert catalog.messages("long", after=1 << 60).items == []
+        assert decoded == []
         session.append(said("new"))
         decoded.clear()
         assert catalog.messages("long", limit=1, before=1 << 62).items[0].parts == [{"type": "text", "content": "new"}]
