@@ -22,6 +22,7 @@ AREAS = {
     "start-up": "start_up",
     "listing": "listing",
     "under-load": "under_load",
+    "windows": "windows",
     "searching": "searching",
     "rebuild": "rebuild",
     "tail-latency": "tail_latency",
