@@ -29,6 +29,7 @@ SEALED = b'{"type":"segment.sealed",'
 CLOSED = b'{"type":"segment.closed",'
 _OWN = b'{"type":"segment.'
 _BEGINNING = re.compile(rb'\{"seq":[0-9]+,"time":"')
+_ANOTHER_LINE = re.compile(rb'\{"seq":[0-9]+,"time":"|\{"type":"segment\.')  # within a text, quotes are escaped
 
 
 class Opened(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -250,8 +251,8 @@ def judge_tail(rest: bytes, offset: int, running: int, next_seq: int) -> Literal
     if b"\n" not in body:
         if not body:
             return "torn_tail"
-        if zeros == 0 and _whole_line_but_newline(body, _running_after(text[:proven], running)):
-            return "damaged"
+        if _ANOTHER_LINE.search(body, 1) or (zeros == 0 and _whole_line_but_newline(body, _running_after(text[:proven], running))):
+            return "damaged"  # a line feed was hit: what stands before it was acknowledged
         expected = OPENED if offset + proven == 0 else b'{"seq":%d,' % (next_seq + text.count(b"\n", 0, proven))
         if body.startswith((expected, SEALED)) or expected.startswith(body) or SEALED.startswith(body):
             return "torn_tail"

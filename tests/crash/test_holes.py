@@ -20,7 +20,7 @@ from eventlog.testing import CrashingDisk
 from tests.crash.workload import contents, empty
 from tests.crash.workload import open_log as open_store
 
-SETTINGS = Settings(segment_size_bytes=1_000, compress=False, sync="never", lock_timeout_s=1)
+SETTINGS = Settings(segment_size_bytes=1_000, compress_after="0", sync="never", lock_timeout_s=1)
 
 
 def open_log(folder: Path, settings: Settings = SETTINGS) -> EventLog:

@@ -30,7 +30,7 @@ from tests.files_of import files_that_hold
 # A killed process runs no finalisers; here they run, and find a dead disk.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
-SETTINGS = Settings(segment_size_bytes=1_500, frame_size_bytes=600, lock_timeout_s=1, compress=False, compression_level=1)
+SETTINGS = Settings(segment_size_bytes=1_500, frame_size_bytes=600, lock_timeout_s=1, compress_after="0", compression_level=1)
 MARKER = "the-secret"
 Events = dict[int, tuple[str, Any]]
 

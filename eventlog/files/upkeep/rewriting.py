@@ -107,6 +107,9 @@ class Rewriting:
             if not lines.ends_within_batch(append[-1]):
                 yield self._append(append)
                 append = []
+        if append:  # the rest of its batch is damaged: what can be proven of it is an append of its own from now on
+            self._same = False
+            yield self._append(append)
 
     def _count_in(self, chunk: bytes) -> None:
         count = count_lines(chunk)

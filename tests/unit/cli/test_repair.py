@@ -9,7 +9,7 @@ from tests.command_line import eventlog as run
 
 
 def damaged(path: Path) -> Path:
-    with EventLog.open(path, settings=Settings(compress=False)) as log, log.session("s", create=True) as session:
+    with EventLog.open(path, settings=Settings(compress_after="0")) as log, log.session("s", create=True) as session:
         for number in range(9):
             session.append(MessageAdded(role="user", content=f"event {number}"))
     (file,) = path.glob("sessions/*/s.1.jsonl")

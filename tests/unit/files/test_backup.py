@@ -13,7 +13,7 @@ from eventlog.events import MessageAdded
 from eventlog.session import Session
 from tests.files_of import files_that_hold
 
-SETTINGS = Settings(segment_size_bytes=1_000, frame_size_bytes=500, compress=False, sync="never", lock_timeout_s=5)
+SETTINGS = Settings(segment_size_bytes=1_000, frame_size_bytes=500, compress_after="0", sync="never", lock_timeout_s=5)
 
 
 @pytest.fixture

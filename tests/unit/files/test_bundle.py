@@ -15,7 +15,7 @@ from eventlog.events import MessageAdded, MessageDelta
 from eventlog.importers import ImportReport, import_paths
 from eventlog.session import Session
 
-SETTINGS = Settings(segment_size_bytes=1_000, frame_size_bytes=500, compress=False, sync="never")
+SETTINGS = Settings(segment_size_bytes=1_000, frame_size_bytes=500, compress_after="0", sync="never")
 
 
 def open_log(folder: Path) -> EventLog:

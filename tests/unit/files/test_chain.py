@@ -14,7 +14,7 @@ from eventlog import EventLog, Settings
 from eventlog.events import MessageAdded
 from tests.command_line import eventlog
 
-SETTINGS = Settings(segment_size_bytes=1_500, compress=False, sync="never")
+SETTINGS = Settings(segment_size_bytes=1_500, compress_after="0", sync="never")
 Lines = list[bytes]
 
 

@@ -16,7 +16,7 @@ from eventlog.files.upkeep.compaction import Skipped
 from eventlog.session import Session
 from eventlog.testing import CountingDisk
 
-SETTINGS = Settings(segment_size_bytes=1_000, frame_size_bytes=500, compress=False, sync="never", lock_timeout_s=0.05)
+SETTINGS = Settings(segment_size_bytes=1_000, frame_size_bytes=500, compress_after="0", sync="never", lock_timeout_s=0.05)
 
 
 def open_log(folder: Path, **changes: object) -> EventLog:

@@ -18,7 +18,7 @@ from projections.catalog.cost import NO_PRICES
 from tests.files_of import files_that_hold
 
 SECRET = "sk-marker-1234"
-SETTINGS = Settings(segment_size_bytes=1_500, frame_size_bytes=600, compress=False, lock_timeout_s=2)
+SETTINGS = Settings(segment_size_bytes=1_500, frame_size_bytes=600, compress_after="0", lock_timeout_s=2)
 
 
 @pytest.fixture

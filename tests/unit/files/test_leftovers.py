@@ -10,7 +10,7 @@ import pytest
 from eventlog import EventLog, Settings
 from eventlog.events import MessageAdded
 
-SETTINGS = Settings(segment_size_bytes=1_000, frame_size_bytes=500, compress=False, sync="never")
+SETTINGS = Settings(segment_size_bytes=1_000, frame_size_bytes=500, compress_after="0", sync="never")
 
 
 @pytest.fixture

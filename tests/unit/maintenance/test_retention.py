@@ -23,7 +23,7 @@ def store(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def log(store: Path) -> EventLog:
-    return EventLog.open(store, settings=Settings(compress=False, sync="never"))
+    return EventLog.open(store, settings=Settings(compress_after="0", sync="never"))
 
 
 def start(log: EventLog, name: str, days_old: float, *, file_days_old: float | None = None) -> Session:
