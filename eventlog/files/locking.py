@@ -365,7 +365,10 @@ class LockedSegment(EndingSegment):
     # --- the next segment ----------------------------------------------------------------------------------------------------
 
     def _move_on(self, ended: Ended) -> None:
-        """From a segment that has ended to the next one: the name changes hands under this one's lock."""
+        """From a segment that has ended to the next one: the name changes hands under this one's lock. Where another writer, or anybody, has
+        given it away already, this descriptor is only let go of."""
+        if not self._check_name():
+            return
         self._confirm(ended)
         self._give_number(self._path, finished_name(self.session_id, self._name.first_seq))
         self._host.suspects.discard(self._name)

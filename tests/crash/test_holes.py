@@ -153,7 +153,7 @@ def test_a_compressed_file_that_does_not_read_back_replaces_nothing(tmp_path: Pa
         layout = Layout(tmp_path / "store")
         with pytest.raises(OSError, match="cannot be read back"):
             compress(LyingDisk(), layout, layout.segments("s")[0], SETTINGS)
-        assert [str(name) for name in layout.segments("s")] == ["s.1.jsonl"]
+        assert [str(name) for name in layout.segments("s")] == ["s.jsonl"]
         assert log.verify().ok
 
 

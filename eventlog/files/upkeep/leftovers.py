@@ -104,7 +104,8 @@ def _superseded(layout: Layout, session_id: str, max_append_bytes: int) -> Itera
     """The segments that are ignored because another file holds what they hold, or says that they are purged. Newest first."""
     names = layout.segments(session_id)
     by_first_seq = {name.first_seq: name for name in names}
-    covers = {each: by_first_seq[each.first_seq] for each in segments_of(layout, session_id) if each not in names}
+    hidden = [each for each in segments_of(layout, session_id) if each not in names]
+    covers = {each: by_first_seq[each.first_seq] for each in hidden if each.first_seq in by_first_seq}
     before: SegmentName | None = None
     next_seq = 0
     for name in names:
