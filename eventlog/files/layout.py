@@ -139,10 +139,11 @@ class Layout:
         return None
 
     def has(self, session_id: str) -> bool:
-        """Whether the session has an event, by names alone: its last segment is there and not empty, or its first is."""
+        """Whether the session has an event, by names alone: its last segment is there, or its first is. An empty raw one has none yet; an
+        empty compressed one has lost them, as it gets its name when all of it is there."""
         for name in (last_name(session_id, 0), last_name(session_id, 0, compressed=True)):
             try:
-                if os.lstat(self.path(name)).st_size:
+                if os.lstat(self.path(name)).st_size or name.compressed:
                     return True
             except (FileNotFoundError, NotADirectoryError):
                 continue
@@ -207,7 +208,7 @@ class Layout:
                 except FileNotFoundError:
                     continue  # replaced since it was listed: another stamp, another look
                 found.setdefault(name.session_id, []).append(f"{entry.name}/{state.st_size}/{state.st_mtime_ns}/{state.st_ino}")
-                if state.st_size or not name.unnumbered:
+                if state.st_size or name.compressed or not name.unnumbered:
                     with_events.add(name.session_id)
             for session_id in sorted(with_events):
                 yield session_id, sha256("\n".join(sorted(found[session_id])).encode()).hexdigest()[:16]
