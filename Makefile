@@ -23,7 +23,7 @@ BUILD = hatchling editables
 EDITABLE = --no-build-isolation --editable
 PINNED = --constraint constraints.txt --constraint constraints-tools.txt
 
-needs = @command -v $(1) >/dev/null || { echo "make $@ needs $(1), which is not installed: $(2)" >&2; exit 1; }
+needs = @command -v $(1) >/dev/null || { echo "$(1) is not installed, and $@ needs it: $(2)" >&2; exit 1; }
 
 .PHONY: demo suites $(SUITES) constraints clean
 
