@@ -62,7 +62,8 @@ class FileStream(SessionWriter):
         return self._news[3] > after
 
     def exists(self) -> bool:
-        return reader.exists(self._layout, self.session_id)
+        """Whoever may create the session asks names alone, which costs the same however many sessions there are."""
+        return self._layout.has(self.session_id) or (not self.may_create and reader.exists(self._layout, self.session_id))
 
     def close(self) -> None:
         """Give up an exclusive lock. What is shared is given up with the last handle, or when descriptors run short."""
