@@ -35,6 +35,7 @@ class FileStream(SessionWriter):
         super().__init__(backend, session_id, exclusive=exclusive)
         self._backend = backend
         self._layout = backend.layout
+        self._news = (-1, -1, -1, 0)  # the last segment when it was looked at, and the position then
 
     def read(self, after: int, before: int | None, on_damage: OnDamage) -> Iterator[Lines]:
         return reader.read(self._layout, self.session_id, after, before, on_damage, self._limit)
@@ -49,8 +50,20 @@ class FileStream(SessionWriter):
         known = self.position()
         return reader.last_seq(self._layout, self.session_id) if known is None else known
 
+    def has_news(self, after: int) -> bool:
+        """As long as the last segment is the file that it was, as large as it was, nothing was written."""
+        try:
+            found = os.lstat(self._path)
+            seen = found.st_dev, found.st_ino, found.st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return self.last_seq() > after
+        if seen != self._news[:3]:
+            self._news = *seen, self.last_seq()
+        return self._news[3] > after
+
     def exists(self) -> bool:
-        return reader.exists(self._layout, self.session_id)
+        """Whoever may create the session asks names alone, which costs the same however many sessions there are."""
+        return self._layout.has(self.session_id) or (not self.may_create and reader.exists(self._layout, self.session_id))
 
     def close(self) -> None:
         """Give up an exclusive lock. What is shared is given up with the last handle, or when descriptors run short."""

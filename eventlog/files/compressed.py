@@ -125,6 +125,16 @@ def owner(fd: int) -> tuple[str, int] | None:
     return (table.session_id, table.first_seq) if table is not None and table.session_id else None
 
 
+def ids(path: str) -> str | None:
+    """What the table says of the idempotency keys in the file; None where it does not hold, or does not say."""
+    fd = open_regular(path)
+    try:
+        table = _table(fd, MOST_FRAME_BYTES)
+        return None if table is None else table.ids
+    finally:
+        os.close(fd)
+
+
 def lines_size(path: str) -> int:
     """The size of the lines in the file, that of the file itself where there is no table."""
     fd = open_regular(path)

@@ -240,24 +240,17 @@ def _last_type(layout: Layout, name: SegmentName, last_seq: int) -> str:
     return found
 
 
-def remembered_ids(layout: Layout, name: SegmentName, max_append_bytes: int) -> dict[str, int]:
-    """The idempotency keys of the active segment ``name`` and of the one before it, with the position each append came to."""
-    while True:
-        ids: dict[str, int] = {}
-        before = [other for other in layout.segments(name.session_id) if other.first_seq < name.first_seq]
-        try:
-            found = _furthest(layout, before, name.first_seq)  # not always the last: a crash may leave some that a joined one covers
-            for other in (*before[-1:], name) if found is None else (found[1], name):
-                for piece in scan.scan_file(layout.path(other), other, max_append_bytes=max_append_bytes):
-                    if isinstance(piece, bytes):
-                        ids.update(ids_in(piece))
-        except FileNotFoundError:
-            continue  # compressed since it was listed
-        return ids
+def ids_of(layout: Layout, name: SegmentName, max_append_bytes: int) -> dict[str, int]:
+    """The idempotency keys in a segment, each with the seq of the line that it stands on."""
+    ids: dict[str, int] = {}
+    for piece in scan.scan_file(layout.path(name), name, max_append_bytes=max_append_bytes):
+        if isinstance(piece, bytes):
+            ids.update(ids_in(piece))
+    return ids
 
 
 def ids_in(chunk: bytes) -> Iterator[tuple[str, int]]:
-    """The keys in proven lines. Each stands on the last line of its append, whose seq is what that append returned."""
+    """The keys in proven lines, each with the seq of its line: the last of its append, or one that has a key of its own."""
     if b'"id":"' not in chunk:
         return
     for line in chunk.splitlines():
@@ -303,6 +296,8 @@ def copy_anew(disk: Disk, path: str) -> None:
 def footer(fd: int, tail: Tail) -> Sealed | None:
     """The footer for a segment that is to be sealed, after every byte of it has been proven once more; None where it does not hold."""
     digest, running, offset, count, size = sha256(), 0, 0, 0, _READ_SIZE
+    ids = None if tail.ids is None else set(map(segment.id_hash, tail.ids))
+    found: set[int] = set()
     while data := os.pread(fd, size, offset):
         chunk = data[: data.rfind(b"\n") + 1]
         if not chunk:
@@ -315,10 +310,13 @@ def footer(fd: int, tail: Tail) -> Sealed | None:
             return None
         digest.update(chunk)
         count += count_lines(chunk)
+        if ids is None:
+            found.update(segment.id_hash(key) for key, _ in ids_in(chunk))
         running, offset, size = proven, offset + len(chunk), _READ_SIZE
     if running != tail.running:
         return None
-    return Sealed(count=count - 1, last_seq=tail.seq, sha256=digest.hexdigest())
+    packed = segment.pack_ids(found if ids is None else ids)
+    return Sealed(count=count - 1, last_seq=tail.seq, sha256=digest.hexdigest(), ids=packed)
 
 
 def closing(fd: int, tail: Tail, reason: Literal["damaged", "sync_failed"]) -> tuple[Closed, bytes]:

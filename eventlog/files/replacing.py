@@ -166,7 +166,7 @@ class Replacing:
         self._written = False
         self._disk.sync_directory(folder)
         for name in reversed(self.names):
-            if name != self.target:
+            if str(name) != str(self.target):  # the last segment has the same name whichever it is
                 self._disk.unlink(self._layout.path(name))
                 if self.target.first_seq > name.first_seq:  # it does not cover this one: none may seem to be missing in the middle
                     self._disk.sync_directory(folder)

@@ -17,6 +17,7 @@ import msgspec
 from .. import line as lines
 from .. import stored
 from ..errors import Damaged, SegmentTooNew
+from ..line import TAIL_SIZE
 from ..segments import segment
 from ..segments.segment import Span, Walker
 from . import compressed
@@ -293,20 +294,23 @@ class _Damage:
 
 
 def last_record(path: str, name: SegmentName) -> Own | None:
-    """The segment's own line at its end, if that is what stands there and it is proven. Costs one read of a few KiB."""
+    """The segment's own line at its end, if that is what stands there and it is proven. Costs one read of a few KiB, or of the last line where
+    that is longer."""
     if name.compressed:
         return compressed.last_record(path)
     fd = open_regular(path)
     try:
-        size = os.fstat(fd).st_size
-        data = os.pread(fd, _SEEK_WINDOW, max(0, size - _SEEK_WINDOW))
+        size, window = os.fstat(fd).st_size, _SEEK_WINDOW
+        data = os.pread(fd, window, max(0, size - window))
+        while (begin := data.rfind(b"\n", 0, -1) + 1) < TAIL_SIZE and window < size:
+            window *= 4
+            data = os.pread(fd, window, max(0, size - window))
     finally:
         os.close(fd)
-    begin = data.rfind(b"\n", 0, -1) + 1
-    last, before = data[begin:], data[data.rfind(b"\n", 0, begin - 1) + 1 : begin]
+    last = data[begin:]
     if not segment.is_own(last):
         return None
-    running = 0 if segment.starts_afresh(last) else lines.after(before)
+    running = 0 if segment.starts_afresh(last) else lines.after(data[max(0, begin - TAIL_SIZE) : begin])
     if running is None or lines.prove(last, running) is None:
         return None
     record = segment.decode_own(last)

@@ -16,19 +16,22 @@ import errno
 import os
 from collections.abc import Sequence
 
-from ..backend import PendingAppend, Sync
+from ..backend import NewOnes, PendingAppend, Sync
 from ..errors import Conflict, EventLogError, EventTooLarge, NotStored, OutcomeUnknown, SessionDeleted, SessionLocked
 from ..events import SessionDeleted as DeletedEvent
+from ..events import SessionEnded as EndedEvent
 from ..events import SessionRestored as RestoredEvent
 from ..line import Envelope, encode_into
 from ..segments.segment import encode_own
 from . import recovery
 from .group_commit import GroupCommit
+from .known_ids import KnownIds
 from .locking import LockedSegment
 from .recovery import Tail
 from .syncing import Host, cause_of
 
 _DELETED = DeletedEvent.type
+_ENDED = EndedEvent.type
 _RESTORED = RestoredEvent.type
 _KEPT_BUFFER_SIZE = 64 * 1024  # many writers may be there, and each has had its largest event
 
@@ -46,6 +49,7 @@ class SessionWriter(LockedSegment):
         self._group = GroupCommit()
         self._busy = False  # an append of the thread that has `_mutex` is being written
         self._buffer = bytearray()
+        self._known_ids: KnownIds | None = None
 
     def __del__(self) -> None:
         self.is_gone = True  # another thread may take this up again, through a weak reference, while this runs: see `append`
@@ -101,6 +105,39 @@ class SessionWriter(LockedSegment):
         self._store_all(appends)
         for watch in self._host.watches:
             watch.notify(self.session_id)
+
+    def append_new(self, envelopes: Sequence[Envelope], sync: Sync) -> list[int]:
+        with self._mutex:
+            self._begin()
+            try:
+                if sync == "always":
+                    self._promised = self._written + 1
+                state = self._state(durable=sync == "always")
+                new = NewOnes(envelopes, lambda key: self._seq_of(state, key))
+                if len(new.fresh) < len(envelopes):
+                    self._synced = min(self._synced, self._written - 1)  # whoever wrote the others may not have synced them
+                if new.fresh:
+                    self._write(state, new.fresh, None, None, new.fresh[-1].type == _ENDED)
+                mark = self._written
+            except EventLogError:
+                raise
+            except BaseException:
+                self._interrupted()
+                raise
+            finally:
+                self._busy = False
+                self._leave()
+        try:
+            if sync == "always":
+                self._sync_to(mark)
+            elif sync == "interval" and self._synced < mark:
+                self._host.unsynced(self)
+        except OutcomeUnknown as failure:
+            self._tell_others(failure)
+            raise
+        for watch in self._host.watches:
+            watch.notify(self.session_id)
+        return new.seqs
 
     def _store_all(self, appends: Sequence[PendingAppend]) -> None:
         """Write several appends under one lock, then sync once for those that are to be durable."""
@@ -160,18 +197,24 @@ class SessionWriter(LockedSegment):
             return ready
         return self._prepare(durable=durable)
 
-    def _remembered(self, state: Tail) -> dict[str, int]:
-        if state.ids is None:
-            try:
-                state.ids = recovery.remembered_ids(self._host.layout, self._name, self._limit)
-            except OSError as error:
-                raise NotStored(self.session_id, error) from error
-        return state.ids
+    def _seq_of(self, state: Tail, key: str) -> int | None:
+        """The seq of the event with the idempotency key, if the session has one."""
+        try:
+            if state.ids is None:
+                state.ids = recovery.ids_of(self._host.layout, self._name, self._limit) if self._size else {}
+            seq = state.ids.get(key)
+            if seq is None and self._name.first_seq > 1:
+                if self._known_ids is None:
+                    self._known_ids = KnownIds(self._host.layout, self.session_id, self._limit)
+                seq = self._known_ids.find(key, self._name.first_seq)
+            return seq
+        except OSError as error:
+            raise NotStored(self.session_id, error) from error
 
     def _write(self, state: Tail, envelopes: Sequence[Envelope], expected: int | None, key: str | None, seal: bool) -> int:
-        if key is not None and key in self._remembered(state):
+        if key is not None and (known := self._seq_of(state, key)) is not None:
             self._synced = min(self._synced, self._written - 1)  # whoever wrote it may not have synced it
-            return self._remembered(state)[key]
+            return known
         if expected is not None and expected != state.seq:
             raise Conflict(self.session_id, expected, state.seq)
         if state.last_type == _DELETED and envelopes[0].type != _RESTORED:
@@ -201,8 +244,8 @@ class SessionWriter(LockedSegment):
             self._position = seq
         except OSError as error:
             raise self._undo(error) from error
-        if key is not None and state.ids is not None:
-            state.ids[key] = seq
+        if state.ids is not None:
+            state.ids.update((envelope.id, envelope.seq) for envelope in envelopes if envelope.id is not None)
         if seal or self._size >= self._seal_size:
             self._seal(state)
         return seq

@@ -80,13 +80,15 @@ class Frame(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Table(msgspec.Struct, frozen=True, omit_defaults=True):
     """What stands where in a compressed segment; ``lines_size`` is the size of the segment uncompressed. ``session_id`` and ``first_seq``
-    are those of its first header, so that whose file it is can be told without a frame."""
+    are those of its first header, so that whose file it is can be told without a frame; ``ids`` is what its footers say of the keys in it,
+    absent where one of them does not."""
 
     version: Literal[1]
     lines_size: _Count
     frames: list[Frame]
     session_id: str = ""
     first_seq: _Count = 0
+    ids: str | None = None
 
     def index_for(self, seq: int) -> int:
         """The index of the frame with the first event at or after ``seq``; the number of frames where there is none."""
@@ -149,12 +151,18 @@ def compress(chunks: Iterable[bytes], *, level: int, frame_size_bytes: int) -> I
     compressor = zstandard.ZstdCompressor(level=level, write_checksum=True, write_content_size=True, write_dict_id=False)
     frames: list[Frame] = []
     opened: segment.Opened | None = None
+    ids: set[int] | None = set()
     offset = lines_size = running = last_seq = 0
     for text in _whole_appends(chunks, frame_size_bytes):
         own = _own_lines(text)
-        if not frames and own:
-            first = segment.decode_own(text[: text.find(b"\n") + 1])
-            opened = first if isinstance(first, segment.Opened) else None
+        for start in own:
+            record = segment.decode_own(text[start : text.find(b"\n", start) + 1])
+            if isinstance(record, segment.Opened):
+                opened = opened or record
+            elif isinstance(record, segment.Sealed) and ids is not None:
+                ids.update(segment.id_hashes(record.ids))
+            else:
+                ids = None
         if segment.starts_afresh(text):
             running = 0
         after = _prove(text, running, own)
@@ -168,8 +176,9 @@ def compress(chunks: Iterable[bytes], *, level: int, frame_size_bytes: int) -> I
         offset += len(data)
         lines_size += len(text)
         running, last_seq = after, events[1]
+    table = Table(1, lines_size, frames, ids=None if ids is None else segment.pack_ids(ids))
     yield _encode_table(
-        Table(1, lines_size, frames) if opened is None else Table(1, lines_size, frames, opened.session_id, opened.first_seq)
+        table if opened is None else msgspec.structs.replace(table, session_id=opened.session_id, first_seq=opened.first_seq)
     )
 
 
