@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from hashlib import sha256
 from typing import Final
 
@@ -209,13 +210,14 @@ class Layout:
 
     def _scan(self, shard_name: str) -> Iterator[tuple[os.DirEntry[str], SegmentName]]:
         """The segment files of a shard; what only has such a name is left out."""
+        folder = os.path.join(self.sessions, shard_name)
         try:
-            with os.scandir(os.path.join(self.sessions, shard_name)) as entries:
+            with os.scandir(folder) if opening.is_folder(folder) else nullcontext(iter(())) as entries:
                 for entry in entries:
                     name = parse_segment_name(entry.name)
                     if name is not None and entry.is_file(follow_symlinks=False):
                         yield entry, name
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             pass  # somebody removed a shard with everything in it
 
 
@@ -239,6 +241,6 @@ def _is_empty(entry: os.DirEntry[str]) -> bool:
 
 def _names(folder: str) -> list[str]:
     try:
-        return os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
+        return os.listdir(folder) if opening.is_folder(folder) else []
+    except FileNotFoundError:
         return []

@@ -43,7 +43,7 @@ from . import recovery
 from .disk import make_folder
 from .ending import EndingSegment
 from .layout import NOT_YET, SegmentName, finished_name, last_name
-from .opening import NotRegular, header, open_regular
+from .opening import NotRegular, header, is_folder, open_regular
 from .recovery import Ended, Tail
 from .syncing import Host, identity_of
 
@@ -222,6 +222,9 @@ class LockedSegment(EndingSegment):
     def _open_last(self) -> None:
         """Open the last segment, or make it; nothing is locked yet."""
         layout = self._host.layout
+        folder = layout.folder(self.session_id)
+        if os.path.lexists(folder) and not is_folder(folder):
+            raise Damaged(self.session_id, os.path.basename(folder), 0, 0, "foreign", f"{folder} is no folder of the store")
         while True:
             name = None if self.is_new else layout.last(self.session_id)
             if name is None or name.compressed:
@@ -285,8 +288,6 @@ class LockedSegment(EndingSegment):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
         self._check_store()
         make_folder(self._disk, folder)
-        if not os.path.isdir(folder):
-            raise NotADirectoryError(errno.ENOTDIR, "it is no folder", folder)
 
     def _use(self, name: SegmentName, fd: int) -> None:
         """From now on this is the segment. What is known of its tail stays if it is the same file as before."""
