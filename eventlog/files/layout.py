@@ -138,9 +138,10 @@ class Layout:
         return None
 
     def has(self, session_id: str) -> bool:
-        """Whether the session has an event, by names alone: its last segment is there and not empty, or its first is."""
+        """Whether the session has an event, by names alone: its last segment is there, or its first is. An empty raw one has none yet; an
+        empty compressed one has lost them, as it gets its name when all of it is there."""
         for name in (last_name(session_id, 0), last_name(session_id, 0, compressed=True)):
-            if opening.is_regular(self.path(name), with_content=True):
+            if opening.is_regular(self.path(name), with_content=not name.compressed):
                 return True
         return self.following(session_id, 1) is not None
 
@@ -203,7 +204,7 @@ class Layout:
                 except FileNotFoundError:
                     continue  # replaced since it was listed: another stamp, another look
                 found.setdefault(name.session_id, []).append(f"{entry.name}/{state.st_size}/{state.st_mtime_ns}/{state.st_ino}")
-                if state.st_size or not name.unnumbered:
+                if state.st_size or name.compressed or not name.unnumbered:
                     with_events.add(name.session_id)
             for session_id in sorted(with_events):
                 yield session_id, sha256("\n".join(sorted(found[session_id])).encode()).hexdigest()[:16]

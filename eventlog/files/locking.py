@@ -154,8 +154,6 @@ class LockedSegment(EndingSegment):
             if to_append and state.ended is not None:
                 self._move_on(state.ended)
                 continue
-            if to_append and self._size == 0:
-                self._number_the_one_before()
             if self._exclusive:
                 self._held = True
                 self._ready = state if to_append else None
@@ -403,11 +401,15 @@ class LockedSegment(EndingSegment):
                 raise
 
     def _number_the_one_before(self) -> None:
-        """Where the segment before this one was compressed under the session's name, it gets its number now that it is not the last."""
+        """Where the segment before this one was compressed under the session's name, it gets its number now that it is not the last: when the
+        first append here is about to be written, as one that is refused changes no name. Raises `NotStored`."""
         layout = self._host.layout
-        before = None if self._name.first_seq == 1 else layout.last_compressed(self.session_id)
-        if before is not None and before.first_seq != NOT_YET:
-            self._give_number(layout.path(before), finished_name(self.session_id, before.first_seq, compressed=True))
+        try:
+            before = None if self._name.first_seq == 1 else layout.last_compressed(self.session_id)
+            if before is not None and before.first_seq != NOT_YET:
+                self._give_number(layout.path(before), finished_name(self.session_id, before.first_seq, compressed=True))
+        except OSError as error:
+            raise NotStored(self.session_id, error) from error
 
     def _give_number(self, path: str, name: SegmentName) -> None:
         """Rename, durably. What has the number already is not this session's: it is kept, but not there."""
