@@ -238,8 +238,16 @@ class LockedSegment(EndingSegment):
                 if create:
                     self._make_folder()
                 continue  # or it was finished by another writer since we looked
-            self._use(name, fd)
+            self._use(last_name(self.session_id, NOT_YET) if self._is_another(name, fd) else name, fd)
             return
+
+    def _is_another(self, name: SegmentName, fd: int) -> bool:
+        """Whether a file without a header may be another segment than the one that was looked for: the name changed hands in between. A number
+        is given before the name is used again, so what is there now tells."""
+        if self.is_new or name.first_seq == NOT_YET or header(fd) is not None:
+            return False
+        layout = self._host.layout
+        return name.first_seq > 1 or layout.following(self.session_id, 1) is not None or layout.last_compressed(self.session_id) is not None
 
     def _name_of_next(self, last: SegmentName | None) -> SegmentName:
         """The name of a last segment that is to be made: the session's first, or one behind those that are there. Raises what says that it
