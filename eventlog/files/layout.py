@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from hashlib import sha256
 from typing import Final
 
@@ -106,28 +107,26 @@ class Layout:
 
     def segments(self, session_id: str, names: Iterable[str] | None = None) -> list[SegmentName]:
         """The session's segments in order, each position once: where two files begin with the same event (a crash between making the
-        compressed one and removing the other), the compressed one, as it was proven before it got its name. ``names`` are those of the
-        session's folder; without them it is listed."""
+        compressed one and removing the other), the compressed one, as it was proven before it got its name. What is no regular file is
+        none. ``names`` are those of the session's folder; without them it is listed."""
         found: dict[int, SegmentName] = {}
         for entry in self.names(session_id) if names is None else names:
             if entry.startswith(session_id):
                 name = parse_segment_name(entry)
-                if name is None or name.session_id != session_id:
-                    continue
-                located = self._located(name) if name.unnumbered else name
+                located = self._located(name) if name is not None and name.session_id == session_id else None
                 if located is not None:
                     before = found.get(located.first_seq)
                     found[located.first_seq] = located if before is None else max(before, located)
         return [found[first_seq] for first_seq in sorted(found)]
 
     def _located(self, name: SegmentName) -> SegmentName | None:
-        """An unnumbered name with its first seq. What is no regular file keeps its place in the order, so that it is found to be none."""
+        """The name with its first seq; None where no regular file has it."""
+        if not name.unnumbered:
+            return name if opening.is_regular(self.path(name)) else None
         try:
             first_seq = _first_seq(self.path(name), compressed_=name.compressed)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotRegular):
             return None
-        except NotRegular:
-            first_seq = None
         return msgspec.structs.replace(name, first_seq=NOT_YET if first_seq is None else first_seq)
 
     def following(self, session_id: str, first_seq: int) -> SegmentName | None:
@@ -142,11 +141,8 @@ class Layout:
         """Whether the session has an event, by names alone: its last segment is there, or its first is. An empty raw one has none yet; an
         empty compressed one has lost them, as it gets its name when all of it is there."""
         for name in (last_name(session_id, 0), last_name(session_id, 0, compressed=True)):
-            try:
-                if os.lstat(self.path(name)).st_size or name.compressed:
-                    return True
-            except (FileNotFoundError, NotADirectoryError):
-                continue
+            if opening.is_regular(self.path(name), with_content=not name.compressed):
+                return True
         return self.following(session_id, 1) is not None
 
     # --- ids that differ only in case ----------------------------------------------------------------------------------------
@@ -215,13 +211,14 @@ class Layout:
 
     def _scan(self, shard_name: str) -> Iterator[tuple[os.DirEntry[str], SegmentName]]:
         """The segment files of a shard; what only has such a name is left out."""
+        folder = os.path.join(self.sessions, shard_name)
         try:
-            with os.scandir(os.path.join(self.sessions, shard_name)) as entries:
+            with os.scandir(folder) if opening.is_folder(folder) else nullcontext(iter(())) as entries:
                 for entry in entries:
                     name = parse_segment_name(entry.name)
                     if name is not None and entry.is_file(follow_symlinks=False):
                         yield entry, name
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             pass  # somebody removed a shard with everything in it
 
 
@@ -245,6 +242,6 @@ def _is_empty(entry: os.DirEntry[str]) -> bool:
 
 def _names(folder: str) -> list[str]:
     try:
-        return os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
+        return os.listdir(folder) if opening.is_folder(folder) else []
+    except FileNotFoundError:
         return []

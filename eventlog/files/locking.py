@@ -43,7 +43,7 @@ from . import recovery
 from .disk import make_folder
 from .ending import EndingSegment
 from .layout import NOT_YET, SegmentName, finished_name, last_name
-from .opening import NotRegular, header, open_regular
+from .opening import NotRegular, header, is_folder, open_regular
 from .recovery import Ended, Tail
 from .syncing import Host, identity_of
 
@@ -63,6 +63,7 @@ class LockedSegment(EndingSegment):
     def _forget(self) -> None:
         super()._forget()
         self._position = 0  # the last seq that this writer knows to have been given out
+        self._patience_s: float | None = None  # of the append that is being written, where it has its own
         self._named_at = 0.0  # when the name was last looked at
 
     # --- for those who hold the lock -----------------------------------------------------------------------------------------
@@ -177,7 +178,7 @@ class LockedSegment(EndingSegment):
                     raise LocksUnsupported(self._host.settings.store) from error
                 if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR):
                     raise
-            limit = self._host.settings.lock_timeout_s
+            limit = self._host.settings.lock_timeout_s if self._patience_s is None else self._patience_s
             moment = time.monotonic()
             deadline = deadline or moment + limit
             if moment >= deadline:
@@ -220,6 +221,9 @@ class LockedSegment(EndingSegment):
     def _open_last(self) -> None:
         """Open the last segment, or make it; nothing is locked yet."""
         layout = self._host.layout
+        folder = layout.folder(self.session_id)
+        if os.path.lexists(folder) and not is_folder(folder):
+            raise Damaged(self.session_id, os.path.basename(folder), 0, 0, "foreign", f"{folder} is no folder of the store")
         while True:
             name = None if self.is_new else layout.last(self.session_id)
             if name is None or name.compressed:
