@@ -14,8 +14,8 @@ _NO_PLACE_BESIDE = ("/dev", "/dev/fd", "/proc")  # names of what is open already
 
 
 class Destination(NamedTuple):
-    """``path``: links are followed, so that what they lead to is written and they stay links. ``is_replaced``: nothing is there, or a regular
-    file, whose place another one can take; else (a FIFO, a terminal, a device) the bytes go into it as they come."""
+    """``path``: links are followed, so that what they lead to is written and they stay links. ``is_replaced``: nothing is there, or a
+    regular file, whose place another one can take; else (a FIFO, a terminal, a device) the bytes go into it as they come."""
 
     path: Path
     is_replaced: bool

@@ -29,6 +29,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     beside = target.with_name(f".{target.name[:100]}.{new_session_id()}.tmp")
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE), "wb") as file:
+            os.fchmod(file.fileno(), _FILE_MODE)  # whatever the umask takes away
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -290,7 +290,7 @@ def _unpack_all(path: Path, archive: tarfile.TarFile, manifest: Manifest, incomi
     taken: set[str] = set()
     reached = archive.offset
     while (member := archive.next()) is not None:
-        archive.members.clear()  # tarfile remembers all of them, however many there are
+        archive.members = []  # type: ignore[attr-defined]  # it remembers all of them, however many there are
         if archive.offset <= reached:  # a size below zero
             raise InvalidBundle(path, f"the header of {member.name[:200]!r} leads back")
         reached = archive.offset

@@ -1,4 +1,4 @@
-"""`python -m tests.crash.shapes --cases N --seed S [--first K] [--report FILE]`, or `--case S:N [--skip 1,2]` for one, told step by step."""
+"""`python -m tests.crash.shapes --cases N --seed S [--report FILE]`, or `--case S:N [--skip 1,2]` for one, told step by step."""
 
 from __future__ import annotations
 

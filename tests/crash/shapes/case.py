@@ -179,7 +179,7 @@ class Case:
         if self._fired and not self._interrupt:
             raise Broken("hang", f"{name} after: {self._last_mutation}", self._fired[0])
         after = self._around()
-        if before != after and not name.partition(" ")[2] in MUTATIONS:
+        if before != after and name.partition(" ")[2] not in MUTATIONS:
             changed = sorted({name for name, _ in before.items() ^ after.items()})
             raise Broken("written outside", f"{name} changed {changed} after: {self._last_mutation}", name.partition(" ")[2])
 
@@ -242,7 +242,9 @@ class Case:
     def _open_tail(self) -> None:
         log = self._open_log()
         which = self.random.choice((None, self.session_id()))
-        self.tails.append(log.tail(which, self.random.choice(("start", "end")), marks=True, on_damage=self.random.choice(("raise", "skip"))))
+        self.tails.append(
+            log.tail(which, self.random.choice(("start", "end")), marks=True, on_damage=self.random.choice(("raise", "skip")))
+        )
         library.tails_that_were_open(self)
 
     def _open_catalog(self) -> None:

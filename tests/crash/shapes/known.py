@@ -17,7 +17,7 @@ _UNKNOWN = 0  # the seq of an append whose outcome is unknown
 _REFUSED = -1
 
 
-class Broken(Exception):  # noqa: N818  (named for what happened)
+class Broken(Exception):
     """A promise that did not hold: what kind, where in the product (as far as is known), and what was seen."""
 
     def __init__(self, verdict: str, detail: str, where: str = "") -> None:

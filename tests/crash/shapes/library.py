@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventlog import EventLog, Session, aio
-from eventlog.errors import AppendFailed, EventLogError, OutcomeUnknown, SessionDeleted, SessionError, StoreError
+from eventlog.errors import AppendFailed, OutcomeUnknown, SessionDeleted, SessionError, StoreError
 from eventlog.events import MessageAdded
 from eventlog.tail import CaughtUp, Tail
 from projections import Catalog, SessionView, replay

@@ -59,7 +59,9 @@ class Lives:
     def template(self, number: int) -> Template:
         return _template(str(self._folder), f"{self.seed}/{number % _TEMPLATES}")
 
-    def live(self, number: int, skip: frozenset[int] = frozenset(), tell: Callable[[str], None] | None = None) -> tuple[Case, Failure | None]:
+    def live(
+        self, number: int, skip: frozenset[int] = frozenset(), tell: Callable[[str], None] | None = None
+    ) -> tuple[Case, Failure | None]:
         folder = self._folder / f"{os.getpid()}"
         case = Case(folder, self.template(number), f"{self.seed}:{number}", skip, tell)
         try:

@@ -128,7 +128,9 @@ def test_a_chain_of_headers_without_an_end_is_refused(tmp_path: Path) -> None:
     refusal(tmp_path, (header.tobuf(tarfile.GNU_FORMAT) + b"x".ljust(BLOCK, b"\0")) * 5_000)
 
 
-@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.SOLARIS_XHDTYPE])
+@pytest.mark.parametrize(
+    "kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.SOLARIS_XHDTYPE]
+)
 def test_a_header_is_not_read_whole_because_it_says_so(tmp_path: Path, kind: bytes) -> None:
     """A header of 6 GiB, of which nothing is on the disk."""
     header = tarfile.TarInfo("x")
