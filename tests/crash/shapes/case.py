@@ -25,7 +25,7 @@ from . import commands, library  # noqa: F401  (the commands register themselves
 from .known import Broken, Known
 from .library import USES, append, ask
 from .mutations import MUTATIONS, Shape
-from .store import FORK, SESSIONS, Template, settings
+from .store import FORK, SESSIONS, Template, events_in, settings
 
 LIMIT_S = 5.0  # for one use; the slowest takes a tenth of it
 _AGAIN_S = 1.0  # what swallows the first alarm gets another
@@ -81,9 +81,6 @@ class Case:
             raise Broken("hang", "a listing without an end")
         return found
 
-    def broken(self, verdict: str, detail: str) -> Broken:
-        return Broken(verdict, detail)
-
     def interrupt_soon(self) -> None:
         """Ctrl-C, in a moment, for what runs until it is interrupted."""
         self._interrupt = True
@@ -135,7 +132,7 @@ class Case:
             (self.folder / "outside" / f"copy-{number}").write_bytes(self.template.files[name])
 
     def _plan(self) -> Iterator[tuple[str, Callable[[Case], None]]]:
-        random = self.random
+        random = Random(f"{self.seed}/plan")
         for chance, name, opening in (
             (0.6, "open a writer", Case._open_writer),
             (0.3, "open an exclusive handle", Case._open_exclusive),
@@ -273,8 +270,6 @@ class Case:
 
     def _check_recent(self, files: dict[str, bytes]) -> None:
         """What was acknowledged since the shape changed last must be readable now, before it changes again."""
-        from .store import events_in
-
         held = {place for content in files.values() for place in events_in(content)}
         if not self.known.recent <= held:
             self._look_for(self.known.recent)

@@ -71,14 +71,16 @@ class Known:
         """The program was told that nothing of it is stored."""
         self._attempts[text.encode()] = self._attempts[text.encode()]._replace(seq=_REFUSED)
 
-    def acknowledged(self, session_id: str, seq: int, text: str | None = None) -> None:
+    def acknowledged(self, session_id: str, seq: int, text: str | None = None, *, durable: bool = True) -> None:
+        """What is not durable may be gone where its file was replaced since the last look at its name, which is up to an interval ago."""
         place = session_id, seq
         if place in self.required or place in self._given:
             raise Broken("seq given again", f"{session_id} {seq}, which another event has")
         if text is not None:
             self._attempts[text.encode()] = _Attempt(session_id, seq)
-        self.required.add(place)
-        self.recent.add(place)
+        if durable:
+            self.required.add(place)
+            self.recent.add(place)
 
     # --- reading ---
 

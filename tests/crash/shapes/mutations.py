@@ -40,7 +40,7 @@ class Shape:
     def entries(self, area: str) -> tuple[list[Path], list[Path]]:
         """(what is no folder, folders) below a part of the store, or right in it."""
         if not area:
-            found = sorted((Path(entry.path) for entry in os.scandir(self.store)) if self.store.is_dir() else (), key=_without_chance)
+            found = sorted((self.store / name for name in os.listdir(self.store)) if self.store.is_dir() else (), key=_without_chance)
             return [path for path in found if path.is_symlink() or not path.is_dir()], [path for path in found if _is_folder(path)]
         files, folders = [], []
         for root, below, names in os.walk(self.store / area):
@@ -63,7 +63,7 @@ class Shape:
         return tuple(self.random.sample(files, 2)) if len(files) > 1 else None  # type: ignore[return-value]
 
     def a_folder(self) -> Path | None:
-        used = [path for path in self.entries("sessions")[1] if any(os.scandir(path))]
+        used = [path for path in self.entries("sessions")[1] if os.listdir(path)]
         tops = self.entries("")[1]
         files = used if used and self.random.random() < 0.6 else tops
         return self.random.choice(files) if files else None
@@ -104,6 +104,12 @@ class Shape:
                     found.add(path.name[len(session_id) :])
                     break
         return sorted(found)
+
+    def a_place_to_move_to(self) -> Path:
+        """Out of the store. What was a part of it may still be written to by who has it open."""
+        self.moves += 1
+        (self.folder / "moved").mkdir(exist_ok=True)
+        return self.folder / "moved" / str(self.moves)
 
     def show(self, path: Path) -> str:
         return ascii(os.path.relpath(path, self.folder))[1:-1]
@@ -352,7 +358,7 @@ def symlink_in_its_place(shape: Shape) -> str | None:
         return None
     target, kind = _link_target(shape, path)
     if shape.random.random() < 0.25:
-        moved = path.with_name(path.name + ".moved") if shape.random.random() < 0.5 else shape.outside / f"moved-{path.name[:60]}"
+        moved = path.with_name(path.name + ".moved") if shape.random.random() < 0.5 else shape.a_place_to_move_to()
         os.rename(path, moved)
         target, kind = str(moved), f"itself, moved to {shape.show(moved)}"
     else:
@@ -440,9 +446,7 @@ def folder_moved_and_linked(shape: Shape) -> str | None:
     path = shape.a_folder()
     if path is None:
         return None
-    shape.moves += 1
-    moved = shape.folder / "moved" / str(shape.moves)
-    moved.parent.mkdir(exist_ok=True)
+    moved = shape.a_place_to_move_to()
     os.rename(path, moved)
     os.symlink(moved, path)
     return f"{shape.show(path)} is a symlink to where it was moved"
@@ -489,9 +493,7 @@ def store_removed(shape: Shape) -> str | None:
 def _aside(shape: Shape) -> Path | None:
     if not _is_folder(shape.store):
         return None
-    shape.moves += 1
-    aside = shape.folder / "moved" / str(shape.moves)
-    aside.parent.mkdir(exist_ok=True)
+    aside = shape.a_place_to_move_to()
     os.rename(shape.store, aside)
     return aside
 

@@ -12,20 +12,22 @@ import signal
 import sys
 import time
 import traceback
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .case import LIMIT_S, Case
 from .known import Broken
-from .store import Template, make
+from .store import Template, make, settings
 
 _BATCH = 50  # lives in one process
 _TEMPLATES = 24  # stores, each of which is lived with many times
 _SILENCE_S = 6 * LIMIT_S  # after that a process is killed: its own watchdog did not get through
 _MOST_MEMORY = 3 << 30
+_SHOWN = 3  # cases of each kind
 
 
 class Failure(NamedTuple):
@@ -165,3 +167,40 @@ def _live_all(lives: Lives, numbers: list[int], skip: frozenset[int], sending: i
                 break
     finally:
         os._exit(0)  # threads that hang would be waited for
+
+
+# --- what is said of it ------------------------------------------------------------------------------------------------------------
+
+
+def report(lives: Lives, found: Found, *, shrink: bool = True) -> Iterator[str]:
+    """The figures, then each kind of failure with its smallest case."""
+    kinds: dict[tuple[str, str], list[Failure]] = defaultdict(list)
+    verdicts: dict[str, int] = defaultdict(int)
+    for failure in found.failures:
+        kinds[failure.kind].append(failure)
+        verdicts[failure.verdict] += 1
+    yield f"{found.cases:,} cases of seed {lives.seed} in {found.spent_s:.0f} s: {len(found.failures):,} failed {dict(verdicts)}"
+    for (verdict, where), failures in sorted(kinds.items(), key=lambda each: -len(each[1])):
+        yield f"\n{len(failures):6,} x {verdict} in {where or '?'}: {', '.join(each.case for each in failures[:_SHOWN])}"
+        skip, smallest = lives.smaller(min(failures, key=lambda each: len(each.steps))) if shrink else (frozenset(), failures[0])
+        again = f" --skip {','.join(map(str, sorted(skip)))}" if skip else ""
+        yield f"       --case {smallest.case}{again}"
+        yield f"       steps: {'; '.join(smallest.steps)}"
+        yield f"       {smallest.detail}"
+
+
+@contextmanager
+def quietly(folder: Path) -> Iterator[None]:
+    """For the commands: the settings of the cases, and nothing of this machine."""
+    names = ("segment_size_bytes", "frame_size_bytes", "lock_timeout_s", "compress_after")
+    chosen = settings(folder)
+    given = {f"EVENTLOG_{name.upper()}": str(getattr(chosen, name)) for name in names if hasattr(chosen, name)}
+    before = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith("EVENTLOG_")]:
+        del os.environ[name]
+    os.environ.update(given, HOME=str(folder), XDG_CONFIG_HOME=str(folder), XDG_DATA_HOME=str(folder))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
