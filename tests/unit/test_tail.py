@@ -145,7 +145,7 @@ def test_only_the_types_that_were_asked_for_come_and_the_cursor_passes_the_other
 
 
 def test_a_tail_outlives_rolls_seals_and_compression(settings: Settings) -> None:
-    with EventLog.open(settings=settings.replace(segment_size_bytes=1000, compress=True)) as log:
+    with EventLog.open(settings=settings.replace(segment_size_bytes=1000, compress_after="0")) as log:
         session = log.session("a", create=True)
         with session.tail() as tail:
             for seq in range(1, 101):
@@ -159,7 +159,7 @@ def test_a_tail_outlives_rolls_seals_and_compression(settings: Settings) -> None
 
 
 def test_a_tail_that_falls_behind_while_segments_are_sealed_and_compressed_finds_them(settings: Settings) -> None:
-    with EventLog.open(settings=settings.replace(segment_size_bytes=1000, compress=True)) as log:
+    with EventLog.open(settings=settings.replace(segment_size_bytes=1000, compress_after="0")) as log:
         session = log.session("a", create=True)
         session.append(note())
         with session.tail() as tail:

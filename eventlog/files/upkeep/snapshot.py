@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ...segments.segment import Opened
 from .. import reader, recovery, scan
 from ..layout import Layout, SegmentName
+from ..opening import open_regular
 
 _READ_SIZE = 1024 * 1024
 
@@ -54,7 +55,7 @@ def _open_all(layout: Layout, session_id: str, stack: ExitStack) -> list[OpenFil
     try:
         names = reader.standing(layout, session_id)
         for name in names:
-            fd = os.open(layout.path(name), os.O_RDONLY | os.O_CLOEXEC)
+            fd = open_regular(layout.path(name))
             stack.callback(os.close, fd)
             file = _look(layout, name, fd, is_last=name == names[-1])
             if file.size:

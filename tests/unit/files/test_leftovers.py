@@ -10,7 +10,7 @@ import pytest
 from eventlog import EventLog, Settings
 from eventlog.events import MessageAdded
 
-SETTINGS = Settings(segment_size_bytes=1_000, frame_size_bytes=500, compress=False, sync="never")
+SETTINGS = Settings(segment_size_bytes=1_000, frame_size_bytes=500, compress_after="0", sync="never")
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def joined(tmp_path: Path) -> tuple[Path, Path]:
         shutil.copytree(folder, tmp_path / "before")
     with EventLog.open(tmp_path / "store", settings=SETTINGS.replace(segment_size_bytes=100_000)) as log:
         log.compact()
-    assert sorted(path.name for path in folder.iterdir()) == ["s.1.jsonl.zst", "s.21.jsonl"]
+    assert sorted(path.name for path in folder.iterdir()) == ["s+000000000001.jsonl.zst", "s.jsonl"]
     return folder, tmp_path / "before"
 
 
@@ -33,7 +33,7 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "left", [["s.1.jsonl"], ["s.6.jsonl"], ["s.11.jsonl", "s.16.jsonl"], ["s.1.jsonl", "s.6.jsonl", "s.11.jsonl", "s.16.jsonl"]]
+    "left", [["s.jsonl"], ["s.jsonl"], ["s+000000000011.jsonl", "s.jsonl"], ["s+000000000001.jsonl", "s+000000000006.jsonl", "s+000000000011.jsonl", "s.jsonl"]]
 )
 def test_covered_segments_are_ignored_and_go(joined: tuple[Path, Path], tmp_path: Path, left: list[str]) -> None:
     folder, before = joined
@@ -46,20 +46,20 @@ def test_covered_segments_are_ignored_and_go(joined: tuple[Path, Path], tmp_path
         assert session.append(MessageAdded(role="user", content="x")) == 23
         assert log.verify().ok
         assert log.compact().removed == len(left)
-        assert names(folder) == ["s.1.jsonl.zst", "s.21.jsonl"]
+        assert names(folder) == ["s+000000000001.jsonl.zst", "s.jsonl"]
         assert log.verify().ok
         assert session.append(MessageAdded(role="user", content="x")) == 24
 
 
 def test_a_covered_segment_stays_where_the_one_that_covers_it_is_damaged(joined: tuple[Path, Path], tmp_path: Path) -> None:
     folder, before = joined
-    shutil.copy(before / "s.6.jsonl", folder)
-    data = bytearray((folder / "s.1.jsonl.zst").read_bytes())
+    shutil.copy(before / "s+000000000006.jsonl", folder)
+    data = bytearray((folder / "s+000000000001.jsonl.zst").read_bytes())
     data[200] ^= 1
-    (folder / "s.1.jsonl.zst").write_bytes(data)
+    (folder / "s+000000000001.jsonl.zst").write_bytes(data)
     with EventLog.open(tmp_path / "store", settings=SETTINGS) as log:
         assert log.compact().removed == 0
-    assert "s.6.jsonl" in names(folder)
+    assert "s+000000000006.jsonl" in names(folder)
 
 
 def test_a_segment_that_the_one_before_it_does_not_hold_stays(joined: tuple[Path, Path], tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_segment_that_the_one_before_it_does_not_hold_stays(joined: tuple[Path
     with EventLog.open(other, settings=SETTINGS) as log, log.session("s", create=True) as session:
         for number in range(12):
             session.append(MessageAdded(role="user", content=f"another {number} {'y' * 60}"))
-    shutil.copy(next(other.rglob("s.6.jsonl")), folder)
+    shutil.copy(next(other.rglob("s+000000000006.jsonl")), folder)
     with EventLog.open(tmp_path / "store", settings=SETTINGS) as log:
         assert log.compact().removed == 0
-    assert "s.6.jsonl" in names(folder)
+    assert "s+000000000006.jsonl" in names(folder)
