@@ -46,6 +46,11 @@ def limited(pattern: str | re.Pattern[str], limit_s: float = LIMIT_S) -> Iterato
             yield Limited(here, process, limit_s)
         finally:
             process.kill()
+            try:
+                assert process.stdin is not None
+                process.stdin.close()
+            except BrokenPipeError:
+                pass  # a question that it did not take any more
 
 
 class Limited:
