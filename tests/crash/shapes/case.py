@@ -27,7 +27,7 @@ from .library import USES, append, ask
 from .mutations import MUTATIONS, Shape
 from .store import FORK, SESSIONS, Template, events_in, settings
 
-LIMIT_S = 5.0  # for one use; the slowest takes a tenth of it
+LIMIT_S = 8.0  # for one use; the slowest takes a tenth of it, or waits two seconds for a lock
 _AGAIN_S = 1.0  # what swallows the first alarm gets another
 _INTERRUPT_S = 0.06
 _MOST_SESSIONS = 200
@@ -181,7 +181,8 @@ class Case:
             raise Broken("written outside", f"{name} changed {changed} after: {self._last_mutation}", name.partition(" ")[2])
 
     def _placed(self, broken: Broken, name: str) -> Broken:
-        where = broken.where or name.partition(" ")[2] or name
+        of_shape = broken.verdict in ("hidden", "acknowledged and lost", "seq given again", "wrong event", "not ascending")
+        where = broken.where or (self._last_mutation.partition(":")[0] if of_shape else name.partition(" ")[2] or name)
         return Broken(broken.verdict, f"{name}: {broken.detail} after: {self._last_mutation}", where)
 
     @contextmanager
