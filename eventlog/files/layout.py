@@ -106,28 +106,26 @@ class Layout:
 
     def segments(self, session_id: str, names: Iterable[str] | None = None) -> list[SegmentName]:
         """The session's segments in order, each position once: where two files begin with the same event (a crash between making the
-        compressed one and removing the other), the compressed one, as it was proven before it got its name. ``names`` are those of the
-        session's folder; without them it is listed."""
+        compressed one and removing the other), the compressed one, as it was proven before it got its name. What is no regular file is
+        none. ``names`` are those of the session's folder; without them it is listed."""
         found: dict[int, SegmentName] = {}
         for entry in self.names(session_id) if names is None else names:
             if entry.startswith(session_id):
                 name = parse_segment_name(entry)
-                if name is None or name.session_id != session_id:
-                    continue
-                located = self._located(name) if name.unnumbered else name
+                located = self._located(name) if name is not None and name.session_id == session_id else None
                 if located is not None:
                     before = found.get(located.first_seq)
                     found[located.first_seq] = located if before is None else max(before, located)
         return [found[first_seq] for first_seq in sorted(found)]
 
     def _located(self, name: SegmentName) -> SegmentName | None:
-        """An unnumbered name with its first seq. What is no regular file keeps its place in the order, so that it is found to be none."""
+        """The name with its first seq; None where no regular file has it."""
+        if not name.unnumbered:
+            return name if opening.is_regular(self.path(name)) else None
         try:
             first_seq = _first_seq(self.path(name), compressed_=name.compressed)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotRegular):
             return None
-        except NotRegular:
-            first_seq = None
         return msgspec.structs.replace(name, first_seq=NOT_YET if first_seq is None else first_seq)
 
     def following(self, session_id: str, first_seq: int) -> SegmentName | None:
@@ -141,11 +139,8 @@ class Layout:
     def has(self, session_id: str) -> bool:
         """Whether the session has an event, by names alone: its last segment is there and not empty, or its first is."""
         for name in (last_name(session_id, 0), last_name(session_id, 0, compressed=True)):
-            try:
-                if os.lstat(self.path(name)).st_size:
-                    return True
-            except (FileNotFoundError, NotADirectoryError):
-                continue
+            if opening.is_regular(self.path(name), with_content=True):
+                return True
         return self.following(session_id, 1) is not None
 
     # --- ids that differ only in case ----------------------------------------------------------------------------------------

@@ -285,6 +285,8 @@ class LockedSegment(EndingSegment):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
         self._check_store()
         make_folder(self._disk, folder)
+        if not os.path.isdir(folder):
+            raise NotADirectoryError(errno.ENOTDIR, "it is no folder", folder)
 
     def _use(self, name: SegmentName, fd: int) -> None:
         """From now on this is the segment. What is known of its tail stays if it is the same file as before."""

@@ -58,12 +58,13 @@ def kind_of(mode: int) -> str:
     return next((name for test, name in _KINDS if test(mode)), "no regular file")
 
 
-def is_regular(path: str) -> bool:
+def is_regular(path: str, *, with_content: bool = False) -> bool:
     """Whether a regular file has the name, without following links. False where nothing has."""
     try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
+        found = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
+    return stat.S_ISREG(found.st_mode) and (found.st_size > 0 or not with_content)
 
 
 def is_empty(path: str) -> bool:

@@ -18,7 +18,7 @@ from ..decoding import decoder
 from ..errors import Damaged, SessionLocked
 from ..segments.segment import Opened
 from . import recovery, scan
-from .layout import NOT_YET, Layout, SegmentName
+from .layout import NOT_YET, Layout, SegmentName, last_name
 from .opening import NotRegular, open_regular
 from .pieces import Bad, Own, last_seq_in
 
@@ -36,6 +36,8 @@ def read(layout: Layout, session_id: str, after: int, before: int | None, on_dam
     ):
         end: int | None = None
         foreign = False
+        if finder.misplaced and on_damage == "raise":
+            raise Damaged(session_id, str(last_name(session_id, 0)), 0, 0, "foreign", finder.misplaced)
         try:
             file = finder.file(name)
             for piece in scan.scan_file(layout.path(name), name, after=position, max_append_bytes=max_append_bytes):
@@ -76,6 +78,7 @@ class _Finder:
         self.given_up: set[_File] = set()  # read to where they stop: they have no end, or one that was known, or are not this session's
         self._layout = layout
         self._session_id = session_id
+        self.misplaced = ""  # why the last segment cannot be that
         self._looks = 0
 
     def look_again(self) -> None:
@@ -100,7 +103,7 @@ class _Finder:
             if last is not None and last.first_seq <= wanted:
                 file = self.file(last)
                 if file in self.finished:
-                    return None
+                    return self._behind_the_last(last, wanted)
                 if file not in self.given_up and (next_seq is None or last.first_seq == wanted or self._reaches_beyond(last, wanted)):
                     return last
             name = self._layout.following(self._session_id, wanted)
@@ -110,6 +113,14 @@ class _Finder:
         except FileNotFoundError:
             self.look_again()
             return self.find(position, next_seq)
+
+    def _behind_the_last(self, last: SegmentName, wanted: int) -> SegmentName | None:
+        """Nothing comes behind the last segment, or files have changed places."""
+        name = self._layout.following(self._session_id, wanted)
+        if name is not None and self.file(name) not in self.given_up:
+            self.misplaced = f"it ends with event {wanted - 1}, but {name} follows it: files have changed places"
+            return name
+        return None
 
     def _find_in_listing(self, wanted: int, *, known: bool) -> SegmentName | None:
         """A segment that begins below the seq that is ``known`` to come next has been read already, unless segments have been joined to it."""

@@ -226,7 +226,7 @@ def end_of(layout: Layout, name: SegmentName) -> Ended:
         return Ended(record.next_seq, record.sha256, record.lost, record.reason == "sync_failed")
     last_seq = compressed.last_seq(path) if name.compressed else None
     if last_seq is None:
-        size = os.stat(path).st_size
+        size = os.lstat(path).st_size
         raise Damaged(name.session_id, str(name), 0, size, "damaged", "its end cannot be read, so nobody knows which seq comes next")
     return Ended(last_seq + 1, None)
 

@@ -213,7 +213,7 @@ def finished(layout: Layout, session_id: str) -> list[Finished]:
             continue
         own = scan.last_record(path, name)
         if own is not None and isinstance(own.record, Sealed | Closed):
-            size = compressed.lines_size(path) if name.compressed else os.stat(path).st_size
+            size = compressed.lines_size(path) if name.compressed else os.lstat(path).st_size
             found.append(Finished(name, isinstance(own.record, Sealed), own.record.next_seq, size))
     return found
 

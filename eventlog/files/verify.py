@@ -36,7 +36,7 @@ def verify(layout: Layout, session_ids: Iterable[str] | None, max_append_bytes: 
     """Check the given sessions, or all: then each folder is listed once. Raises `SessionNotFound` for one that is not there."""
     report = Report()
     digest = sha256()
-    for session_id, names in _every_session(layout, report) if session_ids is None else _given_sessions(layout, session_ids):
+    for session_id, names in _every_session(layout, report) if session_ids is None else _given_sessions(layout, session_ids, report):
         contents = _SessionCheck(layout, session_id, names, max_append_bytes, report, progress).run()
         digest.update(session_id.encode() + b"\n" + b"".join(contents))
         report.sessions += 1
@@ -46,12 +46,14 @@ def verify(layout: Layout, session_ids: Iterable[str] | None, max_append_bytes: 
     return report
 
 
-def _given_sessions(layout: Layout, session_ids: Iterable[str]) -> Iterator[tuple[str, list[str] | None]]:
-    session_ids = list(session_ids)
+def _given_sessions(layout: Layout, session_ids: Iterable[str], report: Report) -> Iterator[tuple[str, list[str] | None]]:
+    session_ids = sorted(session_ids, key=order)
     for session_id in session_ids:
         if not reader.exists(layout, session_id):
             raise SessionNotFound(session_id)
-    return iter([(session_id, None) for session_id in sorted(session_ids, key=order)])
+    for session_id in session_ids:
+        report.problems += [problem for problem in _out_of_place(layout, shard_of(session_id)) if problem.session_id == session_id]
+        yield session_id, None
 
 
 def _every_session(layout: Layout, report: Report) -> Iterator[tuple[str, list[str] | None]]:
@@ -115,7 +117,8 @@ class _SessionCheck:
         """Check them all; returns the digest of each segment's content, in order."""
         found: list[_SegmentCheck] = []
         while True:
-            names, self._names = self._layout.segments(self._session_id, self._names), None  # a second time it is listed by itself
+            entries = self._layout.names(self._session_id) if self._names is None else self._names
+            names, self._names = self._layout.segments(self._session_id, entries), None  # a second time it is listed by itself
             if found and not any(name.first_seq == found[-1].next_seq for name in names):
                 found.clear()  # joined since they were listed: what was read does not go with what is there now
             try:
@@ -124,14 +127,31 @@ class _SessionCheck:
                 continue  # compressed, or joined
             for segment in found:
                 self._take(segment)
+            self._report.problems += self._foreign_among(entries, {segment.name for segment in found})
             return [content for segment in found for content in segment.contents]
+
+    def _foreign_among(self, entries: list[str], checked: set[SegmentName]) -> Iterator[Problem]:
+        """Of the files that nothing reads, as another one has their events, those that are not what their name says."""
+        for entry in entries:
+            for name in self._layout.segments(self._session_id, [entry]):
+                if name in checked:
+                    continue
+                try:
+                    first = next(scan.scan_file(self._layout.path(name), name, max_append_bytes=self._max_append_bytes), None)
+                    size = os.lstat(self._layout.path(name)).st_size
+                except (FileNotFoundError, SegmentTooNew):
+                    continue  # replaced meanwhile, or told already
+                if isinstance(first, Bad) and first.kind == "foreign":
+                    yield Problem(
+                        session_id=self._session_id, segment=str(name), offset=0, length=size, kind="foreign", detail=first.detail
+                    )
 
     def _check_all(self, names: list[SegmentName], found: list[_SegmentCheck]) -> None:
         """Check them, except those that ``found`` or a joined segment before them covers."""
         for index, name in enumerate(names):
             before = found[-1] if found else None
             if before is None or name.first_seq >= before.reaches:
-                found.append(self._check(name, before, last=index == len(names) - 1))
+                found.append(self._check(name, before, last=name.unnumbered or index == len(names) - 1))
                 if self._progress is not None:
                     size = self._report.bytes + sum(segment.size for segment in found)
                     self._progress(msgspec.structs.replace(self._report, segments=self._report.segments + len(found), bytes=size))
@@ -168,7 +188,7 @@ class _SegmentCheck:
         self.digest: str | None = before.digest if before is not None else None
         self.reaches = name.first_seq  # what begins below it is covered by this one
         wanted = 1 if before is None else before.next_seq if before.ended else min(before.next_seq, name.first_seq)
-        self._name = name
+        self.name = self._name = name
         self._last = last
         self._has_end = False
         self._sound = True

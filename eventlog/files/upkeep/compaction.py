@@ -107,7 +107,7 @@ def _size(backend: FilesBackend, session_id: str, entries: list[str]) -> int:
     total = 0
     for entry in entries:
         try:
-            total += os.stat(os.path.join(backend.layout.folder(session_id), entry)).st_size
+            total += os.lstat(os.path.join(backend.layout.folder(session_id), entry)).st_size
         except FileNotFoundError:
             continue  # replaced since it was listed
     return total
@@ -146,7 +146,7 @@ class _Compaction:
             if active is not None:
                 report.sealed += 1
                 next_seq = reader.last_seq(layout, self._session_id) + 1
-                segments.append(Finished(active, True, next_seq, os.stat(layout.path(active)).st_size))
+                segments.append(Finished(active, True, next_seq, os.lstat(layout.path(active)).st_size))
             report.compressed += sum(each.is_sealed and not each.name.compressed for each in segments)
             report.joined += sum(len(group) - 1 for group in _neighbours(segments, self._backend.settings.segment_size_bytes))
         if drop_deltas:
@@ -200,7 +200,7 @@ class _Compaction:
         path = self._backend.layout.path(name)
         try:
             last = scan.last_record(path, name)
-            return name if os.stat(path).st_size > 0 and (last is None or isinstance(last.record, Opened)) else None
+            return name if os.lstat(path).st_size > 0 and (last is None or isinstance(last.record, Opened)) else None
         except FileNotFoundError:
             return None  # it has ended: it was compressed meanwhile
 

@@ -278,7 +278,7 @@ def _replace_all(backend: FilesBackend, tombstone: LastLine) -> PurgeReport | No
     target = last_name(session_id, tombstone.seq, compressed=True)
     names = sorted(name for name in leftovers.segments_of(layout, session_id) if name.first_seq <= tombstone.seq)
     folder = layout.folder(session_id)
-    freed = sum(os.stat(os.path.join(folder, str(name))).st_size for name in names)
+    freed = sum(os.lstat(os.path.join(folder, str(name))).st_size for name in names)
     if names == [target]:
         return PurgeReport(session_id=session_id, seq=tombstone.seq, files=0, freed_bytes=0)
     with Replacing(backend.disk, layout, names, backend.settings, target) as work:
@@ -286,7 +286,7 @@ def _replace_all(backend: FilesBackend, tombstone: LastLine) -> PurgeReport | No
         digest = recovery.end_of(layout, names[-1]).digest
         if not (work.lock(wait=False) and work.write([_tomb(tombstone, digest)], keep_time=False) and work.put_in_place()):
             return None
-    left = os.stat(layout.path(target)).st_size
+    left = os.lstat(layout.path(target)).st_size
     return PurgeReport(session_id=session_id, seq=tombstone.seq, files=len(names), freed_bytes=freed - left)
 
 

@@ -90,7 +90,7 @@ def _is_abandoned(path: str) -> bool:
     match = _UNFINISHED.fullmatch(os.path.basename(path))
     assert match is not None
     try:
-        if time.time() - os.stat(path).st_mtime > _OLD_S:
+        if time.time() - os.lstat(path).st_mtime > _OLD_S:
             return True
         os.kill(int(match["pid"]), 0)
     except (ProcessLookupError, FileNotFoundError, OverflowError):
