@@ -75,6 +75,13 @@ class Case:
     def session_id(self) -> str:
         return self.random.choice(self.all_ids)
 
+    def id_for_a_command(self) -> str:
+        """Commands take the beginning of an id where no session has it whole."""
+        chosen = self.session_id()
+        if any(each != chosen and each.startswith(chosen) for each in self.all_ids) and chosen not in self._ids_there():
+            return next(each for each in self.all_ids if each != chosen and each.startswith(chosen))
+        return chosen
+
     def at_most(self, items: Iterable[T]) -> list[T]:
         found = list(islice(items, _MOST_SESSIONS + 1))
         if len(found) > _MOST_SESSIONS:
