@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from hashlib import sha256
 from typing import Final
 
@@ -137,9 +138,10 @@ class Layout:
         return None
 
     def has(self, session_id: str) -> bool:
-        """Whether the session has an event, by names alone: its last segment is there and not empty, or its first is."""
+        """Whether the session has an event, by names alone: its last segment is there, or its first is. An empty raw one has none yet; an
+        empty compressed one has lost them, as it gets its name when all of it is there."""
         for name in (last_name(session_id, 0), last_name(session_id, 0, compressed=True)):
-            if opening.is_regular(self.path(name), with_content=True):
+            if opening.is_regular(self.path(name), with_content=not name.compressed):
                 return True
         return self.following(session_id, 1) is not None
 
@@ -202,20 +204,21 @@ class Layout:
                 except FileNotFoundError:
                     continue  # replaced since it was listed: another stamp, another look
                 found.setdefault(name.session_id, []).append(f"{entry.name}/{state.st_size}/{state.st_mtime_ns}/{state.st_ino}")
-                if state.st_size or not name.unnumbered:
+                if state.st_size or name.compressed or not name.unnumbered:
                     with_events.add(name.session_id)
             for session_id in sorted(with_events):
                 yield session_id, sha256("\n".join(sorted(found[session_id])).encode()).hexdigest()[:16]
 
     def _scan(self, shard_name: str) -> Iterator[tuple[os.DirEntry[str], SegmentName]]:
         """The segment files of a shard; what only has such a name is left out."""
+        folder = os.path.join(self.sessions, shard_name)
         try:
-            with os.scandir(os.path.join(self.sessions, shard_name)) as entries:
+            with os.scandir(folder) if opening.is_folder(folder) else nullcontext(iter(())) as entries:
                 for entry in entries:
                     name = parse_segment_name(entry.name)
                     if name is not None and entry.is_file(follow_symlinks=False):
                         yield entry, name
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             pass  # somebody removed a shard with everything in it
 
 
@@ -239,6 +242,6 @@ def _is_empty(entry: os.DirEntry[str]) -> bool:
 
 def _names(folder: str) -> list[str]:
     try:
-        return os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
+        return os.listdir(folder) if opening.is_folder(folder) else []
+    except FileNotFoundError:
         return []

@@ -43,7 +43,7 @@ from . import recovery
 from .disk import make_folder
 from .ending import EndingSegment
 from .layout import NOT_YET, SegmentName, finished_name, last_name
-from .opening import NotRegular, header, open_regular
+from .opening import NotRegular, header, is_folder, open_regular
 from .recovery import Ended, Tail
 from .syncing import Host, identity_of
 
@@ -154,8 +154,6 @@ class LockedSegment(EndingSegment):
             if to_append and state.ended is not None:
                 self._move_on(state.ended)
                 continue
-            if to_append and self._size == 0:
-                self._number_the_one_before()
             if self._exclusive:
                 self._held = True
                 self._ready = state if to_append else None
@@ -222,6 +220,9 @@ class LockedSegment(EndingSegment):
     def _open_last(self) -> None:
         """Open the last segment, or make it; nothing is locked yet."""
         layout = self._host.layout
+        folder = layout.folder(self.session_id)
+        if os.path.lexists(folder) and not is_folder(folder):
+            raise Damaged(self.session_id, os.path.basename(folder), 0, 0, "foreign", f"{folder} is no folder of the store")
         while True:
             name = None if self.is_new else layout.last(self.session_id)
             if name is None or name.compressed:
@@ -237,8 +238,16 @@ class LockedSegment(EndingSegment):
                 if create:
                     self._make_folder()
                 continue  # or it was finished by another writer since we looked
-            self._use(name, fd)
+            self._use(last_name(self.session_id, NOT_YET) if self._is_another(name, fd) else name, fd)
             return
+
+    def _is_another(self, name: SegmentName, fd: int) -> bool:
+        """Whether a file without a header may be another segment than the one that was looked for: the name changed hands in between. A number
+        is given before the name is used again, so what is there now tells."""
+        if self.is_new or name.first_seq == NOT_YET or header(fd) is not None:
+            return False
+        layout = self._host.layout
+        return name.first_seq > 1 or layout.following(self.session_id, 1) is not None or layout.last_compressed(self.session_id) is not None
 
     def _name_of_next(self, last: SegmentName | None) -> SegmentName:
         """The name of a last segment that is to be made: the session's first, or one behind those that are there. Raises what says that it
@@ -285,8 +294,6 @@ class LockedSegment(EndingSegment):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
         self._check_store()
         make_folder(self._disk, folder)
-        if not os.path.isdir(folder):
-            raise NotADirectoryError(errno.ENOTDIR, "it is no folder", folder)
 
     def _use(self, name: SegmentName, fd: int) -> None:
         """From now on this is the segment. What is known of its tail stays if it is the same file as before."""
@@ -402,11 +409,15 @@ class LockedSegment(EndingSegment):
                 raise
 
     def _number_the_one_before(self) -> None:
-        """Where the segment before this one was compressed under the session's name, it gets its number now that it is not the last."""
+        """Where the segment before this one was compressed under the session's name, it gets its number now that it is not the last: when the
+        first append here is about to be written, as one that is refused changes no name. Raises `NotStored`."""
         layout = self._host.layout
-        before = None if self._name.first_seq == 1 else layout.last_compressed(self.session_id)
-        if before is not None and before.first_seq != NOT_YET:
-            self._give_number(layout.path(before), finished_name(self.session_id, before.first_seq, compressed=True))
+        try:
+            before = None if self._name.first_seq == 1 else layout.last_compressed(self.session_id)
+            if before is not None and before.first_seq != NOT_YET:
+                self._give_number(layout.path(before), finished_name(self.session_id, before.first_seq, compressed=True))
+        except OSError as error:
+            raise NotStored(self.session_id, error) from error
 
     def _give_number(self, path: str, name: SegmentName) -> None:
         """Rename, durably. What has the number already is not this session's: it is kept, but not there."""

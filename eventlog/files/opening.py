@@ -67,6 +67,14 @@ def is_regular(path: str, *, with_content: bool = False) -> bool:
     return stat.S_ISREG(found.st_mode) and (found.st_size > 0 or not with_content)
 
 
+def is_folder(path: str) -> bool:
+    """Whether a folder has the name, without following links: what a link leads to is not in the store."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def is_empty(path: str) -> bool:
     """Whether there is nothing in the file, or no file."""
     try:

@@ -193,6 +193,8 @@ def last_seq(layout: Layout, session_id: str) -> int:
         except NotRegular as error:
             raise Damaged(session_id, str(name), 0, 0, "foreign", str(error.strerror)) from error
         try:
+            if scan.is_another(fd, name):
+                continue  # it was finished since it was looked for
             return recovery.look(fd, os.fstat(fd).st_size, name, None, 0, layout).seq
         finally:
             os.close(fd)

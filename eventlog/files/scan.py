@@ -21,7 +21,7 @@ from ..line import TAIL_SIZE
 from ..segments import segment
 from ..segments.segment import Span, Walker
 from . import compressed
-from .layout import SegmentName
+from .layout import NOT_YET, SegmentName
 from .opening import NotRegular, header, open_regular
 from .pieces import Bad, Own, Piece, own, split_own, whole_appends
 
@@ -90,6 +90,17 @@ def _foreign(fd: int, name: SegmentName) -> str | None:
             raise FileNotFoundError(errno.ESTALE, "it is another segment now", str(name))
         return f"its header says that it begins with event {first_seq}"
     return None
+
+
+def is_another(fd: int, name: SegmentName) -> bool:
+    """Whether the session's name has come to be another segment's since ``name`` was looked for."""
+    if not name.unnumbered:
+        return False
+    if name.compressed:
+        owner = compressed.owner(fd)
+        return owner is not None and owner[1] != name.first_seq
+    opened = header(fd)
+    return (NOT_YET if opened is None else opened.first_seq) != name.first_seq
 
 
 def sound(pieces: Iterable[Piece], name: SegmentName) -> Iterator[bytes | Own]:

@@ -24,7 +24,7 @@ from ..segments.segment import Closed, Opened, Sealed, is_purged
 from . import layout as layouts
 from . import reader, scan
 from .layout import Layout, SegmentName
-from .opening import kind_of, open_regular
+from .opening import is_folder, kind_of, open_regular
 from .pieces import Bad, Own
 
 TOO_NEW = "it needs a reader of format"
@@ -70,6 +70,9 @@ def _every_session(layout: Layout, report: Report) -> Iterator[tuple[str, list[s
 def _out_of_place(layout: Layout, shard: str) -> Iterator[Problem]:
     """What has a segment's name and is none, or stands in another shard than its name asks for: nothing ever reads them there."""
     folder = os.path.join(layout.sessions, shard)
+    if os.path.lexists(folder) and not is_folder(folder):
+        detail = f"it is {kind_of(os.lstat(folder).st_mode)}, not a folder; what stood in it is not in the store"
+        yield Problem(session_id="", segment=f"{shard}", offset=0, length=0, kind="foreign", detail=detail)
     for entry in layout.entries(shard):
         name = layouts.parse_segment_name(entry)
         if name is None:

@@ -229,6 +229,8 @@ class SessionWriter(LockedSegment):
         else:
             data, running = self._encode(state, envelopes)
             seq = last.seq
+            if self._size == 0:
+                self._number_the_one_before()
         if not self._noted:
             self._host.changing(self.session_id, state.seq)
             self._noted = True  # not before: whoever is interrupted in between notes it again

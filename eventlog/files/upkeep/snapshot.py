@@ -49,7 +49,7 @@ def opened(layout: Layout, session_id: str) -> Iterator[list[OpenFile]]:
 
 
 def _open_all(layout: Layout, session_id: str, stack: ExitStack) -> list[OpenFile] | None:
-    """None where a file has gone since it was listed. They are opened in order: of segments that are joined, the first is replaced
+    """None where a file has gone since it was listed, or another one has come to be the last. They are opened in order: of segments that are joined, the first is replaced
     before the others go."""
     files: list[OpenFile] = []
     try:
@@ -57,6 +57,8 @@ def _open_all(layout: Layout, session_id: str, stack: ExitStack) -> list[OpenFil
         for name in names:
             fd = open_regular(layout.path(name))
             stack.callback(os.close, fd)
+            if scan.is_another(fd, name):
+                return None
             file = _look(layout, name, fd, is_last=name == names[-1])
             if file.size:
                 files.append(file)

@@ -182,6 +182,7 @@ def test_one_event_of_an_active_session_is_found_by_halving(tmp_path: Path) -> N
 
 def test_one_event_of_a_compressed_session_costs_a_table_and_a_frame(tmp_path: Path) -> None:
     with session_of(tmp_path, 4_000, segment_size_bytes=256 * KIB, frame_size_bytes=16 * KIB) as (log, _, _):
+        assert log.compact(idle_s=0).compressed > 5
         files = list((tmp_path / "store" / "sessions").rglob("*.zst"))
         assert len(files) > 5
         with counted_reads() as read:

@@ -159,7 +159,7 @@ def test_messages_of_any_shape_become_some_message(tmp_path: Path) -> None:
             {"type": "unknown", "metadata": {"block": 7}},
             {"type": "video", "metadata": {"block": {"type": "video", "x": 1}}},
         ]
-        assert view.messages[1].parts == [{"type": "text", "content": "No."}]
+        assert view.messages[1].parts == [{"type": "text", "content": "No.", "metadata": {"refusal": True}}]
         assert [message.role for message in view.messages] == ["user", "assistant", "user", "assistant", "tool", "user"]
         [call] = view.tool_calls
         assert (call.name, call.arguments, call.output) == ("unknown", "not json", {"a": 1})
