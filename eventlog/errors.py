@@ -10,7 +10,8 @@ EventLogError
 │   │   └── EventTooLarge
 │   ├── InvalidSetting
 │   ├── InvalidBundle
-│   └── InvalidCursor
+│   ├── InvalidCursor
+│   └── PatternTooSlow
 ├── SessionError            the session is not in a state that allows this
 │   ├── SessionNotFound
 │   ├── SessionExists
@@ -109,6 +110,18 @@ class InvalidBundle(InvalidInput):
 
 class InvalidCursor(InvalidInput):
     """The text is not a cursor of this store."""
+
+
+class PatternTooSlow(InvalidInput):
+    """A regular expression has more ways to match than there is time for. What it was looked for in is as it was."""
+
+    def __init__(self, pattern: str, limit_s: float) -> None:
+        self.pattern = pattern
+        self.limit_s = limit_s
+        super().__init__(
+            f"the pattern {pattern!r} takes more than {limit_s:g} s for a part of this session, which is left as it is; give one"
+            " without repetitions inside of repetitions, like a+ in the place of (a+)+"
+        )
 
 
 class SessionError(EventLogError):

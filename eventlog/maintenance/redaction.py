@@ -14,7 +14,7 @@ import base64
 import re
 from collections.abc import Collection
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -48,16 +48,17 @@ class Pattern:
 
     reason = REASON
 
-    def __init__(self, pattern: str | re.Pattern[str]) -> None:
-        """Raises `InvalidInput` for a pattern that is none, or that matches nothing at all and so would be everywhere."""
+    def __init__(self, pattern: str | re.Pattern[str], names: Collection[str] | None = None) -> None:
+        """``names``: the names of fields that are left as they are (default: those of the format and of all event types that this program
+        knows). Raises `InvalidInput` for a pattern that is none, or that matches nothing at all and so would be everywhere."""
         try:
-            self._pattern = re.compile(pattern)
+            self.pattern = re.compile(pattern)
         except (re.error, RecursionError, OverflowError) as error:
             raise InvalidInput(f"the pattern is not a regular expression: {error}; quote what is meant literally") from error
-        if self._pattern.search(""):
+        if self.pattern.search(""):
             raise InvalidInput("the pattern matches the empty text, which is everywhere; give one that matches what is to go")
-        self._names = _field_names()
-        self._streamed = StreamedMatches(self._pattern, REDACTED)
+        self.names = _field_names() if names is None else names
+        self._streamed = StreamedMatches(self.pattern, REDACTED)
 
     def observe(self, chunk: bytes) -> None:
         """Take in lines of the session, in order, before any of them is changed: what is streamed is found across lines."""
@@ -68,7 +69,7 @@ class Pattern:
         return self._streamed.found()
 
     def found_in(self, text: str) -> bool:
-        return self._pattern.search(text) is not None
+        return self.pattern.search(text) is not None
 
     def touches(self, chunk: bytes) -> bool:
         return True
@@ -98,12 +99,12 @@ class Pattern:
 
     def _replace(self, token: re.Match[bytes]) -> bytes:
         if token[1] is None:
-            is_meant = len(token[0]) >= _SHORTEST_NUMBER and self._pattern.fullmatch(token[0].decode())
+            is_meant = len(token[0]) >= _SHORTEST_NUMBER and self.pattern.fullmatch(token[0].decode())
             return b"0" if is_meant else token[0]
         text = _text(token[1])
-        if token[2] is not None and text in self._names:
+        if token[2] is not None and text in self.names:
             return token[0]
-        replaced, count = self._pattern.subn(lambda match: REDACTED if match[0] else "", text)
+        replaced, count = self.pattern.subn(lambda match: REDACTED if match[0] else "", text)
         if not count or replaced == text:
             return token[0]
         written = msgspec.json.encode(replaced)
@@ -149,7 +150,24 @@ class Seqs:
         return False
 
 
-Redaction = Pattern | Seqs
+class Redaction(Protocol):
+    """What is to be taken out of the lines: one of the two, or what stands for one (`matching.Limited`)."""
+
+    reason: str
+
+    def observe(self, chunk: bytes) -> None: ...
+
+    def found_across(self) -> list[int]: ...
+
+    def found_in(self, text: str) -> bool: ...
+
+    def found_in_bytes(self, data: bytes) -> bool: ...
+
+    def touches(self, chunk: bytes) -> bool: ...
+
+    def matches(self, line: bytes) -> bool: ...
+
+    def apply(self, line: bytes) -> bytes: ...
 
 
 def _with_content(line: bytes, rest: bytes, content: str) -> bytes:

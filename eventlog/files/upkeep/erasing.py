@@ -22,7 +22,7 @@ from ... import stored, timestamps
 from ...errors import InvalidInput, NotStored, SessionLocked
 from ...events import EventRedacted, SessionDeleted, SessionRestored
 from ...line import Envelope
-from ...maintenance.redaction import Pattern, Redaction
+from ...maintenance.redaction import Redaction, Seqs
 from ...segments.segment import FORMAT, Opened, Sealed, encode_own
 from .. import compressed, reader, recovery, replacing, scan
 from ..disk import Disk
@@ -194,7 +194,7 @@ def _is_meant(segment: Finished, found: _Found) -> bool:
 
 def _damaged_around(backend: FilesBackend, session_id: str, redaction: Redaction, found: _Found) -> set[int]:
     """The segments whose damaged bytes are what is left of the events that are meant. Raises `InvalidInput` where there never was one."""
-    if isinstance(redaction, Pattern):
+    if not isinstance(redaction, Seqs):
         return set()
     segments = finished(backend.layout, session_id)
     damaged: set[int] = set()
