@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 from weakref import WeakSet
 
 import msgspec
@@ -27,7 +27,7 @@ from .timestamps import normalise, now
 
 if TYPE_CHECKING:
     from .following import After
-    from .tail import Tail
+    from .tail import AnyTail, CaughtUp, Tail
 
 Origin = Mapping[str, Any] | msgspec.Raw
 
@@ -40,7 +40,7 @@ class Session:
 
     __slots__ = ("_create", "_settings", "_stream", "_sync", "_tails", "closed", "id")
 
-    def __init__(self, stream: Stream, settings: Settings, tails: WeakSet[Tail], *, create: bool) -> None:
+    def __init__(self, stream: Stream, settings: Settings, tails: WeakSet[AnyTail], *, create: bool) -> None:
         self.id = stream.session_id
         self.closed = False
         self._stream = stream
@@ -72,9 +72,9 @@ class Session:
         """
         if self.closed:
             self._check_open()
-        when = now() if time is None else normalise(time)
         if len(events) != 1 or origin is not None or not isinstance(event := events[0], Event):
-            return self.append_envelopes(_envelopes(events, when, id, origin), expected=expected, id=id, sync=sync)
+            return self.append_envelopes(as_envelopes(events, time, id, origin), expected=expected, id=id, sync=sync)
+        when = now() if time is None else normalise(time)
         try:
             kind = event.type  # nearly every append: it has no step more than it needs
         except AttributeError:
@@ -86,18 +86,9 @@ class Session:
             sync = "never" if kind == _DELTA else self._sync
         return self._stream.append((envelope,), expected, id, sync, kind == _ENDED)
 
-    def pending(
-        self,
-        events: Sequence[Event | UnknownEvent],
-        expected: int | None,
-        id: str | None,
-        sync: Sync | None,
-        time: datetime | str | None,
-        origin: Origin | None,
-    ) -> PendingAppend:
-        """What `append` would append now, for `append_all`. Raises what `append` raises before it writes."""
+    def pending(self, envelopes: list[Envelope], expected: int | None, id: str | None, sync: Sync | None) -> PendingAppend:
+        """What `append_envelopes` would append now, for `append_all`."""
         self._check_open()
-        envelopes = _envelopes(events, now() if time is None else normalise(time), id, origin)
         kind = envelopes[-1].type
         if sync is None:
             sync = "never" if kind == _DELTA else self._sync
@@ -113,10 +104,8 @@ class Session:
         """`append` for replays and importers, where each event of a batch has a time, an origin and raw data of its own.
 
         The caller has set ``more`` on all but the last and the id on the last; use `draft` to make them."""
-        last = envelopes[-1]
-        if sync is None:
-            sync = "never" if last.type == _DELTA else self._sync
-        return self._stream.append(envelopes, expected, id, sync, last.type == _ENDED)
+        append = self.pending(envelopes, expected, id, sync)
+        return self._stream.append(append.envelopes, append.expected, append.key, append.sync, append.seal)
 
     def read(
         self,
@@ -153,22 +142,31 @@ class Session:
         if not seen and not self._create and not self._stream.exists():
             raise SessionNotFound(self.id)
 
-    def tail(self, after: After = 0, types: Collection[str] | None = None, marks: bool = False, on_damage: OnDamage = "raise") -> Tail:
+    @overload
+    def tail(
+        self, after: After = 0, types: Collection[str] | None = None, marks: Literal[False] = False, on_damage: OnDamage = "raise"
+    ) -> Tail[StoredEvent]: ...
+    @overload
+    def tail(
+        self, after: After = 0, types: Collection[str] | None = None, *, marks: bool, on_damage: OnDamage = "raise"
+    ) -> Tail[StoredEvent | CaughtUp]: ...
+    def tail(
+        self, after: After = 0, types: Collection[str] | None = None, marks: bool = False, on_damage: OnDamage = "raise"
+    ) -> Tail[StoredEvent | CaughtUp]:
         """What is in the session after ``after`` (a position, a cursor, "start" or "end"), then live what comes. See `EventLog.tail`."""
         self._check_open()
         check_on_damage(on_damage)
         from .following import OneSession
-        from .tail import Tail
+        from .tail import begin
 
-        watch = self._stream.watch()
-        try:
-            place = OneSession(self._stream, after, on_damage)
-            tail = Tail(place, watch, types=types, marks=marks, poll_interval_s=self._settings.poll_interval_ms / 1000)
-        except BaseException:
-            watch.close()
-            raise
-        self._tails.add(tail)
-        return tail
+        return begin(
+            lambda: OneSession(self._stream, after, on_damage),
+            self._stream.watch(),
+            self._tails,
+            types=types,
+            marks=marks,
+            settings=self._settings,
+        )
 
     @property
     def last_seq(self) -> int:
@@ -181,9 +179,7 @@ class Session:
 
     def end(self, status: str = "completed", reason: str | None = None) -> int:
         """Say that the session is over: completed, failed or abandoned. Its segment is sealed; a later append makes it active again."""
-        if status not in ("completed", "failed", "abandoned"):
-            raise InvalidEvent(f"a session ends completed, failed or abandoned, not {status!r}")
-        return self.append(SessionEnded(status=status, reason=reason))
+        return self.append(ended(status, reason))
 
     def sync(self) -> None:
         """Return when everything appended through this handle, at whatever level, is on stable storage."""
@@ -210,17 +206,36 @@ def check_on_damage(on_damage: OnDamage) -> None:
         raise ValueError(f'on_damage is "raise" or "skip", not {on_damage!r}')
 
 
+def ended(status: str, reason: str | None) -> SessionEnded:
+    """What `Session.end` appends. Raises `InvalidEvent` for another status."""
+    if status not in ("completed", "failed", "abandoned"):
+        raise InvalidEvent(f"a session ends completed, failed or abandoned, not {status!r}")
+    return SessionEnded(status=status, reason=reason)
+
+
 def draft(
-    event: Event | UnknownEvent, time: datetime | str, *, origin: Origin | None = None, id: str | None = None, more: bool = False
+    event: Event | UnknownEvent,
+    *,
+    id: str | None = None,
+    time: datetime | str | None = None,
+    origin: Origin | None = None,
+    more: bool = False,
 ) -> Envelope:
-    """An event with its own time, origin and id, for `Session.append_envelopes`."""
-    (envelope,) = _envelopes((event,), normalise(time), id, origin)
+    """An event that is to be appended with an id, a time and an origin of its own, beside others that have theirs.
+
+    ``id`` makes a retry safe, ``time`` is when it happened (default now), ``origin`` where it came from, each as in `Session.append`.
+    ``more`` is for `Session.append_envelopes` only. Nothing is written yet; what is returned is to be appended once.
+    Raises `InvalidEvent`, and `TypeError` for what is no event."""
+    (envelope,) = as_envelopes((event,), time, id, origin)
     envelope.more = more
     return envelope
 
 
-def _envelopes(events: Sequence[Event | UnknownEvent], when: datetime | str, id: str | None, origin: Origin | None) -> list[Envelope]:
-    """One append's: the last has its id, all before it say that there is more."""
+def as_envelopes(
+    events: Sequence[Event | UnknownEvent], time: datetime | str | None, id: str | None, origin: Origin | None
+) -> list[Envelope]:
+    """One append's: the last has its id, all before it say that there is more. Raises what `Session.append` raises before it writes."""
+    when = now() if time is None else normalise(time)
     if not events:
         raise ValueError("append needs at least one event")
     if origin is not None:

@@ -13,7 +13,7 @@ from .context import Context, command
 from .failures import Refused
 
 if TYPE_CHECKING:
-    from ..files.upkeep.backup import BackupReport
+    from ..reports import BackupReport
 
 
 @command("backup")

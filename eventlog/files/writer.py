@@ -711,5 +711,5 @@ class SessionWriter:
                 self._drop_descriptor()
 
 
-def _cause_of(failure: AppendFailed) -> OSError:
+def _cause_of(failure: AppendFailed) -> Exception:
     return failure.cause or OSError(errno.EIO, os.strerror(errno.EIO))

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from eventlog.backend import Bundle
 from eventlog.errors import EventLogError
-from eventlog.files.pieces import count_lines
-from eventlog.files.upkeep.bundle import Bundle
 from eventlog.log import EventLog
 
 from .jsonl import take_lines
@@ -59,7 +58,7 @@ class BundleImporter:
     def _import_session(self, bundle: Bundle, session_id: str) -> int:
         before = self.report.events_added
         try:
-            count = sum(count_lines(chunk.data) for chunk in bundle.read(session_id))
+            count = sum(chunk.data.count(b"\n") for chunk in bundle.read(session_id))
             if bundle.install(session_id):
                 self.report.events_added += count
                 self.report.records += count

@@ -22,8 +22,7 @@ from .. import events as vocabulary
 from .. import line as lines
 from .. import registry
 from ..errors import InvalidInput
-from ..files.upkeep.rewriting import seq_of
-from ..line import TAIL_SIZE, Envelope
+from ..line import TAIL_SIZE, Envelope, seq_of
 from ..ranges import Ranges
 from .streamed import StreamedMatches
 
@@ -54,8 +53,9 @@ _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Pattern:
-    """Replaces the matches of a pattern: a change of lines (see `rewriting`)."""
+    """Replaces the matches of a pattern: an `eventlog.backend.Redaction`."""
 
+    what = "matches of a pattern"
     reason = REASON
 
     def __init__(self, pattern: str | re.Pattern[str]) -> None:
@@ -76,6 +76,10 @@ class Pattern:
     def found_across(self) -> list[int]:
         """The seqs of the deltas that hold a part of a match, in what was observed since this was asked before."""
         return self._streamed.found()
+
+    def without(self, found: Collection[int]) -> list[int]:
+        """No event is asked for by its seq."""
+        return []
 
     def found_in(self, text: str) -> bool:
         return self._pattern.search(text) is not None
@@ -121,8 +125,9 @@ class Pattern:
 
 
 class Seqs:
-    """Empties the events with these seqs: a change of lines (see `rewriting`)."""
+    """Empties the events with these seqs: an `eventlog.backend.Redaction`."""
 
+    what = "whole events"
     reason = REASON
 
     def __init__(self, seqs: Collection[int]) -> None:
@@ -155,9 +160,6 @@ class Seqs:
 
     def found_in_bytes(self, data: bytes) -> bool:
         return False
-
-
-Redaction = Pattern | Seqs
 
 
 def _with_content(line: bytes, rest: bytes, content: str) -> bytes:

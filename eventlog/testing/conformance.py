@@ -21,7 +21,7 @@ import msgspec
 from .. import errors
 from ..events import MessageAdded, SessionDeleted, SessionEnded, SessionRestored, SessionStarted, UnknownEvent
 from ..log import EventLog
-from ..session import Session
+from ..session import Session, as_envelopes
 from ..settings import Settings
 
 
@@ -216,10 +216,10 @@ class BackendConformance:
     def test_appends_that_are_stored_together_keep_their_order_and_have_their_own_outcomes(self) -> None:
         with self.open(Settings()) as log, log.session("a", create=True) as session:
             appends = [
-                session.pending([_note("1")], None, "k", None, None, None),
-                session.pending([_note("x")], 7, None, None, None, None),
-                session.pending([_note("2"), _note("3")], 1, None, "never", None, None),
-                session.pending([_note("1")], None, "k", None, None, None),
+                session.pending(as_envelopes([_note("1")], None, "k", None), None, "k", None),
+                session.pending(as_envelopes([_note("x")], None, None, None), 7, None, None),
+                session.pending(as_envelopes([_note("2"), _note("3")], None, None, None), 1, None, "never"),
+                session.pending(as_envelopes([_note("1")], None, "k", None), None, "k", None),
             ]
             session.append_all(appends)
             first, refused, batch, retried = (append.outcome for append in appends)

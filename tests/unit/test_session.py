@@ -125,7 +125,7 @@ def test_end_and_resume_are_events() -> None:
 def test_a_batch_of_drafts_keeps_each_event_s_own_time_and_origin() -> None:
     with EventLog.memory() as log, log.session("s", create=True) as session:
         session.append_envelopes(
-            [draft(HELLO, "2026-01-01T00:00:00Z", origin={"n": 1}, more=True), draft(HELLO, "2026-01-02T00:00:00Z", id="k")]
+            [draft(HELLO, time="2026-01-01T00:00:00Z", origin={"n": 1}, more=True), draft(HELLO, time="2026-01-02T00:00:00Z", id="k")]
         )
         assert [(stored.time.day, stored.origin, stored.id, stored.more) for stored in session.read()] == [
             (1, {"n": 1}, None, True),

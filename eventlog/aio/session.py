@@ -1,0 +1,153 @@
+"""The async handle on one session: its appends queue, and what waits together shares a sync (group commit)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Collection
+from datetime import datetime
+from types import TracebackType
+from typing import Literal, NamedTuple, overload
+from weakref import WeakSet
+
+from .. import session as sync_session
+from ..backend import OnDamage, PendingAppend, Sync
+from ..events import SessionResumed
+from ..following import After
+from ..line import Envelope
+from ..registry import Event, UnknownEvent
+from ..session import Origin, as_envelopes, ended
+from ..stored import StoredEvent
+from ..tail import CaughtUp
+from .handles import AnyTail, Later, Tail
+from .work import Work
+
+
+class _Append(NamedTuple):
+    pending: PendingAppend
+    outcome: asyncio.Future[int]
+
+
+class Session:
+    """`eventlog.Session` for one event loop. ``sync_session`` is the handle behind it.
+
+    What is appended while the disk is busy goes out together: written one after the other, then one sync for all of it. Each handle has its
+    own queue, so that one whose session is locked elsewhere holds up no other."""
+
+    def __init__(self, session: sync_session.Session, work: Work, tails: WeakSet[AnyTail]) -> None:
+        self.id = session.id
+        self.sync_session = session
+        self.closed = False
+        self._work = work
+        self._tails = tails  # all of the log
+        self._waiting: list[_Append] = []
+        self._idle: asyncio.Future[None] | None = None  # done when everything is stored; None where there is nothing to store
+
+    async def append(
+        self,
+        *events: Event | UnknownEvent,
+        expected: int | None = None,
+        id: str | None = None,
+        sync: Sync | None = None,
+        time: datetime | str | None = None,
+        origin: Origin | None = None,
+    ) -> int:
+        """Append the events, all or none; see `eventlog.Session.append`. What is appended while another append waits for the disk shares
+        its next sync. Appends of this handle are stored in the order in which they were called. Cancelled, it may still be stored."""
+        return await self.append_envelopes(as_envelopes(events, time, id, origin), expected=expected, id=id, sync=sync)
+
+    async def append_envelopes(
+        self, envelopes: list[Envelope], *, expected: int | None = None, id: str | None = None, sync: Sync | None = None
+    ) -> int:
+        """`append` for what has times and origins of its own. See `eventlog.Session.append_envelopes`."""
+        if self._work.closed:
+            raise ValueError("this log is closed; open it again with EventLog.open()")
+        if self.closed:
+            raise ValueError(f"this handle of session {self.id!r} is closed; open it again with log.session()")
+        loop = asyncio.get_running_loop()
+        append = _Append(self.sync_session.pending(envelopes, expected, id, sync), loop.create_future())
+        self._waiting.append(append)
+        if self._idle is None:
+            self._idle = loop.create_future()
+            self._work.busy.add(self._idle)
+            loop.call_soon(self._store_waiting, loop)  # behind the tasks that are about to append, too
+        return await append.outcome
+
+    def _store_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
+        appends, self._waiting = self._waiting, []
+        storing = loop.run_in_executor(self._work.threads, self.sync_session.append_all, [append.pending for append in appends])
+        storing.add_done_callback(lambda done: self._tell(loop, appends, done))
+
+    def _tell(self, loop: asyncio.AbstractEventLoop, appends: list[_Append], done: asyncio.Future[None]) -> None:
+        failure = done.exception()
+        for pending, outcome in appends:
+            found = pending.outcome
+            if outcome.done():
+                pass  # cancelled
+            elif isinstance(found, int):
+                outcome.set_result(found)
+            else:
+                outcome.set_exception(found or failure or RuntimeError("the append has no outcome"))
+        if self._waiting:
+            self._store_waiting(loop)
+        elif self._idle is not None:
+            self._work.busy.discard(self._idle)
+            self._idle.set_result(None)
+            self._idle = None
+
+    def read(
+        self, after: int = 0, before: int | None = None, types: Collection[str] | None = None, on_damage: OnDamage = "raise"
+    ) -> AsyncIterator[StoredEvent]:
+        """The events with after < seq < before, oldest first. See `eventlog.Session.read`."""
+        return self._work.each(lambda: self.sync_session.read(after, before, types, on_damage))
+
+    @overload
+    def tail(
+        self, after: After = 0, types: Collection[str] | None = None, marks: Literal[False] = False, on_damage: OnDamage = "raise"
+    ) -> Tail[StoredEvent]: ...
+    @overload
+    def tail(
+        self, after: After = 0, types: Collection[str] | None = None, *, marks: bool, on_damage: OnDamage = "raise"
+    ) -> Tail[StoredEvent | CaughtUp]: ...
+    def tail(self, after: After = 0, types: Collection[str] | None = None, marks: bool = False, on_damage: OnDamage = "raise") -> AnyTail:
+        """See `EventLog.tail`."""
+        tail = Tail(lambda: self.sync_session.tail(after, types, marks=marks, on_damage=on_damage), str(after))
+        self._tails.add(tail)
+        return tail
+
+    @property
+    def last_seq(self) -> Awaitable[int]:
+        """``await session.last_seq``: the position of the session now, each time anew. See `eventlog.Session.last_seq`."""
+        return Later(lambda: self._work.run(lambda: self.sync_session.last_seq))
+
+    async def resume(self, reason: str | None = None) -> int:
+        """Say that work on the session goes on. See `eventlog.Session.resume`."""
+        return await self.append(SessionResumed(reason=reason))
+
+    async def end(self, status: str = "completed", reason: str | None = None) -> int:
+        """Say that the session is over, behind what was appended before. See `eventlog.Session.end`."""
+        return await self.append(ended(status, reason))
+
+    async def sync(self) -> None:
+        """Return when everything appended through this handle is on stable storage."""
+        await self._until_idle()
+        await self._work.run(self.sync_session.sync)
+
+    async def close(self) -> None:
+        """Finish the appends that are waiting and give up the handle. See `eventlog.Session.close`."""
+        self.closed = True
+        await self._until_idle()
+        if not self.sync_session.closed:
+            await self._work.run(self.sync_session.close)
+
+    async def _until_idle(self) -> None:
+        if self._idle is not None:
+            await asyncio.wait([self._idle])
+
+    async def __aenter__(self) -> Session:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<aio.Session {self.id}{' closed' if self.closed else ''}>"
