@@ -117,9 +117,7 @@ class Tail(Generic[Item]):
 
     def _in_thread(self, timeout_s: float | None) -> asyncio.Future[bool]:
         self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="eventlog-aio-tail")
-        waiting = asyncio.get_running_loop().run_in_executor(self._thread, self._open_and_wait, timeout_s)
-        waiting.add_done_callback(_retrieve)  # whoever waits gets it all the same; nobody may
-        return waiting
+        return asyncio.get_running_loop().run_in_executor(self._thread, self._open_and_wait, timeout_s)
 
     def _open_and_wait(self, timeout_s: float | None) -> bool:
         if self._is_closed or self._is_cancelled:
@@ -170,16 +168,11 @@ class Tail(Generic[Item]):
         return f"<aio.Tail at {self.cursor}{' closed' if self._is_closed else ''}>"
 
 
-def _retrieve(done: asyncio.Future[Any]) -> None:
-    if not done.cancelled():
-        done.exception()
-
-
 def _expect_the_end() -> None:
     """A task that is nothing but the wait for a tail's next item (``ensure_future(anext(tail))``) may end with the tail, unasked."""
     task = asyncio.current_task()
     if task is not None and getattr(task.get_coro(), "cr_code", None) is Tail._next.__code__:
-        task.add_done_callback(_retrieve)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 class Subscription:

@@ -33,6 +33,8 @@ class Session:
     What is appended while the disk is busy goes out together: written one after the other, then one sync for all of it. Each handle has its
     own queue, so that one whose session is locked elsewhere holds up no other."""
 
+    __slots__ = ("_idle", "_tails", "_waiting", "_work", "closed", "id", "sync_session")
+
     def __init__(self, session: sync_session.Session, work: Work, tails: WeakSet[AnyTail]) -> None:
         self.id = session.id
         self.sync_session = session

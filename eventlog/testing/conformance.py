@@ -19,10 +19,12 @@ from typing import Any, ClassVar
 import msgspec
 
 from .. import errors
-from ..events import MessageAdded, SessionDeleted, SessionEnded, SessionRestored, SessionStarted, UnknownEvent
+from ..events import SessionDeleted, SessionEnded, SessionRestored, SessionStarted, UnknownEvent
 from ..log import EventLog
 from ..session import Session, as_envelopes
 from ..settings import Settings
+from .capabilities import CapabilityConformance
+from .capabilities import note as _note
 
 
 class _Caught:
@@ -42,10 +44,6 @@ def _raises(kind: type[BaseException]) -> Iterator[_Caught]:
         raise AssertionError(f"{kind.__name__} was not raised")
 
 
-def _note(text: str) -> MessageAdded:
-    return MessageAdded(role="user", content=text)
-
-
 def _texts(session: Session, **window: Any) -> list[Any]:
     return [stored.event.content for stored in session.read(**window)]
 
@@ -54,7 +52,7 @@ def _seqs(session: Session, **window: Any) -> list[int]:
     return [stored.seq for stored in session.read(**window)]
 
 
-class BackendConformance:
+class BackendConformance(CapabilityConformance):
     """``reopens``: whether a log opened again with the same settings has the same events."""
 
     reopens: ClassVar[bool] = False
