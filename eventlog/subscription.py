@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from .errors import EventLogError
 from .stored import StoredEvent
-from .tail import AnyTail, CaughtUp
+from .tail import Tail
 
 Callback = Callable[[StoredEvent], object]
 OnError = Callable[[Exception, StoredEvent | None], object]
@@ -18,7 +18,7 @@ class Subscription:
 
     def __init__(
         self,
-        tail: AnyTail,
+        tail: Tail[StoredEvent],
         settle: Callable[[str], None],
         callback: Callback,
         on_error: OnError | None,
@@ -44,12 +44,14 @@ class Subscription:
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
+    def __repr__(self) -> str:
+        return f"<Subscription {self._tail!r}>"
+
     def _deliver(self) -> None:
         try:
             for event in self._tail:
-                if not isinstance(event, CaughtUp):
-                    self._settle(event.session_id)
-                    self._call(event)
+                self._settle(event.session_id)
+                self._call(event)
         except (EventLogError, OSError) as error:  # of the tail: damage, or too far behind
             self._report(error, None)
         finally:
