@@ -26,12 +26,12 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     length: int = 0
     kind: ProblemKind
     detail: str
-    after: int | None = None
+    after: int | msgspec.UnsetType = msgspec.UNSET  # in JSON only where it is known
 
     @property
     def place(self) -> str:
         """The place in words."""
-        return place_of(self.session_id, self.segment, self.offset, self.length, self.after)
+        return place_of(self.session_id, self.segment, self.offset, self.length, None if self.after is msgspec.UNSET else self.after)
 
 
 class Rewrite(msgspec.Struct, frozen=True, kw_only=True):

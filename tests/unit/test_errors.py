@@ -4,6 +4,7 @@ import copy
 import pickle
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from eventlog import errors
@@ -49,6 +50,9 @@ def test_a_place_is_named_by_what_there_is_to_name_it_with() -> None:
     )
     assert Problem(session_id="s", kind="damaged", detail="x").place == "session 's'"
     assert Problem(session_id="", kind="missing", detail="x").place == "the store"
+    shape = ["session_id", "segment", "offset", "length", "kind", "detail"]
+    assert list(msgspec.to_builtins(Problem(session_id="s", kind="damaged", detail="x"))) == shape
+    assert list(msgspec.to_builtins(Problem(session_id="s", kind="damaged", detail="x", after=0))) == [*shape, "after"]
 
 
 @pytest.mark.parametrize(
