@@ -11,7 +11,7 @@ missing is `Unsupported`, with what is missing in it.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -168,6 +168,14 @@ class Stream(Protocol):
         """Store several, one after the other, with one sync for those that ask for one; what becomes of each is its ``outcome``."""
         ...
 
+    def append_new(self, envelopes: Sequence[Envelope], sync: Sync) -> list[int]:
+        """Store those that are not there yet, all or none, in order; return the seq of each, old or new. See `Session.append_new`."""
+        ...
+
+    def has_news(self, after: int) -> bool:
+        """Whether the session has an event behind ``after``: costs a look at what tells that nothing was written."""
+        ...
+
     def read(self, after: int, before: int | None, on_damage: OnDamage) -> Iterator[Lines]:
         """The stored lines that hold the events after < seq < before; the first and last chunk may hold more."""
         ...
@@ -248,7 +256,7 @@ class Bundle(Protocol):
 class Seals(Protocol):
     """Can end what is finished and store it smaller."""
 
-    def compact(self, session_ids: Iterable[str] | None, *, drop_deltas: bool, idle_s: float, dry_run: bool) -> CompactionReport:
+    def compact(self, session_ids: Iterable[str] | None, *, drop_deltas: bool, idle_s: float | None, dry_run: bool) -> CompactionReport:
         """See `EventLog.compact`."""
         ...
 
@@ -383,3 +391,34 @@ def append_each(stream: Stream, appends: Iterable[PendingAppend]) -> None:
             append.outcome = stream.append(append.envelopes, append.expected, append.key, append.sync, append.seal)
         except Exception as error:
             append.outcome = error
+
+
+class NewOnes:
+    """Of the events of one `Stream.append_new` those that are not there yet: an event with an idempotency key is there if the key is, and
+    those that follow it without a key are there if it is."""
+
+    def __init__(self, envelopes: Iterable[Envelope], seq_of: Callable[[str], int | None]) -> None:
+        self.fresh: list[Envelope] = []
+        self._places: list[tuple[bool, int]] = []  # of each: its seq where it is there, else its index among the fresh ones
+        groups: dict[str, tuple[bool, int]] = {}  # in this call, an event may be given twice
+        place = (False, 0)
+        for envelope in envelopes:
+            if envelope.id is None:
+                place = (place[0], place[1] + 1) if self._places and place[0] else (False, len(self.fresh))
+            elif envelope.id in groups:
+                place = groups[envelope.id]
+                place = (True, place[1]) if place[0] else (False, place[1])
+            else:
+                known = seq_of(envelope.id)
+                place = (True, known) if known is not None else (False, len(self.fresh))
+                groups[envelope.id] = place
+            if not place[0] and place[1] == len(self.fresh):
+                self.fresh.append(envelope)
+            self._places.append(place)
+        for envelope in self.fresh:
+            envelope.more = envelope is not self.fresh[-1]
+
+    @property
+    def seqs(self) -> list[int]:
+        """The seq of each, once the fresh ones have theirs."""
+        return [value if is_there else self.fresh[value].seq for is_there, value in self._places]

@@ -20,6 +20,7 @@ from .backend import (
     Follower,
     Footprint,
     Lines,
+    NewOnes,
     OnDamage,
     PendingAppend,
     Stream,
@@ -57,6 +58,11 @@ class DiscardStream:
             self._position = position + len(envelopes)
             return self._position
 
+    def append_new(self, envelopes: Sequence[Envelope], sync: Sync) -> list[int]:
+        new = NewOnes(envelopes, lambda key: None)
+        self.append(new.fresh, None, None, sync)
+        return new.seqs
+
     def append_all(self, appends: Sequence[PendingAppend]) -> None:
         append_each(self, appends)
 
@@ -71,6 +77,9 @@ class DiscardStream:
 
     def last_seq(self) -> int:
         return self._position
+
+    def has_news(self, after: int) -> bool:
+        return self._position > after
 
     def exists(self) -> bool:
         return self._recorded is not None or not self._create

@@ -86,7 +86,8 @@ class Skipped(msgspec.Struct, frozen=True, kw_only=True):
 
 class CompactionReport(msgspec.Struct, kw_only=True):
     """What `EventLog.compact` did. Counts are of segments: ``joined`` ones became part of another. ``removed`` are files that a crash had
-    left, ``left_out`` events. The bytes are what is stored of the sessions that were looked at."""
+    left, ``left_out`` events; ``too_young`` counts sessions with something to compress to which something happened not long ago. The
+    bytes are what is stored of the sessions that were looked at."""
 
     sessions: int = 0
     sealed: int = 0
@@ -94,6 +95,7 @@ class CompactionReport(msgspec.Struct, kw_only=True):
     joined: int = 0
     removed: int = 0
     left_out: int = 0
+    too_young: int = 0
     bytes_before: int = 0
     bytes_after: int = 0
     skipped: list[Skipped] = []

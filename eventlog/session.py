@@ -6,21 +6,20 @@ threads, and any number of processes may have handles on the same session.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 from weakref import WeakSet
 
-import msgspec
-
 from . import stored
 from .backend import OnDamage, PendingAppend, Stream, Sync
+from .entry import Origin, check_depth, check_id, data_of, envelopes, type_of
 from .errors import InvalidEvent, SessionNotFound
 from .events import MessageDelta, SessionEnded, SessionResumed
-from .line import Envelope, single_line
-from .registry import Event, UnknownEvent, check_type_name
+from .line import Envelope
+from .registry import Event, UnknownEvent
 from .settings import Settings
 from .stored import StoredEvent
 from .timestamps import normalise, now
@@ -28,8 +27,6 @@ from .timestamps import normalise, now
 if TYPE_CHECKING:
     from .following import After
     from .tail import AnyTail, CaughtUp, Tail
-
-Origin = Mapping[str, Any] | msgspec.Raw
 
 _DELTA = MessageDelta.type
 _ENDED = SessionEnded.type
@@ -67,27 +64,50 @@ class Session:
         is already there, nothing is written and its position is returned (ids are remembered for the active and the preceding
         segment). ``time``: when it happened, default now. ``origin``: where the event came from.
 
-        Raises `InvalidEvent` and `EventTooLarge` before anything is written; `SessionNotFound`, `SessionDeleted`, `SessionLocked`;
+        Raises `InvalidEvent` (it would not be read back as what it is; FORMAT.md, "Limits") and `EventTooLarge` before anything is
+        written; `SessionNotFound`, `SessionDeleted`, `SessionLocked`;
         `NotStored` when the disk refused, `OutcomeUnknown` when it did not confirm, `WriterPoisoned` after that. FORMAT.md, "Appending".
         """
         if self.closed:
             self._check_open()
         if len(events) != 1 or origin is not None or not isinstance(event := events[0], Event):
-            return self.append_envelopes(as_envelopes(events, time, id, origin), expected=expected, id=id, sync=sync)
+            return self._append(as_envelopes(events, time, id, origin), expected, id, sync)
         when = now() if time is None else normalise(time)
-        try:
-            kind = event.type  # nearly every append: it has no step more than it needs
-        except AttributeError:
-            raise _unregistered(event) from None
-        envelope = Envelope(0, when, kind, event, event.version)
+        if id is not None:
+            check_id(id)
+        kind = type_of(event)  # nearly every append: it has no step more than it needs
+        envelope = Envelope(0, when, kind, data_of(event), event.version)
         if id is not None:
             envelope.id = id
         if sync is None:
             sync = "never" if kind == _DELTA else self._sync
         return self._stream.append((envelope,), expected, id, sync, kind == _ENDED)
 
+    def user(
+        self, said: object, *, id: str | None = None, sync: Sync | None = None, time: datetime | str | None = None, **fields: Any
+    ) -> int:
+        """Append what the user says; returns the seq of the message.
+
+        ``said``: text, a list of parts (ours, or of a provider's API), or a message of OpenAI's, Anthropic's, Google's or Ollama's, as a
+        mapping or as their SDK's object. Results of tools in it are messages of their own, in the same append. ``fields``: further fields
+        of the `MessageAdded` (message_id, reply_to, metadata, ...). Raises what `append` raises."""
+        return self._say("user", said, id, sync, time, fields)
+
+    def assistant(
+        self, said: object, *, id: str | None = None, sync: Sync | None = None, time: datetime | str | None = None, **fields: Any
+    ) -> int:
+        """Append what the assistant says; returns the seq of the message.
+
+        ``said``: like `user`, or a whole response: its message with the calls in it, its alternatives and its usage are one append; the
+        message's id is the response's, unless ``message_id`` is given. A stream is to be put together first (`shapes.telling.stream`)."""
+        return self._say("assistant", said, id, sync, time, fields)
+
+    def _say(self, role: str, said: object, id: str | None, sync: Sync | None, time: datetime | str | None, fields: dict[str, Any]) -> int:
+        events, main = what_was_said(role, said, fields)
+        return self.append(*events, id=id, sync=sync, time=time) - (len(events) - 1 - main)
+
     def pending(self, envelopes: list[Envelope], expected: int | None, id: str | None, sync: Sync | None) -> PendingAppend:
-        """What `append_envelopes` would append now, for `append_all`."""
+        """What an append of these would be, for `append_all`."""
         self._check_open()
         kind = envelopes[-1].type
         if sync is None:
@@ -103,7 +123,12 @@ class Session:
     ) -> int:
         """`append` for replays and importers, where each event of a batch has a time, an origin and raw data of its own.
 
-        The caller has set ``more`` on all but the last and the id on the last; use `draft` to make them."""
+        The caller has set ``more`` on all but the last and the id on the last; use `draft` to make them. What replays copy is not
+        checked but for its depth, which readers must be able to follow."""
+        check_copies(envelopes)
+        return self._append(envelopes, expected, id, sync)
+
+    def _append(self, envelopes: list[Envelope], expected: int | None, id: str | None, sync: Sync | None) -> int:
         append = self.pending(envelopes, expected, id, sync)
         return self._stream.append(append.envelopes, append.expected, append.key, append.sync, append.seal)
 
@@ -131,14 +156,7 @@ class Session:
         seen = False
         for lines in self._stream.read(after, before, on_damage):
             seen = True
-            events = stored.decode(lines)
-            if wanted is not None or events[0].seq <= after or (before is not None and events[-1].seq >= before):
-                events = [
-                    event
-                    for event in events
-                    if event.seq > after and (before is None or event.seq < before) and (wanted is None or event.type in wanted)
-                ]
-            yield events
+            yield stored.events(lines, after, before, wanted)[0]
         if not seen and not self._create and not self._stream.exists():
             raise SessionNotFound(self.id)
 
@@ -213,6 +231,13 @@ def ended(status: str, reason: str | None) -> SessionEnded:
     return SessionEnded(status=status, reason=reason)
 
 
+def what_was_said(role: str, said: object, fields: dict[str, Any]) -> tuple[list[Event], int]:
+    """What `Session.user` and `Session.assistant` append, and which of these is the message."""
+    from .shapes.telling import said_by
+
+    return said_by(role, said, **fields)
+
+
 def draft(
     event: Event | UnknownEvent,
     *,
@@ -235,46 +260,12 @@ def as_envelopes(
     events: Sequence[Event | UnknownEvent], time: datetime | str | None, id: str | None, origin: Origin | None
 ) -> list[Envelope]:
     """One append's: the last has its id, all before it say that there is more. Raises what `Session.append` raises before it writes."""
-    when = now() if time is None else normalise(time)
-    if not events:
-        raise ValueError("append needs at least one event")
-    if origin is not None:
-        origin = _on_one_line(origin)
-    try:
-        envelopes = [
-            Envelope(0, when, event.type, event, event.version, None, origin, True)
-            if isinstance(event, Event)
-            else _unknown(event, when, origin)
-            for event in events
-        ]
-    except AttributeError:
-        raise _unregistered(next(event for event in events if not hasattr(event, "type"))) from None
-    envelopes[-1].id = id
-    envelopes[-1].more = False
-    return envelopes
+    if id is not None:
+        check_id(id)
+    return envelopes(events, now() if time is None else normalise(time), id, origin)
 
 
-def _unregistered(event: Event | UnknownEvent) -> TypeError:
-    name = type(event).__name__
-    return TypeError(f'{name} is not registered as an event type; put @event_type("...") in front of its class')
-
-
-def _on_one_line(origin: Origin) -> Origin:
-    return single_line(origin) if isinstance(origin, msgspec.Raw) else origin
-
-
-def _unknown(event: UnknownEvent, when: datetime | str, origin: Origin | None) -> Envelope:
-    if not isinstance(event, UnknownEvent):
-        raise TypeError(f"append takes events (eventlog.events), not {type(event).__name__}")
-    try:
-        check_type_name(event.type)
-    except ValueError as error:
-        raise InvalidEvent(str(error)) from None
-    data = event.data
-    if isinstance(data, msgspec.Raw):
-        data = single_line(data)
-        if not bytes(data).lstrip().startswith(b"{"):
-            raise InvalidEvent(f"the data of {event.type!r} is a JSON object, not {bytes(data)[:20]!r}")
-    elif not isinstance(data, Mapping):
-        raise InvalidEvent(f"the data of {event.type!r} is a mapping, not {type(data).__name__}")
-    return Envelope(0, when, event.type, data, event.version, None, origin, True)
+def check_copies(envelopes: list[Envelope]) -> None:
+    """What is copied is not checked but for its depth, which readers must be able to follow. Raises `InvalidEvent`."""
+    for envelope in envelopes:
+        check_depth(envelope)

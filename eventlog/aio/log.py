@@ -175,7 +175,7 @@ class EventLog:
         return await self._work.run(lambda: self.sync_log.verify(session_ids, progress=progress))
 
     async def compact(
-        self, session_ids: Iterable[str] | None = None, *, drop_deltas: bool = False, idle_s: float = 3600.0, dry_run: bool = False
+        self, session_ids: Iterable[str] | None = None, *, drop_deltas: bool = False, idle_s: float | None = None, dry_run: bool = False
     ) -> reports.CompactionReport:
         """Fewer and smaller files. See `eventlog.EventLog.compact`."""
         return await self._work.run(lambda: self.sync_log.compact(session_ids, drop_deltas=drop_deltas, idle_s=idle_s, dry_run=dry_run))

@@ -6,16 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Collection
 from datetime import datetime
 from types import TracebackType
-from typing import Literal, NamedTuple, overload
+from typing import Any, Literal, NamedTuple, overload
 from weakref import WeakSet
 
 from .. import session as sync_session
 from ..backend import OnDamage, PendingAppend, Sync
+from ..entry import Origin
 from ..events import SessionResumed
 from ..following import After
 from ..line import Envelope
 from ..registry import Event, UnknownEvent
-from ..session import Origin, as_envelopes, ended
+from ..session import as_envelopes, check_copies, ended, what_was_said
 from ..stored import StoredEvent
 from ..tail import CaughtUp
 from .handles import AnyTail, Later, Tail
@@ -55,12 +56,34 @@ class Session:
     ) -> int:
         """Append the events, all or none; see `eventlog.Session.append`. What is appended while another append waits for the disk shares
         its next sync. Appends of this handle are stored in the order in which they were called. Cancelled, it may still be stored."""
-        return await self.append_envelopes(as_envelopes(events, time, id, origin), expected=expected, id=id, sync=sync)
+        return await self._append(as_envelopes(events, time, id, origin), expected, id, sync)
+
+    async def user(
+        self, said: object, *, id: str | None = None, sync: Sync | None = None, time: datetime | str | None = None, **fields: Any
+    ) -> int:
+        """Append what the user says. See `eventlog.Session.user`."""
+        return await self._say("user", said, id, sync, time, fields)
+
+    async def assistant(
+        self, said: object, *, id: str | None = None, sync: Sync | None = None, time: datetime | str | None = None, **fields: Any
+    ) -> int:
+        """Append what the assistant says, or a whole response. See `eventlog.Session.assistant`."""
+        return await self._say("assistant", said, id, sync, time, fields)
+
+    async def _say(
+        self, role: str, said: object, id: str | None, sync: Sync | None, time: datetime | str | None, fields: dict[str, Any]
+    ) -> int:
+        events, main = what_was_said(role, said, fields)
+        return await self.append(*events, id=id, sync=sync, time=time) - (len(events) - 1 - main)
 
     async def append_envelopes(
         self, envelopes: list[Envelope], *, expected: int | None = None, id: str | None = None, sync: Sync | None = None
     ) -> int:
         """`append` for what has times and origins of its own. See `eventlog.Session.append_envelopes`."""
+        check_copies(envelopes)
+        return await self._append(envelopes, expected, id, sync)
+
+    async def _append(self, envelopes: list[Envelope], expected: int | None, id: str | None, sync: Sync | None) -> int:
         if self._work.closed:
             raise ValueError("this log is closed; open it again with EventLog.open()")
         if self.closed:

@@ -150,6 +150,20 @@ def test_what_a_handle_does_is_done_in_the_order_of_the_calls(settings: Settings
     assert run(program, settings if kind == "files" else None) == []
 
 
+def test_what_is_said_is_appended_like_anywhere_else() -> None:
+    async def program(log: aio.EventLog) -> None:
+        session = await log.start(id="a")
+        assert await asyncio.gather(session.user("What changed?", message_id="m"), session.assistant("Nothing.", id="k")) == [2, 3]
+        assert await session.assistant("Nothing.", id="k") == 3
+        messages = [stored.event async for stored in session.read(types=["message.added"])]
+        assert [(message.role, message.content, message.message_id) for message in messages] == [
+            ("user", "What changed?", "m"),
+            ("assistant", "Nothing.", None),
+        ]
+
+    assert run(program) == []
+
+
 def test_closing_a_handle_finishes_its_appends_first(settings: Settings) -> None:
     async def program(log: aio.EventLog) -> None:
         session = await log.session("a", create=True, exclusive=True)
