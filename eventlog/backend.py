@@ -158,10 +158,11 @@ class Stream(Protocol):
         key: str | None,
         sync: Sync,
         seal: bool = False,
+        timeout_s: float | None = None,
     ) -> int:
         """Store all or none; return the seq of the last. See `Session.append` for the promises and errors.
 
-        ``seal``: nothing is expected to follow soon."""
+        ``seal``: nothing is expected to follow soon. ``timeout_s``: how long to wait for the session's lock, None for the setting."""
         ...
 
     def append_all(self, appends: Sequence[PendingAppend]) -> None:
@@ -401,18 +402,17 @@ class NewOnes:
         self.fresh: list[Envelope] = []
         self._places: list[tuple[bool, int]] = []  # of each: its seq where it is there, else its index among the fresh ones
         groups: dict[str, tuple[bool, int]] = {}  # in this call, an event may be given twice
-        place = (False, 0)
+        place, is_new = (False, 0), True
         for envelope in envelopes:
             if envelope.id is None:
-                place = (place[0], place[1] + 1) if self._places and place[0] else (False, len(self.fresh))
+                place = (False, len(self.fresh)) if is_new else (place[0], place[1] + 1)
             elif envelope.id in groups:
-                place = groups[envelope.id]
-                place = (True, place[1]) if place[0] else (False, place[1])
+                place, is_new = groups[envelope.id], False
             else:
                 known = seq_of(envelope.id)
-                place = (True, known) if known is not None else (False, len(self.fresh))
-                groups[envelope.id] = place
-            if not place[0] and place[1] == len(self.fresh):
+                is_new = known is None
+                place = groups[envelope.id] = (False, len(self.fresh)) if known is None else (True, known)
+            if is_new:
                 self.fresh.append(envelope)
             self._places.append(place)
         for envelope in self.fresh:

@@ -44,7 +44,15 @@ class DiscardStream:
         self._mutex = threading.Lock()
         self._position = self._recorded.last_seq() if self._recorded else 0
 
-    def append(self, envelopes: Sequence[Envelope], expected: int | None, key: str | None, sync: Sync, seal: bool = False) -> int:
+    def append(
+        self,
+        envelopes: Sequence[Envelope],
+        expected: int | None,
+        key: str | None,
+        sync: Sync,
+        seal: bool = False,
+        timeout_s: float | None = None,
+    ) -> int:
         with self._mutex:
             position = self._position if expected is None else expected
             running = size_bytes = 0

@@ -38,7 +38,15 @@ class MemoryStream:
         self._max_event_bytes = max_event_bytes
         self._create = create
 
-    def append(self, envelopes: Sequence[Envelope], expected: int | None, key: str | None, sync: Sync, seal: bool = False) -> int:
+    def append(
+        self,
+        envelopes: Sequence[Envelope],
+        expected: int | None,
+        key: str | None,
+        sync: Sync,
+        seal: bool = False,
+        timeout_s: float | None = None,
+    ) -> int:
         held = self._held
         with held.mutex:
             if held.owner not in (None, self):

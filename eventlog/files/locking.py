@@ -63,6 +63,7 @@ class LockedSegment(EndingSegment):
     def _forget(self) -> None:
         super()._forget()
         self._position = 0  # the last seq that this writer knows to have been given out
+        self._patience_s: float | None = None  # of the append that is being written, where it has its own
         self._named_at = 0.0  # when the name was last looked at
 
     # --- for those who hold the lock -----------------------------------------------------------------------------------------
@@ -177,7 +178,7 @@ class LockedSegment(EndingSegment):
                     raise LocksUnsupported(self._host.settings.store) from error
                 if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR):
                     raise
-            limit = self._host.settings.lock_timeout_s
+            limit = self._host.settings.lock_timeout_s if self._patience_s is None else self._patience_s
             moment = time.monotonic()
             deadline = deadline or moment + limit
             if moment >= deadline:

@@ -58,31 +58,20 @@ class SessionWriter(LockedSegment):
 
     # --- appending -----------------------------------------------------------------------------------------------------------
 
-    def append(self, envelopes: Sequence[Envelope], expected: int | None, key: str | None, sync: Sync, seal: bool = False) -> int:
+    def append(
+        self,
+        envelopes: Sequence[Envelope],
+        expected: int | None,
+        key: str | None,
+        sync: Sync,
+        seal: bool = False,
+        timeout_s: float | None = None,
+    ) -> int:
         try:
-            if sync == "always" and not self._group.enter():
+            if sync == "always" and timeout_s is None and not self._group.enter():
                 seq = self._append_with_others(PendingAppend(envelopes, expected, key, sync, seal))
             else:
-                with self._mutex:
-                    self._begin()
-                    try:
-                        if sync == "always":
-                            self._promised = self._written + 1  # whatever is written now; before anybody can read it
-                        seq = self._write(self._state(durable=sync == "always"), envelopes, expected, key, seal)
-                        mark = self._written
-                    except EventLogError:
-                        raise
-                    except BaseException:
-                        self._interrupted()
-                        raise
-                    finally:
-                        self._busy = False
-                        if not self._held:
-                            self._leave()
-                if sync == "always":
-                    self._sync_to(mark)
-                elif sync == "interval" and self._synced < mark:
-                    self._host.unsynced(self)
+                seq = self._append_alone(envelopes, expected, key, sync, seal, timeout_s)
         except OutcomeUnknown as failure:
             self._tell_others(failure)
             raise
@@ -91,6 +80,35 @@ class SessionWriter(LockedSegment):
                 self._group.leave()
         for watch in self._host.watches:
             watch.notify(self.session_id)
+        return seq
+
+    def _append_alone(
+        self, envelopes: Sequence[Envelope], expected: int | None, key: str | None, sync: Sync, seal: bool, timeout_s: float | None
+    ) -> int:
+        if not self._mutex.acquire(timeout=-1 if timeout_s is None else timeout_s):
+            raise SessionLocked(self.session_id, timeout_s or 0)
+        try:
+            self._begin(timeout_s)
+            try:
+                if sync == "always":
+                    self._promised = self._written + 1  # whatever is written now; before anybody can read it
+                seq = self._write(self._state(durable=sync == "always"), envelopes, expected, key, seal)
+                mark = self._written
+            except EventLogError:
+                raise
+            except BaseException:
+                self._interrupted()
+                raise
+            finally:
+                self._busy = False
+                if not self._held:
+                    self._leave()
+        finally:
+            self._mutex.release()
+        if sync == "always":
+            self._sync_to(mark)
+        elif sync == "interval" and self._synced < mark:
+            self._host.unsynced(self)
         return seq
 
     def _append_with_others(self, append: PendingAppend) -> int:
@@ -180,11 +198,12 @@ class SessionWriter(LockedSegment):
             else:
                 append.outcome = seq
 
-    def _begin(self) -> None:
+    def _begin(self, timeout_s: float | None = None) -> None:
         """A signal handler may append, but not in the middle of an append to the same session by its own thread."""
         if self._busy:
             raise SessionLocked(self.session_id, 0)
         self._busy = True
+        self._patience_s = timeout_s
 
     def _interrupted(self) -> None:
         """Anywhere: what is there now has to be looked at."""

@@ -11,7 +11,7 @@ import pytest
 
 from eventlog import Settings, aio
 from eventlog.aio.work import opened
-from eventlog.errors import Damaged, InvalidCursor, SessionNotFound, Unsupported
+from eventlog.errors import Damaged, InvalidCursor, SessionLocked, SessionNotFound, Unsupported
 from eventlog.events import MessageAdded, SessionResumed
 from eventlog.session import draft
 from eventlog.stored import StoredEvent
@@ -162,6 +162,38 @@ def test_what_is_said_is_appended_like_anywhere_else() -> None:
         ]
 
     assert run(program) == []
+
+
+def test_what_is_not_there_yet_is_appended_in_its_turn(settings: Settings) -> None:
+    async def program(log: aio.EventLog) -> None:
+        session = await log.start(id="a")
+        drafts = [draft(note(str(number)), id=f"k{number}") for number in range(3)]
+        found = await asyncio.gather(session.append(note("0")), session.append_new(drafts[:2]), session.append(note("1")))
+        assert found == [2, [3, 4], 5]
+        again = [draft(note(str(number)), id=f"k{number}") for number in range(3)]
+        assert await session.append_new(again) == [3, 4, 6]
+        assert await session.append_new([]) == []
+        assert (await session.has_news(5), await session.has_news(6)) == (True, False)
+        assert [stored.seq async for stored in session.read(last=2)] == [5, 6]
+
+    assert run(program, settings) == []
+
+
+def test_an_append_that_does_not_get_the_lock_in_time_says_so(settings: Settings) -> None:
+    async def program(log: aio.EventLog) -> None:
+        async with log.session("a", create=True) as session, log.session("a", create=True, exclusive=True) as holder:
+            await holder.append(note("1"))
+            with pytest.raises(SessionLocked):
+                await session.append(note("no"), timeout_s=0)
+            waiting = asyncio.ensure_future(session.append(note("2")))
+            await asyncio.sleep(0.01)
+            with pytest.raises(SessionLocked):  # behind one that waits, it does not come to its turn
+                await session.append(note("no"), timeout_s=0.01)
+            await holder.close()
+            assert await waiting == 2
+            assert await session.append(note("3"), timeout_s=PATIENCE_S) == 3
+
+    assert run(program, settings) == []
 
 
 def test_closing_a_handle_finishes_its_appends_first(settings: Settings) -> None:
