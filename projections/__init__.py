@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .replay import replay
+from .replay import replay, view_of
 from .view.to_messages import to_messages
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .live import Live
     from .view.session import SessionView
 
-__all__ = ["Catalog", "Live", "SessionView", "replay", "to_messages"]
+__all__ = ["Catalog", "Live", "SessionView", "replay", "to_messages", "view_of"]
 
 _HOMES = {
     "Catalog": "projections.catalog.facade",
