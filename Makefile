@@ -5,6 +5,7 @@
 #   make check     style and types
 #   make newest    the suite with the newest releases of what a user's installation brings
 #   make oldest    the suite with the oldest ones that pyproject.toml allows
+#   make page      the page in a real Chromium (and what its suite needs)
 #   make suites    all of them but the demo, as .ci/run does
 #   make constraints   the pins anew
 #
@@ -12,7 +13,7 @@
 # environment and its own constraints-NAME.txt, and begins with a line `$(call needs,PROGRAM,WHAT TO DO)`, which names what is missing.
 
 PYTHON ?= python3
-SUITES = test check newest oldest
+SUITES = test check page newest oldest
 # The lowest Python that pyproject.toml allows: what is pinned with it can be installed with the later ones, too.
 PINNING_PYTHON ?= python3.11
 
@@ -42,6 +43,12 @@ check: .venv/tested
 	.venv/bin/python -m tests.typed.readme build/typed
 	.venv/bin/mypy --strict tests/typed build/typed
 	.venv/bin/basedpyright
+
+# The page's tests skip, and say so, where there is no Chromium.
+page: .venv-page/bin/python
+	$< $(INSTALL) $(PINNED) $(BUILD)
+	$< $(INSTALL) $(PINNED) --constraint constraints-page.txt $(EDITABLE) '.[test,page]'
+	$< -m pytest tests/page
 
 # These two look again each time what is newest and what is allowed; only the tools of the tests are pinned.
 newest: .venv-newest/bin/python
@@ -74,9 +81,9 @@ constraints:
 	rm -rf .venv-constraints
 
 clean:
-	rm -rf .venv .venv-newest .venv-oldest .venv-constraints build
+	rm -rf .venv .venv-page .venv-newest .venv-oldest .venv-constraints build
 
-.venv/bin/python .venv-newest/bin/python .venv-oldest/bin/python:
+.venv/bin/python .venv-page/bin/python .venv-newest/bin/python .venv-oldest/bin/python:
 	$(call needs,$(PYTHON),install CPython 3.11 or later with pip and venv or name it with PYTHON=...)
 	$(PYTHON) -m venv $(@:/bin/python=)
 

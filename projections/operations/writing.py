@@ -16,6 +16,7 @@ from eventlog.events import (
     MessageAdded,
     Parent,
     Part,
+    SessionEnded,
     SessionStarted,
     SessionUpdated,
     ToolCalled,
@@ -138,6 +139,7 @@ class End(Arguments, frozen=True, kw_only=True):
     session_id: SessionId
     status: Annotated[Literal["completed", "failed", "abandoned"], Meta(description="How it ended.")] = "completed"
     reason: Annotated[str | None, Meta(description="Why.")] = None
+    idempotency_key: Key = None
 
 
 def start(context: Context, asked: Start) -> Written:
@@ -223,4 +225,6 @@ def update(context: Context, asked: Update) -> Written:
 
 def end(context: Context, asked: End) -> Written:
     with context.log.session(asked.session_id) as session:
-        return Written(session_id=session.id, seq=session.end(asked.status, asked.reason))
+        return Written(
+            session_id=session.id, seq=session.append(SessionEnded(status=asked.status, reason=asked.reason), id=asked.idempotency_key)
+        )
