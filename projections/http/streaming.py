@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Meta
 from starlette.responses import Response, StreamingResponse
 
+from eventlog.decoding import decoder
 from eventlog.errors import CursorExpired, InvalidCursor, InvalidInput
 from eventlog.tail import AnyTail, CaughtUp
 
@@ -99,16 +100,15 @@ class _Place:
         self.beyond: dict[str, int] = {}
         if tilde:
             try:
-                self.beyond = msgspec.msgpack.decode(
-                    base64.b64decode(beyond + "=" * (-len(beyond) % 4), b"-_", validate=True), type=dict[str, int]
-                )
+                padded = beyond + "=" * (-len(beyond) % 4)
+                self.beyond = decoder(dict[str, int]).decode(base64.b64decode(padded, b"-_", validate=True))
             except (binascii.Error, msgspec.DecodeError, ValueError):
                 raise InvalidCursor(f"{text[:80]!r} is no id of an event of this stream; leave it out, and fetch anew") from None
 
     def __str__(self) -> str:
         if not self.beyond:
             return self.cursor
-        return f"{self.cursor}~{base64.urlsafe_b64encode(msgspec.msgpack.encode(self.beyond)).rstrip(b'=').decode()}"
+        return f"{self.cursor}~{base64.urlsafe_b64encode(msgspec.json.encode(self.beyond)).rstrip(b'=').decode()}"
 
 
 def _frame(event: str, data: bytes, id: str | None = None) -> bytes:

@@ -18,7 +18,7 @@ export function go(id, seq) {
 
 /** Note the message at the top, so that going back finds it. */
 export function note(seq) {
-  history.replaceState({ ...history.state, top: seq }, "");
+  history.replaceState({ ...history.state, top: seq }, "", location.href); // "" would be the base of the page
 }
 
 export const noted = () => history.state?.top;

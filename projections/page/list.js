@@ -13,6 +13,7 @@ export class List {
     this.open = open;
     this.items = new Map();
     this.filters = {};
+    this.total = 0;
   }
 
   async load(filters = this.filters) {
@@ -87,7 +88,7 @@ export class List {
     };
     return make("a.session", { href: addressOf(item.session_id), "data-id": item.session_id, "aria-current": item.session_id === this.shown && "true", on: { click } },
       make("b", {}, (item.pinned ? "📌 " : "") + (item.title ?? item.preview ?? item.session_id)),
-      make("span.faint", {}, `${time} · ${item.messages.toLocaleString()} messages`, item.errors ? ` · ${item.errors} errors` : null, " "),
+      make("span.faint", {}, `${time} · ${item.messages.toLocaleString()} message${item.messages === 1 ? "" : "s"}`, item.errors ? ` · ${item.errors} errors` : null, " "),
       [item.kind, ...item.tags].filter(Boolean).slice(0, 4).map((text) => [make("span.badge", {}, String(text).slice(0, 40)), " "]));
   }
 }

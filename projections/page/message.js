@@ -16,7 +16,7 @@ export function message(item, whole) {
   shown.append(make("header", {},
     make("b", {}, item.role), make("time", { datetime: item.time }, time(item.time)), item.model && make("span", {}, item.model),
     item.retracted && make("span.badge", {}, "taken back"), item.partial && make("span.badge", {}, "not finished"),
-    make("a.faint", { href: `#seq=${item.seq}`, "aria-label": `Link to message ${item.seq}` }, `#${item.seq}`)));
+    make("a.faint", { href: `${location.pathname}#seq=${item.seq}`, "aria-label": `Link to message ${item.seq}` }, `#${item.seq}`)));
   for (const part of item.parts) shown.append(one(part, item));
   const said = new Set(item.parts.filter((part) => part.type === "tool_call").map((part) => part.id));
   for (const call of item.calls) if (!said.has(call.call_id)) shown.append(calling(call));
