@@ -111,7 +111,10 @@ def test_a_request_leads_with_its_instructions() -> None:
             "stream": True,
             "messages": [
                 {"role": "developer", "content": "Be brief."},
-                {"role": "user", "content": [{"type": "text", "text": "Look"}, {"type": "image_url", "image_url": {"url": "https://x/y.png"}}]},
+                {
+                    "role": "user",
+                    "content": [{"type": "text", "text": "Look"}, {"type": "image_url", "image_url": {"url": "https://x/y.png"}}],
+                },
                 {"role": "tool", "tool_call_id": "c1", "content": [{"type": "text", "text": "out"}], "name": "git"},
             ],
         }
@@ -128,7 +131,10 @@ def test_a_request_leads_with_its_instructions() -> None:
 @pytest.mark.parametrize(
     ("item", "expected"),
     [
-        ({"type": "image_url", "image_url": "data:image/png;base64,AAAA"}, Part(type="blob", modality="image", mime_type="image/png", content="AAAA")),
+        (
+            {"type": "image_url", "image_url": "data:image/png;base64,AAAA"},
+            Part(type="blob", modality="image", mime_type="image/png", content="AAAA"),
+        ),
         (
             {"type": "image_url", "image_url": {"url": "https://x", "detail": "low"}},
             Part(type="uri", modality="image", uri="https://x", metadata={"detail": "low"}),
@@ -208,7 +214,11 @@ def test_an_error_in_a_stream_is_an_error() -> None:
 
 def test_calls_of_a_server_that_does_not_count_them_are_told_apart_by_their_ids() -> None:
     stream = openai_chat.Stream()
-    for piece in ({"id": "a", "function": {"name": "x", "arguments": "{"}}, {"function": {"arguments": "}"}}, {"id": "b", "function": {"name": "y", "arguments": "{}"}}):
+    for piece in (
+        {"id": "a", "function": {"name": "x", "arguments": "{"}},
+        {"function": {"arguments": "}"}},
+        {"id": "b", "function": {"name": "y", "arguments": "{}"}},
+    ):
         stream.feed({"choices": [{"delta": {"tool_calls": [piece]}}]})
     (choice,) = openai_chat.answer(stream.finish()).choices
     assert [(part.id, part.name, part.arguments) for part in choice.parts] == [("a", "x", {}), ("b", "y", {})]

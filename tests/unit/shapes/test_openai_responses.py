@@ -11,7 +11,13 @@ from eventlog.shapes import openai_responses
 from eventlog.shapes.exchange import Piece
 
 OUTPUT: list[dict[str, Any]] = [
-    {"id": "rs_1", "type": "reasoning", "summary": [{"type": "summary_text", "text": "I look."}], "encrypted_content": "xyz", "status": None},
+    {
+        "id": "rs_1",
+        "type": "reasoning",
+        "summary": [{"type": "summary_text", "text": "I look."}],
+        "encrypted_content": "xyz",
+        "status": None,
+    },
     {
         "id": "msg_1",
         "type": "message",
@@ -70,7 +76,10 @@ def test_what_is_sent_back_is_the_same_message_again() -> None:
             "instructions": "Be brief.",
             "input": [
                 {"role": "developer", "content": "And kind."},
-                {"role": "user", "content": [{"type": "input_text", "text": "Hi"}, {"type": "input_image", "image_url": "https://x/y.png"}]},
+                {
+                    "role": "user",
+                    "content": [{"type": "input_text", "text": "Hi"}, {"type": "input_image", "image_url": "https://x/y.png"}],
+                },
                 *OUTPUT[:3],
                 {"type": "function_call_output", "call_id": "c1", "output": "done"},
             ],
@@ -91,7 +100,10 @@ def test_what_is_sent_back_is_the_same_message_again() -> None:
 @pytest.mark.parametrize(
     ("item", "expected"),
     [
-        ({"type": "input_image", "file_id": "f1", "detail": "auto"}, Part(type="file", file_id="f1", modality="image", metadata={"detail": "auto"})),
+        (
+            {"type": "input_image", "file_id": "f1", "detail": "auto"},
+            Part(type="file", file_id="f1", modality="image", metadata={"detail": "auto"}),
+        ),
         ({"type": "input_file", "file_id": "f1"}, Part(type="file", file_id="f1", modality="document")),
         ({"type": "input_file", "file_url": "https://x/a.pdf"}, Part(type="uri", uri="https://x/a.pdf", modality="document")),
         ({"type": "refusal", "refusal": "No."}, Part(type="text", content="No.", metadata={"refusal": True})),
@@ -113,7 +125,9 @@ def test_an_item_of_any_kind_is_kept(item: dict[str, Any], expected: Part) -> No
 def test_why_an_answer_is_not_complete_is_its_finish_reason() -> None:
     made = openai_responses.answer({**ANSWER, "status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}})
     assert made.choices[0].finish_reason == "max_output_tokens"
-    failed = openai_responses.answer({"object": "response", "id": "r", "status": "failed", "output": [], "error": {"code": "x", "message": "bad"}})
+    failed = openai_responses.answer(
+        {"object": "response", "id": "r", "status": "failed", "output": [], "error": {"code": "x", "message": "bad"}}
+    )
     assert (failed.choices, failed.error and failed.error.message) == ([], "bad")
 
 
