@@ -74,3 +74,15 @@ def test_a_chain_of_an_older_log_is_followed_to_its_end_and_cut_when_it_is_copie
     copied = copies.origin_of(event)
     assert limits.depth(bytes(copied)) == 4
     assert msgspec.json.decode(copied)["origin"] == {"session_id": "s0", "seq": 2, "origin": RECORD}
+
+
+def test_what_an_older_log_took_too_deep_is_copied_as_its_text() -> None:
+    data = b'{"a":' * 300 + b"1" + b"}" * 300
+    line, _ = encode(Envelope(3, "2026-01-01T00:00:00.000000Z", "a.b", msgspec.Raw(data), 4), 0)
+    (event,) = decode(Lines("here", line))
+    envelope = copies.copy(event, more=False)
+    assert (envelope.type, envelope.v) == ("source.record", 1)
+    assert msgspec.json.decode(envelope.data)["kind"] == "a.b"
+    assert msgspec.json.decode(envelope.origin) == {"session_id": "here", "seq": 3, "record": data.decode()}
+    with EventLog.memory() as log, log.start() as session:
+        assert session.append_envelopes([envelope]) == 2

@@ -14,6 +14,7 @@ from eventlog import EventLog, Session, Settings, aio
 from eventlog.discard import DiscardBackend
 from eventlog.errors import InvalidEvent
 from eventlog.events import Event, MessageAdded, MessageAmended, Part, ToolCalled, ToolReturned, UnknownEvent, UsageRecorded
+from eventlog.line import Envelope
 from eventlog.session import draft
 
 Backend = Callable[[Path], EventLog]
@@ -164,6 +165,18 @@ def test_drafts_and_what_waits_are_checked_too(session: Session) -> None:
         session.append(MessageAdded(role="user", content="x"), id=7)  # type: ignore[arg-type]
     with pytest.raises(InvalidEvent, match="is a number from 1"):
         session.append(UnknownEvent("x.y", {}, 0))
+
+
+def test_of_what_replays_copy_only_the_depth_is_measured(session: Session) -> None:
+    when = "2026-01-01T00:00:00.000000Z"
+    for data, origin in (
+        (raw('{"a":' * 201 + "1" + "}" * 201), None),
+        (raw("{}"), raw('{"a":' * 204 + "1" + "}" * 204)),
+        (nested(201), None),
+    ):
+        with pytest.raises(InvalidEvent, match="the limit is 200 levels"):
+            session.append_envelopes([Envelope(0, when, "a.b", data, origin=origin)])
+    assert session.append_envelopes([Envelope(0, when, "message.added", raw('{"content":3}'))]) == 1
 
 
 def test_the_asyncio_log_checks_too() -> None:
