@@ -30,6 +30,7 @@ from .entry import Origin
 from .following import After
 from .registry import Event, UnknownEvent
 from .settings import Settings
+from .shapes.telling import said_by
 from .stored import StoredEvent
 from .tail import CaughtUp
 
@@ -145,6 +146,16 @@ class Session:
             self._log._busy.add(self._idle)
             loop.call_soon(self._store_waiting, loop)  # behind the tasks that are about to append, too
         return await append.outcome
+
+    async def user(self, said: object, *, id: str | None = None, **fields: Any) -> int:
+        """Append what the user says; see `eventlog.Session.user`."""
+        events, main = said_by("user", said, **fields)
+        return await self.append(*events, id=id) - (len(events) - 1 - main)
+
+    async def assistant(self, said: object, *, id: str | None = None, **fields: Any) -> int:
+        """Append what the assistant says, or a whole response; see `eventlog.Session.assistant`."""
+        events, main = said_by("assistant", said, **fields)
+        return await self.append(*events, id=id) - (len(events) - 1 - main)
 
     def _store_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
         appends, self._waiting = self._waiting, []

@@ -39,6 +39,7 @@ LAZY = {"sqlite3", "tomllib", "watchfiles", "zstandard"}
 ROOMS = {
     "eventlog": set(),
     "eventlog/__main__.py": {"eventlog.cli"},
+    "eventlog/aio.py": {"eventlog.shapes"},
     "eventlog/cli": {"eventlog.cli", "eventlog.files", "eventlog.importers", "eventlog.maintenance"},
     "eventlog/entry.py": {"eventlog.shapes"},  # inside the functions that need them: providers' parts are made ours at the door,
     "eventlog/files": {"eventlog.files", "eventlog.maintenance", "eventlog.segments"},
