@@ -176,6 +176,8 @@ def test_of_what_replays_copy_only_the_depth_is_measured(session: Session) -> No
     ):
         with pytest.raises(InvalidEvent, match="the limit is 200 levels"):
             session.append_envelopes([Envelope(0, when, "a.b", data, origin=origin)])
+        with pytest.raises(InvalidEvent, match="the limit is 200 levels"):
+            session.append_new([Envelope(0, when, "a.b", data, origin=origin)])
     assert session.append_envelopes([Envelope(0, when, "message.added", raw('{"content":3}'))]) == 1
 
 
