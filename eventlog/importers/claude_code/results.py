@@ -7,7 +7,8 @@ from typing import Any
 from eventlog.events import Artifact, ToolReturned
 
 from ..intake import Place
-from .content import mapping_of, output_of, text_of
+from ..values import mapping_of, text_of
+from .content import output_of
 from .places import subagent
 
 _DURATIONS_MS = ("totalDurationMs", "durationMs")
