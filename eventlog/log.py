@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from .backend import Backend, Changes, OnDamage, Report, Sync
-from .errors import SessionExists, SessionNotFound, StoreNotFound
+from .errors import SessionDeleted, SessionExists, SessionLocked, SessionNotFound, StoreNotFound
 from .events import SessionStarted
 from .ids import check_session_id, new_session_id
 from .session import Session, check_on_damage
@@ -256,6 +256,20 @@ class EventLog:
         if backend is None:
             return CompactionReport()  # nothing is in files
         return compact(backend, session_ids, drop_deltas=drop_deltas, idle_s=idle_s, dry_run=dry_run)
+
+    def seal(self, session_ids: Iterable[str]) -> None:
+        """Finish what was written of these sessions: their segments end here, and the next append begins new ones.
+
+        A session that another writer holds, or that is not there, stays as it is. In memory there is nothing to finish."""
+        backend = self._files()
+        if backend is None:
+            return
+        for session_id in session_ids:
+            try:
+                with backend.holding(session_id) as stream:
+                    stream.seal()
+            except (SessionLocked, SessionNotFound, SessionDeleted):
+                pass  # somebody else is at it
 
     def repair(self, session_ids: Iterable[str] | None = None, *, apply: bool = False, progress: Progress | None = None) -> RepairReport:
         """Make whole what `verify` finds damaged, in the given sessions or in all. Without ``apply`` it only says what it would do.

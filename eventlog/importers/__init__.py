@@ -25,7 +25,13 @@ __all__ = ["FORMATS", "ImportReport", "Importer", "Skipped", "SourceFile", "decl
 
 FORMATS: Final = {
     "claude-code": "claude_code",
+    "codex": "codex",
     "gemini-cli": "gemini_cli",
+    "chatgpt": "chatgpt",
+    "claude-ai": "claude_ai",
+    "opencode": "opencode",
+    "copilot-cli": "copilot_cli",
+    "pi": "pi",
     "openai": "openai",
     "jsonl": "jsonl",
     "bundle": "bundle",

@@ -30,7 +30,9 @@ from .values import count_of, list_of, mapping_of, text_of, time_of
 
 NAME = "gemini-cli"
 _TYPES = frozenset(("user", "gemini", "info", "error", "warning"))
-_INJECTED = re.compile(r"\s*(<session_context>|System: Please continue\.|\[SYSTEM\]|<system_reminder>|This is the Gemini CLI\. We are setting up)")
+_INJECTED = re.compile(
+    r"\s*(<session_context>|System: Please continue\.|\[SYSTEM\]|<system_reminder>|This is the Gemini CLI\. We are setting up)"
+)
 _OUTPUT_ITEM = ("output", "error", "content", "result")
 
 
@@ -236,9 +238,7 @@ def _part(item: Any) -> Part:
 
 
 def _call(call: dict[str, Any]) -> Part:
-    return Part(
-        type="tool_call", id=text_of(call.get("id")), name=text_of(call.get("name")) or "unknown", arguments=call.get("args")
-    )
+    return Part(type="tool_call", id=text_of(call.get("id")), name=text_of(call.get("name")) or "unknown", arguments=call.get("args"))
 
 
 def _result(call: dict[str, Any]) -> ToolReturned | None:
@@ -273,7 +273,7 @@ FORMAT = Format(
     meaning=GeminiMeaning,
     names=("*.json", "*.jsonl"),
     not_names=("logs.json", "*-logs.json", "projects.json", "settings.json"),
-    locations=(Location("~/.gemini", "tmp/*/chats", "GEMINI_CLI_HOME"),),
+    locations=(Location("~", ".gemini/tmp/*/chats", "GEMINI_CLI_HOME"),),
     lines=Lines(head=_heads, is_record=_is_record, session=_session, time=_time),
     documents=Documents(_is_document, _split),
 )

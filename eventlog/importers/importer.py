@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
+from eventlog.errors import EventLogError
 from eventlog.log import EventLog
 
 from . import SourceFile
@@ -48,7 +49,8 @@ class FormatImporter:
     def import_file(self, path: Path) -> dict[str, int]:
         """Take what is new in the file; returns how many events each session got. All of it is on stable storage then."""
         unit = self._unit_of(path)
-        if unit is None or unit in self._units:
+        if unit in self._units:
+            self.report.files += 1
             return {}
         try:
             with open(_there(unit), "rb") as file:
@@ -61,10 +63,16 @@ class FormatImporter:
         except (OSError, ValueError) as error:
             self._intake.skip(str(path), None, getattr(error, "strerror", None) or str(error))
             return {}
-        if unit is not path:
+        if self.format.documents is not None and self.format.documents.unit is not None:
             self._units.add(unit)
         source = RowFile(unit, self.format.rows, self._intake, self._refuse) if is_row_file and self.format.rows else self._open(unit, data)
-        return source.take(data, changed_at, is_end=True)
+        try:
+            return source.take(data, changed_at, is_end=True)
+        except EventLogError:
+            raise
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
+            self._intake.skip(str(path), None, f"it could not be understood ({type(error).__name__}: {error})")
+            return {}
 
     def reads(self, name: str) -> bool:
         return self.format.reads(name)
@@ -95,7 +103,7 @@ class FormatImporter:
     def _is_text(self) -> bool:
         return self.format.lines is not None or self.format.documents is not None
 
-    def _unit_of(self, path: Path) -> Path | None:
+    def _unit_of(self, path: Path) -> Path:
         documents = self.format.documents
         if documents is None or documents.unit is None or (self.format.rows is not None and path.suffix != ".json"):
             return path

@@ -44,6 +44,8 @@ from .report import ImportReport, Skipped
 
 _REMEMBERED_SESSIONS = 16
 _UNREAD = "kept as it is, without its events: the two together are larger than an append may be"
+_SURPRISES = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
+_NOT_UNDERSTOOD = "kept as it is: it could not be understood"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -121,13 +123,13 @@ class Meaning(Protocol):
 
 
 class _Known(msgspec.Struct):
-    """What is known of a session at a position. ``unread``: the contents that are held without their events, which were too large."""
+    """What is known of a session at a position. ``unread``: the contents that are held without their events, and why."""
 
     last_seq: int
     held: Held
     meaning: Meaning | None
     started: bool
-    unread: set[bytes]
+    unread: dict[bytes, str]
     strings: LongStrings
 
 
@@ -204,8 +206,7 @@ class Intake:
             if is_real:
                 reading.last_times[place.session_id] = last_time
             for entry in entries:
-                if entry.content in known.unread:
-                    entry.problem = _UNREAD
+                entry.problem = known.unread.get(entry.content, entry.problem)
             self.report.records += len(entries)
             self.report.skipped += (Skipped(reading.file, entry.line, entry.problem) for entry in entries if entry.problem is not None)
             self._sessions.add(session.id)
@@ -227,15 +228,15 @@ class Intake:
             return known
         held = Held()
         started = False
-        unread: set[bytes] = set()
+        unread: dict[bytes, str] = {}
         strings = LongStrings()
         for stored in session.read(on_damage="skip"):
             started = started or stored.type == SessionStarted.type
             content = self._provenance.identity(stored)
             if content is not None:
                 held.add(content)
-                if isinstance(stored.event, SourceRecord) and stored.event.note == _UNREAD:
-                    unread.add(content)
+                if _means_nothing(stored) and (stored.event.note or "").startswith((_UNREAD, _NOT_UNDERSTOOD)):
+                    unread[content] = stored.event.note or ""
             if len(bytes(stored.origin_raw)) >= SHORTEST:
                 strings.learn(self._provenance.record(stored) or b"", stored.seq)
         return _Known(last_seq, held, None, started, unread, strings)
@@ -253,7 +254,7 @@ class Intake:
         for stored in session.read(on_damage="skip"):
             record = self._provenance.record(stored)
             if record is not None:
-                if not isinstance(stored.event, SourceRecord) or stored.event.note is None:
+                if not _means_nothing(stored):
                     content = self._provenance.identity(stored) or fingerprint(record)
                     whole = records.of(stored) or record
                     meaning.events(Source(load(whole)[0], content, occurrences.next(content)))
@@ -286,7 +287,11 @@ class Intake:
             is_json = False
         else:
             record, is_json = load(entry.text)
-            events = meaning.events(Source(record, entry.content, entry.occurrence, overruled)) or [SourceRecord(kind=kind_of(record))]
+            try:
+                events = meaning.events(Source(record, entry.content, entry.occurrence, overruled)) or [SourceRecord(kind=kind_of(record))]
+            except _SURPRISES as error:  # one record of a shape that nobody has seen stops no other
+                known.unread[entry.content] = f"{_NOT_UNDERSTOOD} ({type(error).__name__}: {error})"
+                events = [SourceRecord(note=known.unread[entry.content])]
         when, is_real = time
         starts = is_real and not known.started and entry.problem is None
         if starts:
@@ -310,7 +315,7 @@ class Intake:
                 known.strings.learn(shortened, last - len(batch) + 1)
             known.started = known.started or any(isinstance(event, SessionStarted) for event in batch)
             if batch is not events:
-                known.unread.add(entry.content)
+                known.unread[entry.content] = _UNREAD
             self.report.events_added += len(batch)
             return True
         return False
@@ -330,6 +335,11 @@ def _times(entries: list[Entry], last_time: datetime | None, session: Session, f
         last = entry.time or last
         times.append((last, True))
     return times
+
+
+def _means_nothing(stored: StoredEvent) -> bool:
+    """Whether the event holds a record that was kept without asking what it means: it has a note, and no kind."""
+    return isinstance(stored.event, SourceRecord) and stored.event.note is not None and stored.event.kind is None
 
 
 def kind_of(record: Any) -> str | None:

@@ -199,6 +199,17 @@ def element_texts(data: bytes, *path: str) -> list[bytes]:
         return [on_one_line(value.encode()) for _, value in _values(text)]
 
 
+def member_texts(data: bytes, name: str) -> list[tuple[str, bytes]]:
+    """The values of the object under this name, each as it stands in the JSON text, on one line, with its own name."""
+    data = data.removeprefix(_BOM)
+    try:
+        members = msgspec.json.decode(msgspec.json.decode(data, type=dict[str, msgspec.Raw])[name], type=dict[str, msgspec.Raw])
+        return [(key, on_one_line(bytes(value))) for key, value in members.items()]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = next(value for key, value in _values(data.decode()) if key == name)
+        return [(key, on_one_line(value.encode())) for key, value in _values(text)]
+
+
 def without(data: bytes, name: str, instead: bytes) -> bytes:
     """The object that the JSON text is, on one line, with ``instead`` as its value under this name, in its place."""
     data = data.removeprefix(_BOM)
