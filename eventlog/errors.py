@@ -68,7 +68,12 @@ class InvalidSessionId(InvalidInput):
 
 
 class InvalidEvent(InvalidInput):
-    """The event cannot be written as one line of JSON, or its type is not allowed."""
+    """The event cannot be written as one line of JSON, or would not be read back as what it is: its type is not allowed, a field of a
+    registered type does not fit (``field``: which, as a path; None where it is not one field's fault), it is nested too deeply."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        self.field = field
+        super().__init__(message)
 
 
 class EventTooLarge(InvalidEvent):
