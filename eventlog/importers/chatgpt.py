@@ -1,7 +1,7 @@
 """ChatGPT's export: ``conversations.json`` (newer ones in parts, ``conversations-000.json``), alone or in its ZIP; single conversations.
 
-A conversation is a tree of nodes; the branch that ends at ``current_node`` is what one sees, the others are former versions. Its records are the
-nodes, and the rest with ``{node: parent}`` in the place of the nodes. What misleads:
+A conversation is a tree of nodes; the branch that ends at ``current_node`` is what one sees, the others are former versions. Its records
+are the nodes, and the rest with ``{node: parent}`` in the place of the nodes. What misleads:
 
 - ``update_time`` is mostly null, ids are called ``id`` or ``conversation_id``; scripts that save single conversations leave keys out.
 - A message to a ``recipient`` other than ``all`` is a call of that tool, what follows from a ``tool`` is its result (or several).

@@ -1,7 +1,7 @@
 """Claude.ai's export: ``conversations.json``, alone or in its ZIP: a list of conversations with ``chat_messages``; single ones, too.
 
-Records are the messages, and the rest with their ids in the place of the messages. ``text`` repeats the text blocks of ``content``, which older
-exports do not have. A tool's call often has no id: its result is the next block. Newer ones are trees (``parent_message_uuid``).
+Records are the messages, and the rest with their ids in the place of the messages. ``text`` repeats the text blocks of ``content``, which
+older exports do not have. A tool's call often has no id: its result is the next block. Newer ones are trees (``parent_message_uuid``).
 """
 
 from __future__ import annotations

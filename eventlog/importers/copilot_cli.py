@@ -1,9 +1,10 @@
-"""Copilot CLI: ``~/.copilot/session-state/<id>/events.jsonl`` since 1.0, before that ``<id>.jsonl``, and a JSON document with ``chatMessages``.
+"""Copilot CLI: ``~/.copilot/session-state/<id>/events.jsonl`` since 1.0, before that ``<id>.jsonl``, and a JSON document with
+``chatMessages``.
 
 A line is ``{type, data, id, timestamp, parentId}``. What misleads:
 
-- ``output_tokens`` stand at each message; all other tokens only in ``session.shutdown`` (``modelMetrics``, ``inputTokens`` with the cache), which
-  counts over all runs of a resumed session: the last one counts, and nothing does after a crash.
+- ``output_tokens`` stand at each message; all other tokens only in ``session.shutdown`` (``modelMetrics``, ``inputTokens`` with the
+  cache), which counts over all runs of a resumed session: the last one counts, and nothing does after a crash.
 - A tool request stands in the assistant's message and again as ``tool.execution_start``. A ``user.message`` without content is the tool's.
 - The document has OpenAI's messages; an assistant's that calls tools has no ``content`` at all.
 """
@@ -133,9 +134,7 @@ class CopilotMeaning:
         metrics = mapping_of(data.get("modelMetrics"))
         if not metrics:
             return []
-        events: list[Event] = []
-        for message_id in self._answers:
-            events.append(UsageRecorded(message_id=message_id, model=self._model_of.get(message_id)))
+        events: list[Event] = [UsageRecorded(message_id=each, model=self._model_of.get(each)) for each in self._answers]
         self._answers = {}
         for model, metric in metrics.items():
             usage = mapping_of(mapping_of(metric).get("usage"))

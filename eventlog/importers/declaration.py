@@ -47,8 +47,8 @@ class Lines(msgspec.Struct, frozen=True):
     """``head`` decodes the fields that place a record, all of type Any. ``is_record``: whether the record is one of this format at all.
 
     ``session``: the session that the file is of, by its records so far; None while they do not tell. ``last``: there will be no more.
-    ``place``: the session that a record itself names; None: its file's. ``time``: the record's own time. ``document``: the records of a file
-    that is one document of such records, where that is seen too; ``is_document``: whether it is, by its JSON value."""
+    ``place``: the session that a record itself names; None: its file's. ``time``: the record's own time. ``document``: the records of a
+    file that is one document of such records, where that is seen too; ``is_document``: whether it is, by its JSON value."""
 
     head: msgspec.json.Decoder[Any]
     is_record: Callable[[dict[str, Any]], bool]

@@ -1,7 +1,9 @@
-"""Gemini CLI: ``~/.gemini/tmp/<project>/chats/session-*``, one JSON document until April 2026, since then lines; subagents one folder deeper.
+"""Gemini CLI: ``~/.gemini/tmp/<project>/chats/session-*``, one JSON document until April 2026, since then lines; subagents one folder
+deeper.
 
 - A message is written again whole whenever it changes: the last state of an id counts. A document is rewritten at every turn.
-- Lines also say ``{"$set":{...}}`` (with ``messages``: these replace all) and ``{"$rewindTo":id}`` (that message and all after it are gone).
+- Lines also say ``{"$set":{...}}`` (with ``messages``: these replace all) and ``{"$rewindTo":id}`` (that message and all after it are
+  gone).
 - A line may be a whole document of the old kind. ``logs.json`` beside the chats is a list of prompts and no session.
 - ``input`` includes ``cached``, ``output`` excludes ``thoughts``.
 - The first user message may be injected (``<session_context>``), and so is a continue nudge.

@@ -134,7 +134,8 @@ class _Known(msgspec.Struct):
 
 
 class Intake:
-    """``place -> meaning`` is the format's, and so is ``sets``. The report grows with each file; ``grown`` are the sessions with new events."""
+    """``place -> meaning`` is the format's, and so is ``sets``. The report grows with each file; ``grown`` are the sessions with new
+    events."""
 
     def __init__(
         self,

@@ -1,7 +1,8 @@
-"""pi: ``~/.pi/agent/sessions/--<cwd>--/<time>_<id>.jsonl``; OMP, its fork, in ``~/.omp``. Appended; written anew when an old version is migrated.
+"""pi: ``~/.pi/agent/sessions/--<cwd>--/<time>_<id>.jsonl``; OMP, its fork, in ``~/.omp``. Appended; written anew when an old version is
+migrated.
 
-A header ``{"type":"session","id",...}``, then entries: of version 1 in their order, since version 2 a tree of ``id`` and ``parentId``, of which
-the last entry's branch is the one that goes on. What misleads:
+A header ``{"type":"session","id",...}``, then entries: of version 1 in their order, since version 2 a tree of ``id`` and ``parentId``, of
+which the last entry's branch is the one that goes on. What misleads:
 
 - Two clocks: ISO on the entry, milliseconds inside ``message``; the header may be later than the first messages.
 - An assistant message without content was broken off. ``bashExecution`` is what the user ran himself.

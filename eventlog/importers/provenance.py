@@ -6,8 +6,8 @@ JSON (or that an event line cannot hold as JSON) is a string; bytes that are not
 session, in the order in which they came, are the events whose origin has a ``record`` of that format. A redaction that changes
 or empties a record leaves the fingerprint of what it was in ``redacted``.
 
-A record with long strings that the session holds names them (`repeated`): its origin says so with ``"same":true``, and has the ``sha256`` of
-the whole record and its fingerprint as ``content``. `Records` gives the whole record back.
+A record with long strings that the session holds names them (`repeated`): its origin says so with ``"same":true``, and has the ``sha256``
+of the whole record and its fingerprint as ``content``. `Records` gives the whole record back.
 """
 
 from __future__ import annotations

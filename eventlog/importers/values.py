@@ -8,30 +8,17 @@ from typing import Any
 
 import msgspec
 
+from eventlog.shapes.fields import count as count_of
+from eventlog.shapes.fields import items as list_of
+from eventlog.shapes.fields import mapping as mapping_of
+from eventlog.shapes.fields import text as text_of
+
+__all__ = ["amount_of", "arguments_of", "count_of", "list_of", "mapping_of", "one_line", "text_of", "time_of"]
+
 _LATEST_S = 253_402_300_799  # the end of the year 9999
 _MILLISECONDS_FROM = 100_000_000_000  # as seconds that would be the year 5138
 _TITLE_CHARACTERS = 200
 _FRACTION = re.compile(r"(\.\d{6})\d+")
-
-
-def text_of(value: Any) -> str | None:
-    """The value if it is text."""
-    return value if isinstance(value, str) else None
-
-
-def mapping_of(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def list_of(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def count_of(value: Any) -> int:
-    """A number of tokens; 0 where it is none, or below 0."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53 else 0
 
 
 def amount_of(value: Any) -> float | None:

@@ -34,10 +34,12 @@ _heads = msgspec.json.Decoder(Head)
 
 def _is_record(record: dict[str, Any]) -> bool:
     kind = text_of(record.get("type"))
+    message = record.get("message")
+    is_entry = "uuid" in record or isinstance(message, dict)
     if kind is None:
-        return "sessionId" in record and ("uuid" in record or "message" in record)
+        return is_entry and "sessionId" in record
     if kind in _TREE:
-        return any(name in record for name in _MARKS) and "parts" not in mapping_of(record.get("message"))
+        return is_entry and any(name in record for name in _MARKS) and "parts" not in mapping_of(message)
     return kind in _OTHERS and "payload" not in record
 
 

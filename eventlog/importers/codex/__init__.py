@@ -1,7 +1,7 @@
 """Codex (CLI, desktop, IDE): ``~/.codex/sessions/Y/M/D/rollout-<local time>-<uuid>.jsonl``, compressed to ``.jsonl.zst`` after some days.
 
-A line is ``{timestamp, type, payload}``; until September 2025 it was the bare item, after a first line ``{id, timestamp, instructions, git}``.
-What a line means is in `meaning`. What misleads:
+A line is ``{timestamp, type, payload}``; until September 2025 it was the bare item, after a first line ``{id, timestamp, instructions,
+git}``. What a line means is in `meaning`. What misleads:
 
 - Forks and subagents begin with lines of their parent, with its ``session_meta``: the first one is the file's own.
 - The name has local time, the lines UTC. The same session may lie in ``archived_sessions`` too, or be there plain and compressed.

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-
 from eventlog.events import (
     ContextCompacted,
     ErrorLogged,

@@ -1,7 +1,7 @@
 """opencode: one SQLite file, ``~/.local/share/opencode/opencode*.db`` (the name varies by channel); before 1.2 a folder of JSON files.
 
-A database may hold two generations of tables: ``session``, ``message``, ``part`` (1.x) and ``session_v2``, ``session_message`` (2.x). A migrated one
-keeps the old rows as they were, so that of these only the sessions count that the new tables lack. 1.16 has an empty
+A database may hold two generations of tables: ``session``, ``message``, ``part`` (1.x) and ``session_v2``, ``session_message`` (2.x). A
+migrated one keeps the old rows as they were, so that of these only the sessions count that the new tables lack. 1.16 has an empty
 ``session_message`` already: the table alone proves nothing. A part's row comes before its message's, so that a message is told whole.
 """
 

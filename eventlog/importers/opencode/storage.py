@@ -1,7 +1,8 @@
-"""opencode's files before 1.2: ``storage/session/<project>/<id>.json``, ``storage/message/<session>/<id>.json``, ``storage/part/<message>/<id>.json``.
+"""opencode's files before 1.2: ``storage/session/<project>/<id>.json``, ``storage/message/<session>/<id>.json``,
+``storage/part/<message>/<id>.json``.
 
-A session is taken whole, whichever of its files is named: the session's own file stands for all of them. A record is a file's JSON; one that
-does not say itself where it belongs is ``{"file":"part/<message>/<id>.json","value":{...}}``.
+A session is taken whole, whichever of its files is named: the session's own file stands for all of them. A record is a file's JSON; one
+that does not say itself where it belongs is ``{"file":"part/<message>/<id>.json","value":{...}}``.
 """
 
 from __future__ import annotations
