@@ -51,11 +51,15 @@ def import_sessions(context: Context, format: str | None, paths: tuple[Path, ...
 
     --follow runs until it is interrupted (exit code 130): new and growing files are imported as they are written. With --json each
     change is a line, {"change":"following",...} says that all that was there is imported, and the report is the last line."""
+    from ..importers import OWN, declared
+
     format, paths = _what_is_meant(format, paths)
     if everything and (format is not None or paths):
         raise click.UsageError("--all takes everything that is found; leave out FORMAT and PATH")
     if follow and (format is None or dry_run):
         raise click.UsageError("--follow needs the FORMAT to follow, and imports; see eventlog import --help")
+    if follow and format is not None and format not in OWN and not declared(format).follows:
+        raise click.UsageError(f"{format} keeps a database, which cannot be followed; import it again instead: that adds what is new")
     if paths and not dry_run:
         _import_paths(context, format, paths, follow)
     elif paths:
@@ -76,16 +80,20 @@ def _what_is_meant(format: str | None, paths: tuple[Path, ...]) -> tuple[str | N
     if os.sep in format or path.suffix:
         raise click.UsageError(f"path {format!r} does not exist")
     near = difflib.get_close_matches(format, FORMATS, 1)
-    hint = f", did you mean {near[0]!r}?" if near else f", there are {', '.join(sorted(FORMATS))}"
-    raise click.UsageError(f"unknown format {format!r}{hint}")  # said before a store is made
+    hint = f", did you mean {near[0]!r}?" if near else ""
+    raise click.UsageError(f"unknown format {format!r}{hint} There are {', '.join(sorted(FORMATS))}")  # said before a store is made
 
 
 def _import_paths(context: Context, format: str | None, paths: tuple[Path, ...], follow: bool) -> None:
+    if not context.loaded().settings.recording:
+        context.open_log(write=True)  # which says so, and refuses
     refused = None if follow else _refused(format, paths)
     if refused is not None:
         if context.json:
             context.emit(refused)
-        _warn_of_first(context, refused.skipped)
+        first = next(skipped for skipped in refused.skipped if skipped.line is None)
+        more = f" and {refused.refused - 1:,} other files" if refused.refused > 1 else ""
+        context.warn(f"nothing is imported of {first.file}{more}: {first.reason}")
         context.exit_code = WRONG_USE
         return
     with context.open_log(write=True, create=True) as log:
@@ -108,7 +116,7 @@ def _import_found(context: Context, format: str | None, dry_run: bool, follow: b
     formats = None if format is None else [format]
     spots = find(formats)
     found = [spot.found for spot in spots]
-    if not context.json:
+    if found and not context.json:
         context.table(
             ("format", "place", "files", "bytes"),
             [(each.format, each.path, f"{each.files:,}", f"{each.bytes:,}") for each in found],

@@ -120,6 +120,11 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     writes_back: bool = False
     resumes: bool = False
 
+    @property
+    def follows(self) -> bool:
+        """Whether it can be imported as it is written."""
+        return self.rows is None
+
     def reads(self, name: str) -> bool:
         """Whether a file of this name in a folder is one of sessions."""
         return any(fnmatchcase(name, each) for each in self.names) and not any(fnmatchcase(name, each) for each in self.not_names)

@@ -172,7 +172,7 @@ def test_seqs_that_are_not_in_the_file_stay_taken(file: Path) -> None:
     ("text", "problem"),
     [
         (
-            '{"type":"user","message":{}}\n',
+            '{"type":"user","name":{}}\n',
             [
                 (
                     None,
