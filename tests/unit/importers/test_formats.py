@@ -256,8 +256,8 @@ def test_a_chat_that_goes_on_by_another_branch_ends_as_its_last_state_alone(tmp_
             import_paths(growing, "chatgpt", [path])
         import_paths(whole, "chatgpt", [path])
         assert comparable(growing) == comparable(whole)
-        path.write_text(json.dumps([before]))
-        import_paths(growing, "chatgpt", [path])  # an older export once more
+        path.write_text(json.dumps([{**before, "title": "The title that it had first"}]))
+        import_paths(growing, "chatgpt", [path])  # an older export
         assert comparable(growing) == comparable(whole)
 
 
