@@ -18,9 +18,8 @@ from typing import Any
 import msgspec
 
 from . import registry
-from .decoding import decoder
 from .errors import InvalidEvent
-from .events import Part
+from .events import MessageAdded
 from .limits import MAX_DEPTH, fields_of, is_deeper, unwritable
 from .line import NOT_JSON, Envelope, cannot_hold, not_json, single_line, too_deep
 from .registry import Event, UnknownEvent, check_type_name
@@ -30,7 +29,8 @@ Origin = Mapping[str, Any] | msgspec.Raw
 _encode = msgspec.json.Encoder().encode
 _MISSING = re.compile(r"missing required field `(.*)`")
 _LINKS = 3  # an origin's own levels around a record: the event copied from, the original event, the import's own
-_HELD_BY_PARTS = "content"  # the field of the vocabulary's messages that holds parts
+_CONTENT = "content"  # the field of the vocabulary's messages that holds parts
+_TEXTS = ("text", "reasoning")
 
 
 def envelopes(events: Sequence[Event | UnknownEvent], when: datetime | str, id: str | None, origin: Origin | None) -> list[Envelope]:
@@ -87,25 +87,25 @@ def data_of(event: Event) -> msgspec.Raw:
     """The event's data as it will stand in its line. Raises `InvalidEvent`."""
     try:
         data = _encode(event)
-        found = decoder(registry.known_types().get(event.type, dict)).decode(data)
+        found = registry.reads(event.type)(data)
     except NOT_JSON as error:  # a decoder's error is a ValueError, too
         return _mended(event, error)
     if b"null" in data:
         _check_numbers(event)
-    if is_deeper(data, MAX_DEPTH):
+    if len(data) > 2 * MAX_DEPTH and is_deeper(data, MAX_DEPTH):
         raise too_deep("the data of the event")
-    if type(getattr(found, "content", None)) is list:
+    if found.__class__ is MessageAdded and found.content.__class__ is list:
         _check_texts(found)
     return msgspec.Raw(data)
 
 
-def _check_texts(event: Event) -> None:
+def _check_texts(event: MessageAdded) -> None:
     """A part of text without its text would be shown as nothing."""
-    for index, part in enumerate(event.content):  # type: ignore[attr-defined]
-        is_text = isinstance(part, Part) and part.type in ("text", "reasoning")
-        if is_text and not isinstance(part.content, str) and part.metadata is msgspec.UNSET:
+    parts: Any = event.content
+    for index, part in enumerate(parts):
+        if part.content.__class__ is not str and part.type in _TEXTS and part.metadata is msgspec.UNSET:
             where = f"content[{index}].content"
-            raise InvalidEvent(f"{event.type}: {where}: a part of type {part.type!r} has its text there, as a string", where)
+            raise InvalidEvent(f"{event.type}: {where}: a part of text or reasoning has its text there, as a string", where)
 
 
 def _unknown_data(event: UnknownEvent) -> msgspec.Raw:
@@ -125,7 +125,7 @@ def _unknown_data(event: UnknownEvent) -> msgspec.Raw:
             found = registry.decoded(name, event.version, data)
         except registry.NOT_DECODED as error:
             return _mended(event, error)
-        if type(getattr(found, "content", None)) is list:
+        if isinstance(found, MessageAdded) and not isinstance(found.content, str):
             _check_texts(found)
     return data
 
@@ -159,19 +159,19 @@ def _mended(event: Event | UnknownEvent, error: Exception) -> msgspec.Raw:
     from .shapes.parts import HOLD_PARTS, NotParts, at_the_door
 
     fields = _fields(event)
-    content = fields.get(_HELD_BY_PARTS) if fields is not None else None
+    content = fields.get(_CONTENT) if fields is not None else None
     if fields is None or not isinstance(content, list) or event.type not in HOLD_PARTS:
         raise _refused(event, error) from error
     try:
-        fields[_HELD_BY_PARTS] = at_the_door(content)
+        fields[_CONTENT] = at_the_door(content)
     except NotParts as refusal:
-        where = f"{_HELD_BY_PARTS}{refusal.where}"
+        where = f"{_CONTENT}{refusal.where}"
         raise InvalidEvent(f"{event.type}: {where} {refusal}", where) from None
     data = _as_json(fields)
     if is_deeper(bytes(data), MAX_DEPTH):
         raise too_deep("the data of the event")
     try:
-        registry.decoded(event.type, event.version, _as_json({**fields, _HELD_BY_PARTS: ""}))
+        registry.decoded(event.type, event.version, _as_json({**fields, _CONTENT: ""}))
     except registry.NOT_DECODED as other:
         raise _refused(event, other) from other
     return data
@@ -186,8 +186,8 @@ def _fields(event: Event | UnknownEvent) -> dict[str, Any] | None:
         return dict(event.data)
     try:
         raw = msgspec.json.decode(event.data, type=dict[str, msgspec.Raw])
-        content = raw.get(_HELD_BY_PARTS)
-        return {**raw, _HELD_BY_PARTS: None if content is None else msgspec.json.decode(content)}
+        content = raw.get(_CONTENT)
+        return {**raw, _CONTENT: None if content is None else msgspec.json.decode(content)}
     except (msgspec.DecodeError, RecursionError):
         return None
 

@@ -15,7 +15,7 @@ from zlib import crc32
 import msgspec
 
 from .errors import EventTooLarge, InvalidEvent
-from .limits import MAX_DEPTH, MAX_LINE_DEPTH, unwritable, wrong_in_text
+from .limits import MAX_DEPTH, MAX_LINE_DEPTH, is_deeper, unwritable, wrong_in_text
 
 TAIL_SIZE = 19  # ,"crc":"9f2a11c0"}\n
 _TAIL = b',"crc":"%08x"}\n'
@@ -105,6 +105,13 @@ def single_line(raw: bytes | bytearray | memoryview | msgspec.Raw) -> msgspec.Ra
     if b"\n" in data or b"\r" in data:
         data = msgspec.json.format(data, indent=-1)
     return msgspec.Raw(data)
+
+
+def check_lines(chunk: bytes) -> None:
+    """That whole lines which are taken as they are can be read by every reader. Raises `InvalidEvent`."""
+    for line in chunk.split(b"\n"):
+        if len(line) > 2 * MAX_LINE_DEPTH and is_deeper(line, MAX_LINE_DEPTH - 1):
+            raise too_deep(f"the line {line[:20].decode(errors='replace')}...")
 
 
 def check_size(size_bytes: int, limit_bytes: int, what: str = "event") -> None:

@@ -241,12 +241,12 @@ class EventLog:
         return self._backend.verify(session_ids, progress)
 
     def compact(
-        self, session_ids: Iterable[str] | None = None, *, drop_deltas: bool = False, idle_s: float = 3600.0, dry_run: bool = False
+        self, session_ids: Iterable[str] | None = None, *, drop_deltas: bool = False, idle_s: float | None = None, dry_run: bool = False
     ) -> CompactionReport:
         """Make fewer and smaller files of the given sessions, or of all, with the same events in them.
 
-        Seals active segments to which nothing was appended for ``idle_s``, compresses what is not yet, joins small neighbours, removes what
-        crashes have left. ``drop_deltas`` also leaves out every `MessageDelta` whose message was added whole after it, and says so
+        Seals, compresses and joins the segments of sessions to which nothing happened for ``idle_s`` (default: the setting
+        ``compress_after``), by the time of the last event; removes what crashes have left. ``drop_deltas`` also leaves out every `MessageDelta` whose message was added whole after it, and says so
         with a `SessionCompacted`. Writers, readers and tails may run meanwhile; a crash leaves the old files or the new. What cannot be
         done for a session (it is damaged, locked, the disk is full) is in the report and stops no other. ``dry_run`` only counts what
         would be done. Raises `SessionNotFound`."""

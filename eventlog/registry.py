@@ -38,6 +38,7 @@ class UnknownEvent(msgspec.Struct, frozen=True, gc=False):
 
 _types: dict[str, type[Event]] = {}
 _upcasts: dict[str, Mapping[int, Upcast]] = {}
+_decodes: dict[str, Callable[[bytes], Any]] = {}
 
 
 def event_type(name: str, *, version: int = 1, upcasts: Mapping[int, Upcast] | None = None) -> Callable[[type[E]], type[E]]:
@@ -65,6 +66,7 @@ def event_type(name: str, *, version: int = 1, upcasts: Mapping[int, Upcast] | N
         cls.version = version
         _types[name] = cls
         _upcasts[name] = steps
+        _decodes.pop(name, None)
         global generation
         generation += 1
         return cls
@@ -105,6 +107,16 @@ def decoded(name: str, version: int, data: msgspec.Raw) -> Event:
         return event
     decoder(cls)
     return msgspec.convert(upcast(name, version, msgspec.json.decode(data, type=dict)), type=cls)
+
+
+def reads(name: str) -> Callable[[bytes], Any]:
+    """What decodes data of the type in its present version; of a type that is not known, any object."""
+    found = _decodes.get(name)
+    if found is None:
+        found = decoder(_types.get(name, dict)).decode
+        if name in _types:
+            _decodes[name] = found
+    return found
 
 
 def upcast(name: str, version: int, data: dict[str, Any]) -> dict[str, Any]:

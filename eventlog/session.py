@@ -54,6 +54,7 @@ class Session:
         sync: Sync | None = None,
         time: datetime | str | None = None,
         origin: Origin | None = None,
+        timeout_s: float | None = None,
     ) -> int:
         """Append the events, all or none, and return the seq of the last.
 
@@ -61,8 +62,9 @@ class Session:
         "interval" (within the store's sync interval) or "never" (when the operating system pleases). Costs one write, one sync.
 
         ``expected``: the position that the session must be at, else `Conflict`. ``id``: makes a retry safe: if an append with this id
-        is already there, nothing is written and its position is returned (ids are remembered for the active and the preceding
-        segment). ``time``: when it happened, default now. ``origin``: where the event came from.
+        is already there, nothing is written and its position is returned (an id counts for the whole session). ``time``: when it happened,
+        default now. ``origin``: where the event came from. ``timeout_s``: how long to wait for another writer's lock, default the setting
+        ``lock_timeout_s``; 0 is to try, and to say `SessionLocked` at once.
 
         Raises `InvalidEvent` (it would not be read back as what it is; FORMAT.md, "Limits") and `EventTooLarge` before anything is
         written; `SessionNotFound`, `SessionDeleted`, `SessionLocked`;
@@ -74,14 +76,29 @@ class Session:
         if id is not None:
             check_id(id)
         if len(events) != 1 or origin is not None or not isinstance(event := events[0], Event):
-            return self._append(envelopes(events, when, id, origin), expected, id, sync)
+            return self._append(envelopes(events, when, id, origin), expected, id, sync, timeout_s)
         kind = type_of(event)  # nearly every append: it has no step more than it needs
         envelope = Envelope(0, when, kind, data_of(event), event.version)
         if id is not None:
             envelope.id = id
         if sync is None:
             sync = "never" if kind == _DELTA else self._sync
-        return self._stream.append((envelope,), expected, id, sync, kind == _ENDED)
+        return self._stream.append((envelope,), expected, id, sync, kind == _ENDED, timeout_s)
+
+    def append_new(self, drafts: Sequence[Envelope], *, sync: Sync | None = None) -> list[int]:
+        """Append those of the drafts (see `draft`) that are not there yet, all or none, in order; returns the seq of each, old or new.
+
+        A draft with an id is there if the session has an event with that id, in whichever segment, by whichever process; drafts that follow
+        it and have no id belong to it. So the same call may be made again, or one that overlaps it, by several programs at once: each
+        event is stored once. Nothing is written where all are there. Raises what `append` raises."""
+        self._check_open()
+        if not drafts:
+            return []
+        for envelope in drafts:
+            check_depth(envelope)
+        if sync is None:
+            sync = "never" if drafts[-1].type == _DELTA else self._sync
+        return self._stream.append_new(drafts, sync)
 
     def user(
         self, said: object, *, id: str | None = None, sync: Sync | None = None, time: datetime | str | None = None, **fields: Any
@@ -141,11 +158,13 @@ class Session:
             check_depth(envelope)
         return self._append(envelopes, expected, id, sync)
 
-    def _append(self, envelopes: list[Envelope], expected: int | None, id: str | None, sync: Sync | None) -> int:
+    def _append(
+        self, envelopes: list[Envelope], expected: int | None, id: str | None, sync: Sync | None, timeout_s: float | None = None
+    ) -> int:
         last = envelopes[-1]
         if sync is None:
             sync = "never" if last.type == _DELTA else self._sync
-        return self._stream.append(envelopes, expected, id, sync, last.type == _ENDED)
+        return self._stream.append(envelopes, expected, id, sync, last.type == _ENDED, timeout_s)
 
     def read(
         self,
@@ -153,15 +172,56 @@ class Session:
         before: int | None = None,
         types: Collection[str] | None = None,
         on_damage: OnDamage = "raise",
+        *,
+        last: int | None = None,
     ) -> Iterator[StoredEvent]:
-        """The events with after < seq < before, oldest first, optionally only of some types.
+        """The events with after < seq < before, oldest first, optionally only of some types, or only the ``last`` so many of these.
 
         Whole appends only; memory is bounded by the largest append. Never blocks a writer and never writes. Damaged bytes raise
         `Damaged` where they stand, after everything before them was given out; "skip" gives out every event that can be proven."""
         self._check_open()
         check_on_damage(on_damage)
         wanted = None if types is None else frozenset((types,) if isinstance(types, str) else types)
+        if last is not None:
+            return iter(self._read_last(last, after, before, wanted, on_damage))
         return chain.from_iterable(self._read(after, before, wanted, on_damage))
+
+    def _read_last(
+        self, count: int, after: int, before: int | None, wanted: frozenset[str] | None, on_damage: OnDamage
+    ) -> list[StoredEvent]:
+        """Found from the end, in windows that grow until there are enough. What stands before the events that are given out is not looked at:
+        damage there is not theirs."""
+        if count < 0:
+            raise ValueError(f"last is how many events to read, 0 or more, not {count}")
+        after = max(0, after)
+        end = self.last_seq if before is None else min(self.last_seq, before - 1)
+        window = max(count, 1)
+        while count:
+            start = max(after, end - window)
+            found = list(chain.from_iterable(self._read(start, before, wanted, "skip")))[-count:]
+            if len(found) == count or start == after:
+                first = found[0].seq if found and start > after else after + 1
+                if on_damage == "raise" and not self._is_whole(first, end, before, found if wanted is None else None):
+                    return list(chain.from_iterable(self._read(first - 1, before, wanted, "raise")))[-count:]
+                return found
+            window *= 4
+        return []
+
+    def _is_whole(self, first: int, end: int, before: int | None, found: list[StoredEvent] | None) -> bool:
+        """Whether every event from ``first`` to ``end`` can be proven, or where it cannot, is missing for a reason that may be damage."""
+        seen = found if found is not None else chain.from_iterable(self._read(first - 1, before, None, "skip"))
+        expected = first
+        for stored in seen:
+            if stored.seq != expected:
+                return False
+            expected += 1
+        return expected > end
+
+    def has_news(self, after: int) -> bool:
+        """Whether the session has an event behind ``after``. Costs microseconds as long as nothing is written: the file is looked at, not
+        read."""
+        self._check_open()
+        return self._stream.has_news(after)
 
     def _check_open(self) -> None:
         if self.closed:

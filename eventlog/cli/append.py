@@ -87,6 +87,7 @@ def _stopped(number: int, error: Exception, last_seq: int) -> str:
 def parse(line: bytes) -> tuple[UnknownEvent, str | None, str | None]:
     """The event of a line with its id and time, checked whole; its data is kept as the text that it is. Raises `InvalidEvent`."""
     try:
+        line.decode()  # asked here, since not every msgspec tells this error from other ones
         found = msgspec.json.decode(line, type=InputLine)
         check_type_name(found.type)
         cls = known_types().get(found.type)

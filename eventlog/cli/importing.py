@@ -191,6 +191,7 @@ def _taken(context: Context, log: EventLog, paths: list[tuple[Path, str | None]]
         for path, format in paths:
             takeover.take(path, format)
         log.seal(takeover.grown)
+        log.compact(takeover.grown)  # which compresses what is old already
     return takeover
 
 

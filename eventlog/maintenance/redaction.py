@@ -25,6 +25,8 @@ from ..errors import InvalidInput
 from ..files.upkeep.rewriting import seq_of
 from ..line import TAIL_SIZE, Envelope
 from ..ranges import Ranges
+from ..stored import envelope
+from ..timestamps import to_text
 from .streamed import StreamedMatches
 
 REDACTED = "[redacted]"
@@ -38,18 +40,6 @@ _ORIGIN = b',"origin":'
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:)?|-?[0-9][0-9.eE+-]*')
 
 
-class _Line(msgspec.Struct, forbid_unknown_fields=False):
-    seq: int
-    time: str
-    type: str
-    data: msgspec.Raw
-    v: int = 1
-    id: str | None = None
-    origin: msgspec.Raw = msgspec.Raw()
-    more: bool = False
-
-
-_line = msgspec.json.Decoder(_Line)
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -85,7 +75,9 @@ class Pattern:
 
     def apply(self, line: bytes) -> bytes:
         payload = line[:-TAIL_SIZE]
-        start = payload.index(_DATA) + len(_DATA)
+        start = payload.find(_DATA) + len(_DATA)
+        if start < len(_DATA):
+            start = payload.find(b",")  # a line without data: all but its seq
         rest = payload[start:]
         content = self._streamed.content_of(seq_of(line))
         changed = _TOKEN.sub(self._replace, rest if content is None else _with_content(line, rest, content))
@@ -162,7 +154,7 @@ Redaction = Pattern | Seqs
 
 def _with_content(line: bytes, rest: bytes, content: str) -> bytes:
     """The rest of a delta's line, from its data on, with other content."""
-    data = bytes(_line.decode(line).data)
+    data = bytes(envelope(line).data)
     fields = _object.decode(data)
     fields["content"] = msgspec.Raw(msgspec.json.encode(content))
     return msgspec.json.encode(fields) + rest[len(data) :]
@@ -209,8 +201,8 @@ def _parts_of(info: Any) -> list[Any]:
 
 def _with_fingerprint(line: bytes, rest: bytes) -> bytes:
     """The changed rest of the line, whose origin says which record it once held, where that changed."""
-    before = _line.decode(line).origin
-    after = _line.decode(b'{"seq":1,"time":"","type":""' + _DATA + rest + b"}").origin
+    before = envelope(line).origin
+    after = envelope(b'{"seq":1' + _DATA + rest + b"}").origin
     if not bytes(before):
         return rest
     try:
@@ -246,17 +238,19 @@ _KEPT_IN_ORIGIN = frozenset({"format", "session_id", "seq", "redacted", "content
 
 
 def _emptied(line: bytes) -> bytes:
-    found = _line.decode(line)
+    found = envelope(line)
     known = registry.known_types().get(found.type)
-    data = msgspec.json.decode(found.data)
+    data = registry.decode_or_keep(found.data) if bytes(found.data) else {}
     ours = known is not None and known.__module__ == vocabulary.__name__
-    envelope = Envelope(found.seq, found.time, found.type, _emptied_data(data, ours=ours), found.v, found.id, more=found.more)
+    made = Envelope(found.seq, to_text(found.time), found.type, _emptied_data(data, ours=ours), found.v, found.id, more=found.more)
     if bytes(found.origin):
-        envelope.origin = _emptied_origin(found.origin)
-    return lines.encode(envelope, 0)[0][:-TAIL_SIZE]
+        made.origin = _emptied_origin(found.origin)
+    return lines.encode(made, 0)[0][:-TAIL_SIZE]
 
 
-def _emptied_data(data: dict[str, Any], *, ours: bool) -> dict[str, Any]:
+def _emptied_data(data: Any, *, ours: bool) -> Any:
+    if not isinstance(data, dict):
+        return {}  # of no shape that is known
     emptied: dict[str, Any] = {}
     for name, value in data.items():
         if ours and name in _KEPT:

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from msgspec import UNSET
 
 from ..events import Part, UsageRecorded
 from .exchange import Answer, Ask, Piece, Said, error_of
-from .fields import count, given, items, joined, mapping, mappings, plain, rest, text
+from .fields import count, given, items, joined, mapping, mappings, plain, rest, text, value_of
 
 SHAPE = "anthropic"
 PROVIDER = "anthropic"
@@ -245,9 +244,4 @@ class Stream:
 
 def _input(json_text: str, before: Any) -> Any:
     """A call's arguments: what the streamed text says, the text itself where it was cut."""
-    if not json_text:
-        return before
-    try:
-        return msgspec.json.decode(json_text)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        return json_text
+    return value_of(json_text) if json_text else before

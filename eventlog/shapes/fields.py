@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from ..limits import MAX_DEPTH, is_deeper
+
 _DEEPEST = 250  # deeper than any event may be: what is below is left as it is, and refused where it is written
 
 
@@ -58,10 +60,12 @@ def given(metadata: dict[str, Any]) -> Any:
 
 
 def value_of(json_text: Any) -> Any:
-    """What a text of JSON says, where it says an object or an array; else the value as it is."""
+    """What a text of JSON says, where it says an object or an array that an event can hold; else the value as it is."""
     if not isinstance(json_text, str):
         return json_text
     try:
+        if is_deeper(json_text.encode(), MAX_DEPTH // 2):
+            return json_text
         value = msgspec.json.decode(json_text)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return json_text

@@ -31,6 +31,8 @@ def part(item: Any) -> Part:
         return Part(type="text", content=item)
     fields = mapping(item)
     kind = fields.get("type")
+    if kind in ("input_text", "output_text") and isinstance(fields.get("text"), str):  # the newer API's names, which files mix in
+        return anthropic.part({**rest(fields, ("logprobs",)), "text": fields["text"], "type": "text"})
     if kind == "refusal" and isinstance(said := fields.get("refusal", fields.get("text")), str):
         return Part(type="text", content=said, metadata={"refusal": True})
     if kind in ("image_url", "video_url"):

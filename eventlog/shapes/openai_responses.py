@@ -29,11 +29,8 @@ def part(item: Any) -> Part:
     """A content part, or an item that is one. Total, like `openai_chat.part`, which does what the two share."""
     fields = mapping(item)
     kind = fields.get("type")
-    if kind in ("input_text", "output_text", "summary_text", "reasoning_text") and isinstance(fields.get("text"), str):
-        is_reasoning = kind in ("summary_text", "reasoning_text")
-        return Part(
-            type="reasoning" if is_reasoning else "text", content=fields["text"], metadata=given(rest(fields, ("type", "text", "logprobs")))
-        )
+    if kind in ("summary_text", "reasoning_text") and isinstance(fields.get("text"), str):
+        return Part(type="reasoning", content=fields["text"], metadata=given(rest(fields, ("type", "text"))))
     if kind == "input_image":
         more = rest(fields, ("type", "image_url", "file_id"))
         if isinstance(fields.get("image_url"), str):

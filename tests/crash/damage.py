@@ -36,7 +36,7 @@ class Original(NamedTuple):
 
     def restore(self, data: bytes) -> None:
         """Put ``data`` where the segment was; nothing else of this session is left."""
-        for path in self.path.parent.glob("s.*"):
+        for path in self.path.parent.glob("s[+.]*"):
             if path != self.path:
                 path.unlink()
         for path in self.quarantined():

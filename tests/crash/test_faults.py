@@ -34,7 +34,7 @@ LIVES = [
     Workload("append, batch, roll, seal", empty, ROLLING),
     Workload("append and sync later", empty, LAZY),
     Workload("hold the lock", empty, ROLLING, exclusive=True),
-    Workload("compress", empty, ROLLING, SETTINGS.replace(compress=True)),
+    Workload("compress", empty, ROLLING, SETTINGS.replace(compress_after="0")),
     Workload("join", used, AFTER),
     Workload("recover a torn tail", torn, AFTER),
     Workload("recover a torn opening line", torn_from_the_start, AFTER),

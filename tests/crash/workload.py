@@ -20,7 +20,7 @@ from eventlog.files.disk import Disk
 from eventlog.files.layout import Layout, shard
 from eventlog.testing import Crash, CrashingDisk
 
-SETTINGS = Settings(segment_size_bytes=6_000, frame_size_bytes=2_048, sync_interval_ms=60_000, lock_timeout_s=5, compress=False)
+SETTINGS = Settings(segment_size_bytes=6_000, frame_size_bytes=2_048, sync_interval_ms=60_000, lock_timeout_s=5, compress_after="0")
 SESSIONS = ("s", "t")
 
 

@@ -80,7 +80,7 @@ APPENDS: list[list[Event | UnknownEvent]] = [
 
 def write(store: Path) -> list[Path]:
     """Record the history; returns the two raw segments, the sealed and the active one."""
-    with EventLog.open(store, settings=Settings(compress=False)) as log, log.session(SESSION, create=True) as session:
+    with EventLog.open(store, settings=Settings(compress_after="0")) as log, log.session(SESSION, create=True) as session:
         for number, events in enumerate(APPENDS):
             when = f"2026-01-02T03:04:{number:02d}{'.5' if number % 2 else ''}Z"
             session.append(

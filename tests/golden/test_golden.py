@@ -24,7 +24,7 @@ def store_with(tmp_path: Path, *names: str) -> Path:
     return tmp_path / "store"
 
 
-@pytest.mark.parametrize("first", ["golden-1.0.1.jsonl", "golden-1.0.1.jsonl.zst"])
+@pytest.mark.parametrize("first", ["golden-1.0+000000000001.jsonl", "golden-1.0.jsonl.zst"])
 def test_golden_segments_of_format_1_are_read_the_same(tmp_path: Path, first: str) -> None:
     with EventLog.open(store_with(tmp_path, first, "golden-1.0.26.jsonl")) as log:
         assert log.verify().problems == []
@@ -41,7 +41,7 @@ def test_golden_segments_of_format_1_are_read_the_same(tmp_path: Path, first: st
 
 def test_today_s_writer_writes_the_golden_bytes(tmp_path: Path) -> None:
     written = history.write(tmp_path / "store")
-    assert [path.name for path in written] == ["golden-1.0.1.jsonl", "golden-1.0.26.jsonl"]
+    assert [path.name for path in written] == ["golden-1.0+000000000001.jsonl", "golden-1.0.jsonl"]
     for path in written:
         assert path.read_bytes() == (V1 / path.name).read_bytes()
 

@@ -43,7 +43,7 @@ def record(folder: Path, settings: Settings) -> Path:
 
 
 def test_the_code_in_the_page_decodes_a_real_segment(tmp_path: Path) -> None:
-    segment = record(tmp_path / "store", Settings(compress=False))
+    segment = record(tmp_path / "store", Settings(compress_after="0"))
     assert segment.name == "s.1.1.jsonl"
     opened, *events, sealed = decoder()(segment.read_bytes())
     assert opened["data"] == {"format": 1, "min_reader": 1, "session_id": "s.1", "first_seq": 1}
@@ -55,7 +55,7 @@ def test_the_code_in_the_page_decodes_a_real_segment(tmp_path: Path) -> None:
 
 
 def test_the_code_in_the_page_notices_every_changed_byte(tmp_path: Path) -> None:
-    data = bytearray(record(tmp_path / "store", Settings(compress=False)).read_bytes())[:2000]
+    data = bytearray(record(tmp_path / "store", Settings(compress_after="0")).read_bytes())[:2000]
     data = data[: data.rfind(b"\n") + 1]
     decode, whole = decoder(), data.count(b"\n")
 
@@ -90,7 +90,7 @@ def test_the_table_of_a_compressed_segment_is_as_the_page_says(tmp_path: Path) -
 def test_plain_tools_read_a_segment(tmp_path: Path) -> None:
     if shutil.which("jq") is None or shutil.which("zstdcat") is None:
         pytest.skip("jq or zstd is not installed")
-    raw = record(tmp_path / "raw", Settings(compress=False))
+    raw = record(tmp_path / "raw", Settings(compress_after="0"))
     compressed = record(tmp_path / "compressed", Settings())
     found = subprocess.run(["jq", "-c", 'select(.type=="message.added")', str(raw)], capture_output=True, check=True).stdout
     assert found.count(b"\n") == 41

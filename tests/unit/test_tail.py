@@ -145,28 +145,32 @@ def test_only_the_types_that_were_asked_for_come_and_the_cursor_passes_the_other
 
 
 def test_a_tail_outlives_rolls_seals_and_compression(settings: Settings) -> None:
-    with EventLog.open(settings=settings.replace(segment_size_bytes=1000, compress=True)) as log:
+    with EventLog.open(settings=settings.replace(segment_size_bytes=1000, compress_after="0")) as log:
         session = log.session("a", create=True)
+        compressed = 0
         with session.tail() as tail:
             for seq in range(1, 101):
                 session.append(note("x" * 100))
+                if seq % 20 == 0:
+                    compressed += log.compact().compressed
                 assert places(take(tail, 1)) == [("a", seq)]
             session.end()
             session.append(note("and goes on"))
             assert places(take(tail, 2)) == [("a", 101), ("a", 102)]
     names = os.listdir(Layout(settings.store).folder("a"))
+    assert compressed > 10
     assert len([name for name in names if name.endswith(".zst")]) > 10
 
 
 def test_a_tail_that_falls_behind_while_segments_are_sealed_and_compressed_finds_them(settings: Settings) -> None:
-    with EventLog.open(settings=settings.replace(segment_size_bytes=1000, compress=True)) as log:
+    with EventLog.open(settings=settings.replace(segment_size_bytes=1000, compress_after="0")) as log:
         session = log.session("a", create=True)
         session.append(note())
         with session.tail() as tail:
             take(tail, 1)
             for _ in range(99):
                 session.append(note("x" * 100))
-            log._backend.close()  # waits for the compression
+            assert log.compact().compressed > 10
             assert places(take(tail, 99)) == [("a", seq) for seq in range(2, 101)]
 
 

@@ -242,7 +242,7 @@ def whole_lines(store: Path, session_id: str) -> list[bytes]:
     import zstandard
 
     lines: list[bytes] = []
-    for path in sorted((store / "sessions").glob(f"*/{session_id}.*")):
+    for path in sorted([*(store / "sessions").glob(f"*/{session_id}+*"), *(store / "sessions").glob(f"*/{session_id}.jsonl")]):
         with open(path, "rb") as file:
             if path.suffix == ".zst":
                 with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as stream:

@@ -626,7 +626,7 @@ def test_one_bad_file_never_stops_the_others(tmp_path: Path) -> None:
     log = EventLog.memory()
     report = import_paths(log, "claude-code", [tmp_path / "absent", tmp_path])
     assert list(log.session_ids()) == ["s"]
-    assert [(Path(s.file).name, s.line, s.reason) for s in report.skipped] == [
+    assert [(Path(s.file).name, s.line, s.reason.split(": ")[0]) for s in report.skipped] == [
         ("absent", None, "No such file or directory"),
         ("a.jsonl", None, "no claude-code file"),
         ("b.json", None, "no claude-code file"),

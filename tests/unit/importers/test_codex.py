@@ -1,4 +1,4 @@
-"""What misleads in a Codex rollout: everything twice, or only once; lines of the parent; the bare lines of old versions; turns taken back."""
+"""What misleads in a Codex rollout: everything twice, or only once; lines of the parent; bare lines of old versions; turns taken back."""
 
 from __future__ import annotations
 
