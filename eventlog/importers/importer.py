@@ -11,8 +11,9 @@ from eventlog.errors import EventLogError
 from eventlog.log import EventLog
 
 from . import SourceFile
+from .archives import is_archive, members
 from .databases import is_database
-from .declaration import Format
+from .declaration import Documents, Format
 from .document_file import DocumentFile
 from .intake import Intake
 from .line_file import LineFile
@@ -56,6 +57,8 @@ class FormatImporter:
             with open(_there(unit), "rb") as file:
                 changed_at = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, timezone.utc)
                 head = file.read(16)
+                if is_archive(head) and self._is_text() and self.format.documents is not None:
+                    return self._import_archive(path, self.format.documents, changed_at)
                 is_row_file = self.format.rows is not None and (is_database(head) or not self._is_text())
                 data = b"" if is_row_file else head + file.read()
             if unit.name.endswith(_ZSTD):
@@ -73,6 +76,19 @@ class FormatImporter:
         except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
             self._intake.skip(str(path), None, f"it could not be understood ({type(error).__name__}: {error})")
             return {}
+
+    def _import_archive(self, path: Path, documents: Documents, changed_at: datetime) -> dict[str, int]:
+        """Each document of the format in a ZIP; the others are another tool's, or not sessions."""
+        added: dict[str, int] = {}
+        others: list[Path] = []
+        files = self.report.files
+        for name, data in members(path, self.format.reads):
+            taken = DocumentFile(path / name, documents, self._intake, others.append).take(data, changed_at, is_end=True)
+            added |= {session_id: added.get(session_id, 0) + count for session_id, count in taken.items()}
+        if self.report.files == files:
+            self._refuse(path)
+        self.report.files = min(self.report.files, files + 1)
+        return added
 
     def reads(self, name: str) -> bool:
         return self.format.reads(name)

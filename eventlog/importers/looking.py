@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from . import FORMATS, OWN, declared
+from .archives import is_archive, members
 from .databases import is_database, opened, tables_of
 from .declaration import Format, Tables
 from .records import lenient_value, line_values, load, read
@@ -55,12 +56,20 @@ class Look:
 
     @cached_property
     def document(self) -> Any:
-        """The file's JSON value; `msgspec.UNSET` where it is not one."""
+        """The file's JSON value, or that of the conversations in an archive; `msgspec.UNSET` where it has none."""
+        if is_archive(self.head):
+            return self._in_archive()
         if self.head[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in (b"{", b"[") or not self._may_be_one_value():
             return msgspec.UNSET
         try:
             return lenient_value(self.path.read_bytes())
         except OSError:
+            return msgspec.UNSET
+
+    def _in_archive(self) -> Any:
+        try:
+            return next((lenient_value(data) for _, data in members(self.path, _may_be_conversations)), msgspec.UNSET)
+        except (OSError, ValueError):
             return msgspec.UNSET
 
     @cached_property
@@ -114,6 +123,10 @@ def is_one_value(path: Path, data: bytes) -> bool:
     if line.strip()[:1] == b"{" and lenient_value(line) is not msgspec.UNSET:
         return path.suffix == ".json" and not rest.strip()
     return path.suffix == ".json" or (line.strip()[:1] in (b"{", b"[") and lenient_value(data) is not msgspec.UNSET)
+
+
+def _may_be_conversations(name: str) -> bool:
+    return name.startswith("conversations") and name.endswith(".json")
 
 
 def _first_of(path: Path) -> bytes:

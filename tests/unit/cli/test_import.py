@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from datetime import datetime, timezone
 from pathlib import Path
 
 import msgspec
@@ -169,9 +170,12 @@ def test_what_every_tool_has_left_is_found_said_and_taken_and_twice_the_same(hom
     assert all(place in said.out for place in places.values())
 
 
-def test_what_was_imported_is_sealed_and_both_indexes_know_it(home: Path, tmp_path: Path) -> None:
+def test_what_was_imported_is_sealed_and_both_indexes_know_it(home: Path, tmp_path: Path, source: Path) -> None:
     at_home(home)
     assert eventlog("import").code == 0
+    source.write_bytes(source.read_bytes().replace(b"2026-11-21T00:00:00.000Z", datetime.now(timezone.utc).isoformat().encode()))
+    assert eventlog("import", source).code == 0
+    assert [path.suffix for path in (tmp_path / "store" / "sessions").glob("*/s-1*")] == [".jsonl"]  # plain: it is not old
     with EventLog.open(tmp_path / "store", create=False) as log:
         for session_id in log.session_ids():
             [*_, footer] = [json.loads(line) for line in whole_lines(tmp_path / "store", session_id)]
@@ -242,7 +246,7 @@ def whole_lines(store: Path, session_id: str) -> list[bytes]:
     import zstandard
 
     lines: list[bytes] = []
-    for path in sorted([*(store / "sessions").glob(f"*/{session_id}+*"), *(store / "sessions").glob(f"*/{session_id}.jsonl")]):
+    for path in sorted([*(store / "sessions").glob(f"*/{session_id}+*"), *(store / "sessions").glob(f"*/{session_id}.jsonl*")]):
         with open(path, "rb") as file:
             if path.suffix == ".zst":
                 with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as stream:

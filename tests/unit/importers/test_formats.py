@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -315,6 +316,29 @@ def test_a_session_that_lies_plain_and_compressed_is_one(tmp_path: Path) -> None
         assert recognise(archived) == "codex"
         report = import_paths(log, "codex", [tmp_path])
         assert (report.files, report.sessions, report.events_added) == (2, 1, 0)
+
+
+@pytest.mark.parametrize(("format", "document", "session"), [("chatgpt", chatgpt, "gpt-1"), ("claude-ai", claude_ai, "cai-1")])
+def test_an_export_is_read_out_of_its_zip(format: str, document: Any, session: str, tmp_path: Path) -> None:
+    path = tmp_path / "export.zip"
+    (later,) = document()
+    later = {**later, "uuid": "later", "id": "later"}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("user.json", "{}")
+        archive.writestr("conversations-000.json", json.dumps(document()))
+        archive.writestr("conversations-001.json", json.dumps([later]))
+    assert [name for name in FORMATS if is_of(name, Look(path))] == [format]
+    with EventLog.memory() as log:
+        report = import_paths(log, format, [path])
+        assert (report.files, report.sessions, report.skipped) == (1, 2, [])
+        assert set(log.session_ids()) == {session, "later"}
+        assert import_paths(log, format, [path]).events_added == 0
+        other = {"chatgpt": "claude-ai", "claude-ai": "chatgpt"}[format]
+        (skipped,) = import_paths(log, other, [path]).skipped
+        assert (skipped.line, f"it looks like {format}" in skipped.reason) == (None, True)
+        path.write_bytes(path.read_bytes()[:200])
+        (skipped,) = import_paths(log, format, [path]).skipped
+        assert skipped.reason.startswith("the archive cannot be read")
 
 
 def test_every_declaration_says_what_the_table_needs() -> None:
