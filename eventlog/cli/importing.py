@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from ..errors import Unsupported
 from ..importers.report import ImportReport
 from ..log import EventLog
 from .commands import CATCH_UP
@@ -191,7 +192,10 @@ def _taken(context: Context, log: EventLog, paths: list[tuple[Path, str | None]]
         for path, format in paths:
             takeover.take(path, format)
         log.seal(takeover.grown)
-        log.compact(takeover.grown)  # which compresses what is old already
+        try:
+            log.compact(takeover.grown)  # which compresses what is old already
+        except Unsupported:
+            pass  # there is nothing to compress where it is stored
     return takeover
 
 

@@ -305,7 +305,7 @@ class Intake:
             first = self._provenance.of(entry.text, is_json=is_json, shortened=shortened if is_short else None)
             origins = [first] + [self._provenance.rest] * (len(batch) - 1)
             drafts = [
-                draft(event, when, origin=origin, more=index < len(batch))
+                draft(event, time=when, origin=origin, more=index < len(batch))
                 for index, (event, origin) in enumerate(zip(batch, origins, strict=True), 1)
             ]
             try:
