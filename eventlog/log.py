@@ -258,7 +258,7 @@ class EventLog:
     def seal(self, session_ids: Iterable[str]) -> None:
         """Finish what was written of these sessions: their segments end here, and the next append begins new ones.
 
-        A session that another writer holds, or that is not there, stays as it is. Where there are no segments there is nothing to finish."""
+        A session that another writer holds, or that is not there, stays as it is; so do all where there are no segments."""
         seals = self._live.capabilities.seal
         if seals is not None:
             seals.seal(session_ids)
