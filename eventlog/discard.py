@@ -12,10 +12,26 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 from . import line as codec
-from .backend import Backend, Changes, Feed, Follower, Lines, OnDamage, PendingAppend, Progress, Report, Stream, Sync, Watch, append_each
+from .backend import (
+    Backend,
+    Capabilities,
+    Changes,
+    Feed,
+    Follower,
+    Footprint,
+    Lines,
+    NewOnes,
+    OnDamage,
+    PendingAppend,
+    Stream,
+    Sync,
+    Watch,
+    append_each,
+)
 from .errors import SessionNotFound
 from .line import Envelope
 from .memory import MemoryFeed
+from .reports import Progress, Report
 from .settings import Settings
 
 
@@ -28,7 +44,15 @@ class DiscardStream:
         self._mutex = threading.Lock()
         self._position = self._recorded.last_seq() if self._recorded else 0
 
-    def append(self, envelopes: Sequence[Envelope], expected: int | None, key: str | None, sync: Sync, seal: bool = False) -> int:
+    def append(
+        self,
+        envelopes: Sequence[Envelope],
+        expected: int | None,
+        key: str | None,
+        sync: Sync,
+        seal: bool = False,
+        timeout_s: float | None = None,
+    ) -> int:
         with self._mutex:
             position = self._position if expected is None else expected
             running = size_bytes = 0
@@ -41,6 +65,11 @@ class DiscardStream:
                 codec.check_size(size_bytes, self._max_event_bytes, "batch")
             self._position = position + len(envelopes)
             return self._position
+
+    def append_new(self, envelopes: Sequence[Envelope], sync: Sync) -> list[int]:
+        new = NewOnes(envelopes, lambda key: None)
+        self.append(new.fresh, None, None, sync)
+        return new.seqs
 
     def append_all(self, appends: Sequence[PendingAppend]) -> None:
         append_each(self, appends)
@@ -56,6 +85,9 @@ class DiscardStream:
 
     def last_seq(self) -> int:
         return self._position
+
+    def has_news(self, after: int) -> bool:
+        return self._position > after
 
     def exists(self) -> bool:
         return self._recorded is not None or not self._create
@@ -91,7 +123,10 @@ def _no_watch(session_id: str | None) -> Watch:
 
 
 class DiscardBackend:
-    """``recorded`` is what was recorded before, where there is anything."""
+    """``recorded`` is what was recorded before, where there is anything. Of what may change it or copy it, nothing is done."""
+
+    place = "recording is off"
+    capabilities = Capabilities()
 
     def __init__(self, settings: Settings, recorded: Backend | None = None) -> None:
         self.path: str | None = None
@@ -107,6 +142,9 @@ class DiscardBackend:
 
     def stamps(self) -> Iterator[tuple[str, str]]:
         return iter(()) if self._recorded is None else self._recorded.stamps()
+
+    def footprint(self, session_id: str) -> Footprint:
+        return Footprint(0, 0, None) if self._recorded is None else self._recorded.footprint(session_id)
 
     def changed_since(self, cursor: str | None) -> Changes:
         return MemoryFeed([], None).next() if self._recorded is None else self._recorded.changed_since(cursor)

@@ -47,11 +47,11 @@ __all__ = [
 ]
 
 
-class Value(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
+class Value(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=True, kw_only=True, gc=False):
     """A structured field of an event."""
 
 
-class Part(Value, frozen=True):
+class Part(Value, frozen=True, forbid_unknown_fields=True):  # so that a part with other fields is looked at (`shapes.parts`), not emptied
     """One part of a message. ``type`` says which fields count; a type that is not listed here is kept with its fields' names.
 
     text, reasoning: content. tool_call: id, name, arguments. tool_call_response: id, response, is_error.
@@ -229,7 +229,11 @@ class ContextCompacted(Event, frozen=True):
 
 @event_type("message.added")
 class MessageAdded(Event, frozen=True):
-    """A message, or more of one: a later event with the same ``message_id`` adds its parts. A str is one text part."""
+    """A message, or more of one: a later event with the same ``message_id`` adds its parts. A str is one text part.
+
+    Of a model's answer: ``finish_reason`` and ``response_id`` in the provider's own words; ``duration_ms`` from the request to the end,
+    ``first_chunk_ms`` to the first piece of a stream; ``interrupted``: why it is partial, absent where it is whole; ``alternative_to``: the
+    id of the message that counts in its place (the model does not see it, counts leave it out, its usage was spent)."""
 
     role: str
     content: str | list[Part]
@@ -238,6 +242,12 @@ class MessageAdded(Event, frozen=True):
     reply_to: str | None = None
     metadata: dict[str, Any] = {}
     exclude_from_context: bool = False
+    finish_reason: str | None = None
+    response_id: str | None = None
+    duration_ms: float | None = None
+    first_chunk_ms: float | None = None
+    interrupted: str | None = None
+    alternative_to: str | None = None
 
 
 @event_type("message.delta")
@@ -293,7 +303,11 @@ class ToolReturned(Event, frozen=True):
 
 @event_type("usage.recorded")
 class UsageRecorded(Event, frozen=True):
-    """Tokens of one model response. A later one for the same ``message_id`` replaces it."""
+    """Tokens of one model response, counted in one way whoever made it. A later one for the same ``message_id`` replaces it.
+
+    ``input_tokens``: what the model read without the cache: neither ``cache_read_tokens`` nor ``cache_write_tokens`` are in it, the three
+    together are the prompt. ``output_tokens``: all that it wrote, ``reasoning_tokens`` included. Whoever records or imports converts.
+    ``context``: what the model saw, as inclusive ranges of seqs of this session."""
 
     message_id: str | None = None
     model: str | None = None
@@ -303,6 +317,7 @@ class UsageRecorded(Event, frozen=True):
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     cost: Cost | None = None
+    context: list[tuple[int, int]] = []
 
 
 @event_type("error.logged")

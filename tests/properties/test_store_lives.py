@@ -39,7 +39,7 @@ from .test_session_view import others, times
 # 45 minutes off; a clock that is put forward at midnight, and back from one o'clock to it
 ZONES = (timezone.utc, ZoneInfo("Asia/Kathmandu"), ZoneInfo("America/Havana"))
 LONG = "TEST_BUDGET_S" in os.environ
-SETTINGS = Settings(segment_size_bytes=700, frame_size_bytes=300, sync="never", compress=False, compression_level=1)
+SETTINGS = Settings(segment_size_bytes=700, frame_size_bytes=300, sync="never", compress_after="0", compression_level=1)
 KINDS = (MessageAdded, UsageRecorded, ToolCalled)
 Step = Callable[[EventLog], object]
 
