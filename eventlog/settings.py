@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
@@ -207,7 +207,7 @@ def table() -> list[Setting]:
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """Settings, and for each where its value comes from; ``unknown_variables``: names in the environment that look like a setting and
-    are none, with the nearest one."""
+    are none, with the nearest one that is read."""
 
     settings: Settings
     sources: Mapping[str, str]
@@ -236,7 +236,7 @@ def load_with_sources(environment: Mapping[str, str] | None = None) -> Loaded:
         if not variable.startswith(PREFIX) or not text or variable in _OTHER_VARIABLES:
             continue
         if name not in Settings.__struct_fields__ or variable != described(name).variable:
-            unknown[variable] = _nearest(name)
+            unknown[variable] = _nearest_variable(variable)
             continue
         sources[name] = f"the environment variable {variable}"
         values[name] = described(name).parse(text, sources[name])
@@ -244,7 +244,7 @@ def load_with_sources(environment: Mapping[str, str] | None = None) -> Loaded:
     return Loaded(settings=Settings(**values), sources=everything, config_file=config_file, unknown_variables=unknown)
 
 
-_OTHER_VARIABLES: Final = frozenset((CONFIG_VARIABLE, "EVENTLOG_TRACEBACK"))
+_OTHER_VARIABLES: Final = frozenset((CONFIG_VARIABLE, "EVENTLOG_TRACEBACK", "EVENTLOG_TOKEN"))  # read elsewhere
 
 
 def _from_config_file(environment: Mapping[str, str]) -> tuple[Path, dict[str, Any], dict[str, str]]:
@@ -289,7 +289,17 @@ def _read_toml(path: Path, *, required: bool) -> Iterator[tuple[str, Any]]:
         raise InvalidSetting("config", str(path), source, f'the file is not TOML ({error}); write lines like sync = "always"') from error
 
 
-def _nearest(name: str) -> str | None:
+def _nearest(name: str, names: Iterable[str] = Settings.__struct_fields__) -> str | None:
     import difflib
 
-    return next(iter(difflib.get_close_matches(name.lower(), Settings.__struct_fields__, 1)), None)
+    return next(iter(difflib.get_close_matches(name.lower(), names, 1)), None)
+
+
+def _nearest_variable(variable: str) -> str | None:
+    """By what follows the prefix, which all of them share."""
+    near = _nearest(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX).lower() for name in (*_variables(), *_OTHER_VARIABLES)])
+    return None if near is None else PREFIX + near.upper()
+
+
+def _variables() -> list[str]:
+    return [PREFIX + name.upper() for name in Settings.__struct_fields__]

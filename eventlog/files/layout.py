@@ -116,7 +116,7 @@ class Layout:
                 located = self._located(name) if name is not None and name.session_id == session_id else None
                 if located is not None:
                     before = found.get(located.first_seq)
-                    found[located.first_seq] = located if before is None else max(before, located)
+                    found[located.first_seq] = located if before is None else self._which_counts(before, located)
         return [found[first_seq] for first_seq in sorted(found)]
 
     def _located(self, name: SegmentName) -> SegmentName | None:
@@ -129,13 +129,46 @@ class Layout:
             return None
         return msgspec.structs.replace(name, first_seq=NOT_YET if first_seq is None else first_seq)
 
-    def following(self, session_id: str, first_seq: int) -> SegmentName | None:
-        """The finished segment that begins with this event, by its name: nothing is listed. None where no file has it."""
+    def _which_counts(self, one: SegmentName, other: SegmentName) -> SegmentName:
+        """Of two files that begin with the same event. A crash leaves a compressed one beside its raw one; a numbered one that has ended beside
+        one with the session's name is there because somebody put an older copy of that back; and a stray copy under a number has no end."""
+        if one.unnumbered != other.unnumbered:
+            numbered, last = (other, one) if one.unnumbered else (one, other)
+            return numbered if self.is_own(numbered) and opening.has_end(self.path(numbered)) else last
+        raw, zst = sorted((one, other))
+        return zst if self.is_own(zst) else raw
+
+    def is_own(self, name: SegmentName) -> bool:
+        """Whether the file says, by its header or its table, that it is what its name says."""
+        try:
+            fd = opening.open_regular(self.path(name))
+        except (FileNotFoundError, NotRegular):
+            return False
+        try:
+            if name.compressed:
+                return compressed.owner(fd) == (name.session_id, name.first_seq)
+            opened = opening.header(fd)
+            return opened is not None and (opened.session_id, opened.first_seq) == (name.session_id, name.first_seq)
+        finally:
+            os.close(fd)
+
+    def numbered(self, session_id: str, first_seq: int) -> Iterator[SegmentName]:
+        """The finished segments that begin with this event, the one that counts first, by their names: nothing is listed."""
         for is_compressed in (True, False):
             name = finished_name(session_id, first_seq, compressed=is_compressed)
             if opening.is_regular(self.path(name)):
-                return name
-        return None
+                yield name
+
+    def is_older_copy(self, last: SegmentName) -> bool:
+        """Whether a segment with the session's name was finished once: then somebody has put a copy of it back, from before that."""
+        return any(opening.has_end(self.path(name)) and self.is_own(name) for name in self.numbered(last.session_id, last.first_seq))
+
+    def is_followed(self, last: SegmentName) -> bool:
+        """The same, also where what it was finished as has gone since: lists the folder."""
+        return any(
+            not name.unnumbered and name.first_seq >= last.first_seq and self.is_own(name) and opening.has_end(self.path(name))
+            for name in self.segments(last.session_id)
+        )
 
     def has(self, session_id: str) -> bool:
         """Whether the session has an event, by names alone: its last segment is there, or its first is. An empty raw one has none yet; an
@@ -143,7 +176,7 @@ class Layout:
         for name in (last_name(session_id, 0), last_name(session_id, 0, compressed=True)):
             if opening.is_regular(self.path(name), with_content=not name.compressed):
                 return True
-        return self.following(session_id, 1) is not None
+        return any(True for _ in self.numbered(session_id, 1))
 
     # --- ids that differ only in case ----------------------------------------------------------------------------------------
 
@@ -216,7 +249,7 @@ class Layout:
             with os.scandir(folder) if opening.is_folder(folder) else nullcontext(iter(())) as entries:
                 for entry in entries:
                     name = parse_segment_name(entry.name)
-                    if name is not None and entry.is_file(follow_symlinks=False):
+                    if name is not None and entry.is_file(follow_symlinks=False) and shard(name.session_id) == shard_name:
                         yield entry, name
         except FileNotFoundError:
             pass  # somebody removed a shard with everything in it

@@ -209,8 +209,8 @@ class LockedSegment(EndingSegment):
         return False
 
     def _check_name(self) -> bool:
-        """The same where the lock is kept: nobody who knows of locks can have taken the name, but others can."""
-        if self._has_its_name():
+        """The same where the lock is kept: nobody who knows of locks can have taken the name or written to the file, but others can."""
+        if self._has_its_name() and os.fstat(self._fd).st_size == self._size:
             self._named_at = time.monotonic()
             return True
         with self._sync_mutex:
@@ -248,7 +248,7 @@ class LockedSegment(EndingSegment):
         if self.is_new or name.first_seq == NOT_YET or header(fd) is not None:
             return False
         layout = self._host.layout
-        return name.first_seq > 1 or layout.following(self.session_id, 1) is not None or layout.last_compressed(self.session_id) is not None
+        return name.first_seq > 1 or any(layout.numbered(self.session_id, 1)) or layout.last_compressed(self.session_id) is not None
 
     def _name_of_next(self, last: SegmentName | None) -> SegmentName:
         """The name of a last segment that is to be made: the session's first, or one behind those that are there. Raises what says that it
@@ -257,7 +257,9 @@ class LockedSegment(EndingSegment):
         if last is not None:
             return last_name(self.session_id, NOT_YET)
         self._check_store()
-        if not self.is_new and (layout.following(self.session_id, 1) or ((self._position or not self.may_create) and self._has_numbers())):
+        if not self.is_new and (
+            any(layout.numbered(self.session_id, 1)) or ((self._position or not self.may_create) and self._has_numbers())
+        ):
             return last_name(self.session_id, NOT_YET)  # a writer died between finishing the one before and making this one
         if self._position:
             raise SessionGone(self.session_id, self._position)
@@ -310,9 +312,16 @@ class LockedSegment(EndingSegment):
     def _look(self, size: int) -> None:
         """Learn the true tail of the locked segment. A torn tail is set aside here, and damage closes the segment: both change the file."""
         known = self._tail
+        layout = self._host.layout
         if known is None:
             self._check_header()
-        layout = self._host.layout
+            looks_old = layout.is_older_copy if self._name.first_seq == 1 else layout.is_followed  # few sessions have a second segment
+            if self._name.first_seq != NOT_YET and size and looks_old(self._name):
+                self._put_away(self._path)  # it was finished once, and its number has all that was in it
+                self._disk.unlink(self._path)
+                self._disk.sync_directory(layout.folder(self.session_id))
+                self._drop_descriptor()
+                return
         state = recovery.look(self._fd, size, self._name, known if size > self._size else None, self._size, layout)
         if state.torn is not None:
             self._set_aside(state.torn, size)
@@ -416,7 +425,12 @@ class LockedSegment(EndingSegment):
         try:
             before = None if self._name.first_seq == 1 else layout.last_compressed(self.session_id)
             if before is not None and before.first_seq != NOT_YET:
-                self._give_number(layout.path(before), finished_name(self.session_id, before.first_seq, compressed=True))
+                path = layout.path(before)
+                if layout.is_older_copy(before):
+                    self._put_away(path)
+                    self._disk.unlink(path)
+                else:
+                    self._give_number(path, finished_name(self.session_id, before.first_seq, compressed=True))
         except OSError as error:
             raise NotStored(self.session_id, error) from error
 

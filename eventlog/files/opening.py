@@ -16,6 +16,7 @@ from ..segments import segment
 from ..segments.segment import Opened
 
 _OPENING_SIZE = 1024  # a header is shorter
+_LAST_SIZE = 4096
 _KINDS = (
     (stat.S_ISLNK, "a symbolic link"),
     (stat.S_ISFIFO, "a FIFO"),
@@ -81,6 +82,26 @@ def is_empty(path: str) -> bool:
         return os.lstat(path).st_size == 0
     except (FileNotFoundError, NotADirectoryError):
         return True
+
+
+def has_end(path: str) -> bool:
+    """Whether a finished segment's file, raw or compressed, ends as one does. A compressed one gets its name when all of it is there."""
+    if path.endswith(".zst"):
+        return True
+    try:
+        fd = open_regular(path)
+    except (FileNotFoundError, NotRegular):
+        return False
+    try:
+        size = os.fstat(fd).st_size
+        window = _LAST_SIZE
+        data = os.pread(fd, window, max(0, size - window))
+        while (begin := data.rfind(b"\n", 0, -1) + 1) == 0 and window < size:
+            window *= 4
+            data = os.pread(fd, window, max(0, size - window))
+        return data.startswith((segment.SEALED, segment.CLOSED), begin)
+    finally:
+        os.close(fd)
 
 
 def header(fd: int) -> Opened | None:

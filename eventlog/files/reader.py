@@ -100,27 +100,25 @@ class _Finder:
         wanted = position + 1 if next_seq is None else next_seq
         try:
             last = self._layout.last(self._session_id)
-            if last is not None and last.first_seq <= wanted:
-                file = self.file(last)
-                if file in self.finished:
-                    return self._behind_the_last(last, wanted)
-                if file not in self.given_up and (next_seq is None or last.first_seq == wanted or self._reaches_beyond(last, wanted)):
+            finished = last is not None and self.file(last) in self.finished
+            for name in self._layout.numbered(self._session_id, wanted):
+                if self.file(name) not in self.given_up:
+                    if finished:
+                        self.misplaced = f"it ends with event {wanted - 1}, but {name} follows it: files have changed places"
+                    return name
+            if finished:
+                return None
+            if last is not None and last.first_seq <= wanted and self.file(last) not in self.given_up:
+                if (
+                    self._reaches_beyond(last, wanted)
+                    if next_seq is not None and last.first_seq < wanted
+                    else not self._layout.is_older_copy(last)
+                ):
                     return last
-            name = self._layout.following(self._session_id, wanted)
-            if name is not None and self.file(name) not in self.given_up:
-                return name
             return self._find_in_listing(wanted, known=next_seq is not None)
         except FileNotFoundError:
             self.look_again()
             return self.find(position, next_seq)
-
-    def _behind_the_last(self, last: SegmentName, wanted: int) -> SegmentName | None:
-        """Nothing comes behind the last segment, or files have changed places."""
-        name = self._layout.following(self._session_id, wanted)
-        if name is not None and self.file(name) not in self.given_up:
-            self.misplaced = f"it ends with event {wanted - 1}, but {name} follows it: files have changed places"
-            return name
-        return None
 
     def _find_in_listing(self, wanted: int, *, known: bool) -> SegmentName | None:
         """A segment that begins below the seq that is ``known`` to come next has been read already, unless segments have been joined to it."""

@@ -124,9 +124,8 @@ def _look_at_window(fd: int, size: int, window: int) -> Tail | None:
 def _judge(data: bytes, offset: int, running: int, tail: Tail) -> Tail:
     """Complete ``tail``, which holds what is true before ``data``, the bytes from ``offset`` to the end of the file."""
     last = data[data.rfind(b"\n", 0, -1) + 1 :]
-    if last.startswith(segment.CLOSED) and lines.prove(last, 0) is not None:
-        record = segment.decode_own(last)
-        assert isinstance(record, Closed)
+    record = segment.decode_own(last) if last.startswith(segment.CLOSED) and lines.prove(last, 0) is not None else None
+    if isinstance(record, Closed):
         tail.seq = record.next_seq - 1
         tail.ended = Ended(record.next_seq, record.sha256, record.lost, record.reason == "sync_failed")
         return tail
@@ -202,6 +201,8 @@ def _furthest(layout: Layout, names: list[SegmentName], next_seq: int) -> tuple[
     ends: list[tuple[int, Ended, SegmentName]] = []
     for name in reversed(names):
         try:
+            if scan.is_foreign(layout.path(name), name):
+                continue  # its seqs say nothing here
             ended = end_of(layout, name)
         except (Damaged, NotRegular):
             continue

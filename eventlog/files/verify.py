@@ -15,11 +15,11 @@ from hashlib import sha256
 
 import msgspec
 
-from ..backend import Lost, Problem, ProblemKind, Progress, Report, Rewrite
 from ..errors import SegmentTooNew, SessionNotFound
 from ..ids import order
 from ..ids import shard as shard_of
 from ..ranges import Ranges
+from ..reports import Lost, Problem, ProblemKind, Progress, Report, Rewrite
 from ..segments.segment import Closed, Opened, Sealed, is_purged
 from . import layout as layouts
 from . import reader, scan
@@ -144,10 +144,11 @@ class _SessionCheck:
                     size = os.lstat(self._layout.path(name)).st_size
                 except (FileNotFoundError, SegmentTooNew):
                     continue  # replaced meanwhile, or told already
-                if isinstance(first, Bad) and first.kind == "foreign":
-                    yield Problem(
-                        session_id=self._session_id, segment=str(name), offset=0, length=size, kind="foreign", detail=first.detail
-                    )
+                detail = first.detail if isinstance(first, Bad) and first.kind == "foreign" else None
+                if name.unnumbered and size and not name.compressed and self._layout.is_older_copy(name):
+                    detail = "it is an older copy of a segment that was finished since, and has the name of the session's last one"
+                if detail is not None:
+                    yield Problem(session_id=self._session_id, segment=str(name), offset=0, length=size, kind="foreign", detail=detail)
 
     def _check_all(self, names: list[SegmentName], found: list[_SegmentCheck]) -> None:
         """Check them, except those that ``found`` or a joined segment before them covers."""

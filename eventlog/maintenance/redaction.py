@@ -22,8 +22,7 @@ from .. import events as vocabulary
 from .. import line as lines
 from .. import registry
 from ..errors import InvalidInput
-from ..files.upkeep.rewriting import seq_of
-from ..line import TAIL_SIZE, Envelope
+from ..line import TAIL_SIZE, Envelope, seq_of
 from ..ranges import Ranges
 from ..stored import envelope
 from ..timestamps import to_text
@@ -44,20 +43,22 @@ _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Pattern:
-    """Replaces the matches of a pattern: a change of lines (see `rewriting`)."""
+    """Replaces the matches of a pattern: an `eventlog.backend.Redaction`."""
 
+    what = "matches of a pattern"
     reason = REASON
 
-    def __init__(self, pattern: str | re.Pattern[str]) -> None:
-        """Raises `InvalidInput` for a pattern that is none, or that matches nothing at all and so would be everywhere."""
+    def __init__(self, pattern: str | re.Pattern[str], names: Collection[str] | None = None) -> None:
+        """``names``: the names of fields that are left as they are (default: those of the format and of all event types that this program
+        knows). Raises `InvalidInput` for a pattern that is none, or that matches nothing at all and so would be everywhere."""
         try:
-            self._pattern = re.compile(pattern)
+            self.pattern = re.compile(pattern)
         except (re.error, RecursionError, OverflowError) as error:
             raise InvalidInput(f"the pattern is not a regular expression: {error}; quote what is meant literally") from error
-        if self._pattern.search(""):
+        if self.pattern.search(""):
             raise InvalidInput("the pattern matches the empty text, which is everywhere; give one that matches what is to go")
-        self._names = _field_names()
-        self._streamed = StreamedMatches(self._pattern, REDACTED)
+        self.names = _field_names() if names is None else names
+        self._streamed = StreamedMatches(self.pattern, REDACTED)
 
     def observe(self, chunk: bytes) -> None:
         """Take in lines of the session, in order, before any of them is changed: what is streamed is found across lines."""
@@ -67,8 +68,12 @@ class Pattern:
         """The seqs of the deltas that hold a part of a match, in what was observed since this was asked before."""
         return self._streamed.found()
 
+    def without(self, found: Collection[int]) -> list[int]:
+        """No event is asked for by its seq."""
+        return []
+
     def found_in(self, text: str) -> bool:
-        return self._pattern.search(text) is not None
+        return self.pattern.search(text) is not None
 
     def touches(self, chunk: bytes) -> bool:
         return True
@@ -98,12 +103,12 @@ class Pattern:
 
     def _replace(self, token: re.Match[bytes]) -> bytes:
         if token[1] is None:
-            is_meant = len(token[0]) >= _SHORTEST_NUMBER and self._pattern.fullmatch(token[0].decode())
+            is_meant = len(token[0]) >= _SHORTEST_NUMBER and self.pattern.fullmatch(token[0].decode())
             return b"0" if is_meant else token[0]
         text = _text(token[1])
-        if token[2] is not None and text in self._names:
+        if token[2] is not None and text in self.names:
             return token[0]
-        replaced, count = self._pattern.subn(lambda match: REDACTED if match[0] else "", text)
+        replaced, count = self.pattern.subn(lambda match: REDACTED if match[0] else "", text)
         if not count or replaced == text:
             return token[0]
         written = msgspec.json.encode(replaced)
@@ -113,8 +118,9 @@ class Pattern:
 
 
 class Seqs:
-    """Empties the events with these seqs: a change of lines (see `rewriting`)."""
+    """Empties the events with these seqs: an `eventlog.backend.Redaction`."""
 
+    what = "whole events"
     reason = REASON
 
     def __init__(self, seqs: Collection[int]) -> None:
@@ -147,9 +153,6 @@ class Seqs:
 
     def found_in_bytes(self, data: bytes) -> bool:
         return False
-
-
-Redaction = Pattern | Seqs
 
 
 def _with_content(line: bytes, rest: bytes, content: str) -> bytes:

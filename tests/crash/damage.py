@@ -80,6 +80,7 @@ def compressed(folder: Path, size_bytes: int, *, seed: int = 1) -> Original:
             appends.append(range(before + 1, before + 3))
         session.end()
         appends.append(range(session.last_seq, session.last_seq + 1))
+        assert log.compact(idle_s=0).compressed == 1
     return _original(folder, active_segment(folder), appends)
 
 

@@ -140,7 +140,7 @@ def make_template(folder: Path) -> tuple[Path, Events]:
         session.append(MessageDelta(message_id="open", content="stays"))
         layout = Layout(folder / "store")
         names = layout.segments("s")
-        assert compress(UnsyncedDisk(), layout, names[1], SETTINGS)
+        assert compress(log._backend, UnsyncedDisk(), layout, names[1])  # type: ignore[arg-type]
         (Path(layout.folder("s")) / "s.jsonl.zst-0.999999999.tmp").write_bytes(f"half of {MARKER}".encode())
         (folder / "store" / "quarantine" / f"s.jsonl.200.{'a' * 16}.torn").write_bytes(b'{"seq":9 ' + MARKER.encode())
         before = events_of(log)

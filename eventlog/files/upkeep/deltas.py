@@ -11,13 +11,12 @@ import msgspec
 
 from ... import stored
 from ...events import MessageAdded, MessageDelta, SessionCompacted, SessionDeleted
-from ...line import TAIL_SIZE
+from ...line import TAIL_SIZE, seq_of
 from ...ranges import Ranges
 from ...segments.segment import Sealed
 from .. import scan
 from ..layout import Layout
 from ..pieces import Own
-from .rewriting import seq_of
 
 REASON = "deltas of complete messages were left out"
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 from eventlog import EventLog, Settings
 from eventlog.events import MessageAdded
+from eventlog.files import reader
 from eventlog.files.backend import FilesBackend
 from eventlog.files.disk import Disk
-from eventlog.files.layout import Layout
+from eventlog.files.layout import Layout, SegmentName
+from eventlog.files.upkeep import snapshot
 
 SETTINGS = Settings(segment_size_bytes=100_000, compress_after="0")
 
@@ -122,3 +124,46 @@ def test_a_writer_died_between_giving_a_number_and_making_the_next_segment(tmp_p
     assert log.session("s", create=True).append(message()) == 7
     assert sorted(os.listdir(path.parent)) == ["s+000000000001.jsonl", "s+000000000004.jsonl", "s.jsonl"]
     assert seqs(tmp_path) == list(range(1, 8))
+
+
+class RollsWhileLookedAt(Layout):
+    """Between a look at which files there are and what is done with them, the session goes on."""
+
+    happens: Callable[[], None] | None = None
+
+    def _happen(self) -> None:
+        happens, self.happens = self.happens, None
+        if happens is not None:
+            happens()
+
+    def segments(self, session_id: str, names: Iterable[str] | None = None) -> list[SegmentName]:
+        found = super().segments(session_id, names)
+        self._happen()
+        return found
+
+    def last(self, session_id: str) -> SegmentName | None:
+        found = super().last(session_id)
+        self._happen()
+        return found
+
+
+def goes_on(folder: Path) -> None:
+    with EventLog.open(folder, settings=SETTINGS) as other, other.session("s") as session:
+        session.append(message())
+
+
+def test_a_snapshot_that_finds_another_segment_under_the_name_looks_again(tmp_path: Path) -> None:
+    in_two_segments(tmp_path)
+    layout = RollsWhileLookedAt(tmp_path)
+    layout.happens = lambda: goes_on(tmp_path)
+    with snapshot.opened(layout, "s") as files:
+        assert [file.name.first_seq for file in files] == [1, 4, 7]
+        assert all(f'"first_seq":{file.name.first_seq}'.encode() in b"".join(file.content()) for file in files)
+
+
+@pytest.mark.parametrize("happens", [goes_on, lambda folder: numbered_and_empty(folder, 4)])
+def test_the_last_seq_is_not_taken_from_another_segment_under_the_name(tmp_path: Path, happens: Callable[[Path], None]) -> None:
+    in_two_segments(tmp_path)
+    layout = RollsWhileLookedAt(tmp_path)
+    layout.happens = lambda: happens(tmp_path)
+    assert reader.last_seq(layout, "s") == (7 if happens is goes_on else 6)

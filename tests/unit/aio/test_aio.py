@@ -44,7 +44,7 @@ def test_a_session_is_recorded_and_read(settings: Settings) -> None:
     async def main() -> None:
         async with await aio.EventLog.open(settings=settings) as log, await log.start(id="a", title="T") as session:
             assert await session.append(note("1"), note("2")) == 3
-            assert await session.last_seq() == 3
+            assert await session.last_seq == 3
             assert await session.end() == 4
             assert [stored.seq async for stored in session.read(after=1)] == [2, 3, 4]
             with pytest.raises(SessionNotFound):
