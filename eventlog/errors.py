@@ -10,6 +10,7 @@ EventLogError
 │   │   └── EventTooLarge
 │   ├── InvalidSetting
 │   ├── InvalidBundle
+│   ├── InvalidTemplate
 │   ├── InvalidCursor
 │   └── PatternTooSlow
 ├── SessionError            the session is not in a state that allows this
@@ -107,6 +108,15 @@ class InvalidBundle(InvalidInput):
         self.path = path
         self.why = why
         super().__init__(f"{path} is not a whole bundle ({why}); ask for it again")
+
+
+class InvalidTemplate(InvalidInput):
+    """There is no template of this name, or it is not one. Nothing was started."""
+
+    def __init__(self, name: str, why: str) -> None:
+        self.name = name
+        self.why = why
+        super().__init__(f"template {name[:80]!r}: {why}")
 
 
 class InvalidCursor(InvalidInput):

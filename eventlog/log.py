@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from .backend import Backend, Changes, OnDamage, Sync, rewriting, sealing, snapshots
 from .errors import SessionExists, SessionNotFound, StoreNotFound
-from .events import SessionStarted
+from .events import Event, SessionStarted
 from .ids import check_session_id, in_id_order, new_session_id
 from .session import Session, check_on_damage
 from .settings import Settings, load
@@ -81,17 +81,22 @@ class EventLog:
     def __repr__(self) -> str:
         return f"<EventLog {self._backend.place}{' closed' if self.closed else ''}>"
 
-    def start(self, *, id: str | None = None, **details: Any) -> Session:
+    def start(self, *, id: str | None = None, template: str | None = None, **details: Any) -> Session:
         """A new session: writes its `SessionStarted` (``details`` are its fields) and returns the handle.
 
-        Raises `SessionExists` and `InvalidSessionId` for a given ``id``."""
+        ``template`` is the name of a beginning that was prepared (README, "Templates"): its details where none are given here, its context
+        and its first messages, all in one append. Raises `SessionExists` and `InvalidSessionId` for a given ``id``, `InvalidTemplate`."""
         session_id = new_session_id() if id is None else check_session_id(id)
-        started = SessionStarted(**details)
+        started: list[Event] = [SessionStarted(**details)]
+        if template is not None:
+            from . import templates
+
+            started = templates.load(template, self.settings).events(details)
         stream = self._live.stream(session_id, create=True, new=id is None)
         if id is not None and stream.exists():
             raise SessionExists(session_id)
         session = Session(stream, self.settings, self._tails, create=True)
-        session.append(started, expected=0)
+        session.append(*started, expected=0)
         return session
 
     def session(self, session_id: str, *, create: bool = False, exclusive: bool = False) -> Session:

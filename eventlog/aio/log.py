@@ -74,9 +74,9 @@ class EventLog:
 
     # --- sessions ------------------------------------------------------------------------------------------------------------
 
-    def start(self, *, id: str | None = None, **details: Any) -> Opening[Session]:
+    def start(self, *, id: str | None = None, template: str | None = None, **details: Any) -> Opening[Session]:
         """A new session. See `eventlog.EventLog.start`."""
-        return self._opening(lambda: self.sync_log.start(id=id, **details))
+        return self._opening(lambda: self.sync_log.start(id=id, template=template, **details))
 
     def session(self, session_id: str, *, create: bool = False, exclusive: bool = False) -> Opening[Session]:
         """A handle on a session. See `eventlog.EventLog.session`."""

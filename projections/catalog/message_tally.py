@@ -95,7 +95,7 @@ def _count_message(state: State[Summary], cell: Cell, role: str, amount: int) ->
     if role in ("user", "assistant"):
         amounts[f"{role}_messages"] = amount
     count(state, cell, amounts)
-    state.rows.add("role", (cell[1], role), {"messages": amount})
+    state.rows.add("role", (*cell[:2], role), {"messages": amount})
 
 
 def _message_amended(state: State[Summary], stored: StoredEvent) -> None:

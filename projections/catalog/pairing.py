@@ -41,7 +41,7 @@ TOOL_CALLS: Final = Table(
         "output_part": "INTEGER",
     },
     key=("seq", "part"),
-    indexes=("tool, called_at",),
+    indexes=("tool, called_at", "tool, duration_ms", "call_id"),
 )
 
 

@@ -45,7 +45,7 @@ def count_usage(prices: Prices, state: State[Summary], stored: StoredEvent) -> N
 
 def _count_usage(state: State[Summary], cell: Cell, currency: str, amounts: dict[str, int]) -> None:
     if currency != "USD" and "cost_nano" in amounts:
-        state.rows.add("foreign_cost", (cell[1], currency), {"cost_nano": amounts["cost_nano"]})
+        state.rows.add("foreign_cost", (*cell[:2], currency), {"cost_nano": amounts["cost_nano"]})
         amounts = {name: amount for name, amount in amounts.items() if name not in ("costs", "cost_nano")}
     count(state, cell, amounts)
 

@@ -32,6 +32,7 @@ THIRD_PARTY = {
     "projections/cli": {"click", "msgspec", "rich"},
     "projections/exporters": {"msgspec", "pyarrow"},
     "projections/index": {"msgspec"},
+    "projections/operations": {"msgspec"},
     "projections/view": {"msgspec"},
 }
 # Too slow to be paid for by `import eventlog`: only ever imported inside the function that needs them.
@@ -55,9 +56,23 @@ ROOMS = {
     "eventlog/testing": {"eventlog.files", "eventlog.testing"},
     "projections": {"projections.catalog", "projections.view"},
     "projections/catalog": {"eventlog.files", "projections.catalog", "projections.index", "projections.view"},
-    "projections/cli": {"eventlog.cli", "projections.catalog", "projections.cli", "projections.exporters", "projections.view"},
+    "projections/cli": {
+        "eventlog.cli",
+        "projections.catalog",
+        "projections.cli",
+        "projections.exporters",
+        "projections.operations",
+        "projections.view",
+    },
     "projections/exporters": {"eventlog.importers", "projections.catalog", "projections.exporters", "projections.view"},
     "projections/index": {"eventlog.files", "projections.index"},
+    "projections/operations": {
+        "eventlog.maintenance",
+        "projections.catalog",
+        "projections.exporters",
+        "projections.operations",
+        "projections.view",
+    },
     "projections/view": {"projections.view"},
 }
 DURABLE = {
