@@ -21,6 +21,8 @@ __all__ = [
     "ErrorLogged",
     "Event",
     "EventRedacted",
+    "HistoryCleared",
+    "HistoryRetracted",
     "MessageAdded",
     "MessageAmended",
     "MessageDelta",
@@ -305,8 +307,8 @@ class ToolReturned(Event, frozen=True):
 class UsageRecorded(Event, frozen=True):
     """Tokens of one model response, counted in one way whoever made it. A later one for the same ``message_id`` replaces it.
 
-    ``input_tokens``: what the model read without the cache, so neither ``cache_read_tokens`` nor ``cache_write_tokens`` are in it: the three
-    together are the prompt. ``output_tokens``: all that it wrote, ``reasoning_tokens`` included. Whoever records or imports converts.
+    ``input_tokens``: what the model read without the cache, so neither ``cache_read_tokens`` nor ``cache_write_tokens`` are in it: the
+    three together are the prompt. ``output_tokens``: all that it wrote, ``reasoning_tokens`` included. Whoever records or imports converts.
     ``context``: what the model saw, as inclusive ranges of seqs of this session."""
 
     message_id: str | None = None
@@ -325,6 +327,28 @@ class ErrorLogged(Event, frozen=True):
     message: str
     kind: str | None = None
     details: Any = None
+
+
+# --- what was taken back -----------------------------------------------------------------------------------------------------
+
+
+@event_type("history.retracted")
+class HistoryRetracted(Event, frozen=True):
+    """What a program took back: a view is that of the same session without these events. The record keeps them.
+
+    ``ranges`` are inclusive, of seqs of this session before this event. Of what they name, messages, tools, context and the program's own
+    events are taken back; `session.*`, `usage.recorded`, `error.logged`, `source.record` and `history.*` never are (`eventlog.history`)."""
+
+    ranges: list[tuple[int, int]]
+    reason: str | None = None
+
+
+@event_type("history.cleared")
+class HistoryCleared(Event, frozen=True):
+    """Everything up to ``up_to`` (inclusive; absent: all before this event) is taken back, as by `HistoryRetracted`."""
+
+    up_to: int | None = None
+    reason: str | None = None
 
 
 # --- the record itself -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,87 @@
+"""What a program took back: which events can be, and which ones a `history.retracted` or a `history.cleared` names.
+
+A view is that of the same session without them; the record keeps them (FORMAT.md, "Taking back"). Two rules make that a function of
+the events alone:
+
+- An event names only what comes before it, and what was taken back stays so: nothing takes a `history.*` back.
+- A copy names the events where they are now, which its origin says (``ranges``). One that was moved and does not say so names nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from . import copies
+from .events import (
+    EventRedacted,
+    HistoryCleared,
+    HistoryRetracted,
+    SessionCompacted,
+    SessionDeleted,
+    SessionMerged,
+    SessionRestored,
+    SessionUpdated,
+)
+from .ranges import Ranges
+from .stored import StoredEvent
+
+TYPES: Final = (HistoryRetracted.type, HistoryCleared.type)
+# These are about the record and not about the work: they do not move ``updated_at`` and do not make an ended session active again.
+ABOUT_THE_RECORD: Final = frozenset(
+    {
+        SessionUpdated,
+        SessionMerged,
+        SessionCompacted,
+        SessionDeleted,
+        SessionRestored,
+        EventRedacted,
+        HistoryRetracted,
+        HistoryCleared,
+    }
+)
+_NEVER: Final = frozenset({"usage.recorded", "error.logged", "source.record", "model.changed", "mode.changed", "event.redacted"})
+
+
+def can_be_taken_back(type: str) -> bool:
+    """Whether an event of this type can be: messages, tools, context, and what programs define.
+
+    >>> [name for name in ("message.added", "shop.rated", "usage.recorded", "session.ended") if can_be_taken_back(name)]
+    ['message.added', 'shop.rated']
+    """
+    return type not in _NEVER and not type.startswith(("session.", "history."))
+
+
+def is_about_the_record(event: Any) -> bool:
+    """Whether the event says something about the record and nothing about the work."""
+    return type(event) in ABOUT_THE_RECORD or event.type.startswith("history.")
+
+
+def named(stored: StoredEvent) -> Ranges:
+    """The seqs of this session that the event names, all before its own; not all of them need to be there, or be of a kind that can be
+    taken back. Empty for an event of another type."""
+    event = stored.event
+    if isinstance(event, HistoryRetracted):
+        stated: Iterable[tuple[int, int]] = event.ranges
+    elif isinstance(event, HistoryCleared):
+        stated = [(1, stored.seq if event.up_to is None else event.up_to)]
+    else:
+        return Ranges()
+    return _before(stored.seq, copies.ranges(stored, stated))
+
+
+def taken_back(events: Iterable[StoredEvent]) -> Ranges:
+    """The seqs that the `history.*` events among these name. An event of them that can be taken back was."""
+    found = Ranges()
+    for stored in events:
+        found.add_all(named(stored))
+    return found
+
+
+def _before(seq: int, ranges: Iterable[tuple[int, int]]) -> Ranges:
+    found = Ranges()
+    for first, last in ranges:
+        first, last = max(first, 1), min(last, seq - 1)
+        if first <= last:
+            found.add(first, last)
+    return found

@@ -1,0 +1,110 @@
+"""For any history: what was taken back was never there, wherever the events are now, and however they are folded."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eventlog import StoredEvent
+from eventlog.events import (
+    ContextCompacted,
+    ContextUpdated,
+    HistoryCleared,
+    HistoryRetracted,
+    MessageAdded,
+    MessageAmended,
+    MessageDelta,
+    MessageRetracted,
+    Part,
+    SessionEnded,
+    ToolCalled,
+    ToolReturned,
+    UnknownEvent,
+    UsageRecorded,
+)
+from eventlog.history import ABOUT_THE_RECORD, can_be_taken_back, named
+from projections import SessionView, replay
+
+from .test_session_view import contents, ids, maybe_ids, others, roles, stored_events, times, words
+
+quick = settings(max_examples=20_000 if "TEST_BUDGET_S" in os.environ else 300)
+seqs = st.integers(1, 25)
+ranges = st.lists(st.tuples(seqs, st.integers(0, 3)).map(lambda pair: (pair[0], pair[0] + pair[1])), min_size=1, max_size=2)
+takes_back = st.one_of(
+    st.builds(HistoryRetracted, ranges=ranges),
+    st.builds(HistoryRetracted, ranges=ranges),
+    st.builds(HistoryRetracted, ranges=ranges),
+    st.builds(HistoryCleared, up_to=st.none() | seqs),
+)
+call_parts = st.one_of(
+    st.builds(Part, type=st.just("tool_call"), id=ids, name=ids, arguments=words),
+    st.builds(Part, type=st.just("tool_call_response"), id=ids, response=words),
+    st.builds(Part, type=st.just("canvas"), content=words),
+)
+with_ids: st.SearchStrategy[Any] = st.one_of(
+    st.builds(ToolCalled, name=ids, call_id=ids, arguments=words, message_id=maybe_ids),
+    st.builds(ToolReturned, call_id=ids, output=words, is_error=st.booleans()),
+    st.builds(MessageAdded, role=roles, content=st.lists(call_parts, min_size=1, max_size=3), message_id=maybe_ids, model=maybe_ids),
+    st.builds(MessageAdded, role=roles, content=contents, message_id=maybe_ids, alternative_to=maybe_ids, interrupted=maybe_ids),
+    st.builds(MessageAmended, message_id=ids, content=st.lists(call_parts, max_size=2), exclude_from_context=st.booleans()),
+    st.builds(MessageDelta, message_id=ids, content=words, role=roles),
+    st.builds(MessageRetracted, message_id=ids),
+    st.builds(ContextUpdated, intent=words),
+    st.builds(ContextCompacted, summary=words, first_kept_seq=seqs),
+    st.builds(SessionEnded, status=st.just("failed")),
+    st.builds(UsageRecorded, message_id=maybe_ids, model=maybe_ids, output_tokens=st.integers(0, 9)),
+    st.builds(UnknownEvent, type=st.just("shop.rated")),
+)
+plain = st.lists(st.tuples(st.one_of(with_ids, with_ids, takes_back), times), max_size=25)
+anything = st.lists(st.tuples(st.one_of(with_ids, others, takes_back), times), max_size=25)
+# Longer ones of few kinds, in which ids are used again and again.
+calls = st.lists(
+    st.tuples(
+        st.one_of(
+            st.builds(ToolCalled, name=st.just("git"), call_id=st.sampled_from(["a", "b"])),
+            st.builds(ToolReturned, call_id=st.sampled_from(["a", "b"]), output=words),
+            st.builds(MessageAdded, role=st.just("user"), content=st.just("go"), message_id=maybe_ids),
+            st.builds(MessageAdded, role=st.just("assistant"), content=st.lists(call_parts, min_size=1, max_size=2), message_id=maybe_ids),
+            takes_back,
+        ),
+        times,
+    ),
+    max_size=25,
+)
+histories = plain | anything | calls
+
+
+def gone_of(stored: list[StoredEvent]) -> set[int]:
+    """The seqs that were taken back."""
+    gone = {seq for each in stored for first, last in named(each) for seq in range(first, last + 1)}
+    return {each.seq for each in stored if each.seq in gone and can_be_taken_back(each.type)}
+
+
+def shown(view: SessionView) -> dict[str, Any]:
+    """Everything of the view but its times, which what was taken back has moved."""
+    found: dict[str, Any] = msgspec.to_builtins(view)
+    del found["started_at"], found["updated_at"]
+    return found
+
+
+@quick
+@given(histories, st.integers(0, 25))
+def test_the_view_is_that_of_the_session_without_what_was_taken_back(history: list[Any], cut: int) -> None:
+    stored = stored_events(history)
+    gone = gone_of(stored)
+    at_once = replay(stored, SessionView)
+    without = replay([each for each in stored if each.seq not in gone], SessionView)
+    if without.session_id:  # not where nothing is left
+        assert {**shown(at_once), "session_id": ""} == {**shown(without), "session_id": ""}
+    worked = [each.time for each in stored if type(each.event) not in ABOUT_THE_RECORD]
+    assert at_once.updated_at == max(worked, default=stored[0].time if stored else None)
+    in_two = SessionView.fold_all(SessionView.fold_all(SessionView.initial(), stored[:cut]), stored[cut:])
+    assert msgspec.json.encode(in_two) == msgspec.json.encode(at_once)
+    one_by_one = SessionView.initial()
+    for each in stored:
+        one_by_one = SessionView.fold(one_by_one, each)
+    assert msgspec.json.encode(one_by_one) == msgspec.json.encode(at_once)
