@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 
 class Seen:
-    """``names`` is in order of first sight; ``known`` are these and None. A name is seen by an event that can be taken back, or for good."""
+    """``names`` is in order of first sight; ``known`` are these and None. A name is seen for good, or by what can be taken back."""
 
     __slots__ = ("_first", "_for_good", "known", "names")
 

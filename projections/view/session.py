@@ -205,8 +205,7 @@ class SessionView(msgspec.Struct, dict=True, kw_only=True):
                 elif kind is MessageDelta:
                     messages.delta(stored, event)
                 else:
-                    if kind in _CHANGES:
-                        _CHANGES[kind](view, stored, event)
+                    _CHANGES.get(kind, _nothing)(view, stored, event)
                     if is_about_the_record(event):
                         continue
                 time = stored.time
@@ -406,6 +405,10 @@ def _message_amended(view: SessionView, stored: StoredEvent, event: MessageAmend
 
 def _message_retracted(view: SessionView, stored: StoredEvent, event: MessageRetracted) -> None:
     view.__dict__["folding"].messages.retract(stored, event)
+
+
+def _nothing(view: SessionView, stored: StoredEvent, event: Any) -> None:
+    """A type that says nothing here, or is not known."""
 
 
 _CHANGES: dict[type, Callable[[SessionView, StoredEvent, Any], None]] = {

@@ -21,9 +21,9 @@ came before it: where a session has one, everything is paired anew.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -31,26 +31,10 @@ from msgspec import UNSET
 from eventlog.events import Artifact, Part, ToolCalled, ToolReturned
 from eventlog.stored import StoredEvent
 
-BY_EVENT: Final = 1
-BY_PART: Final = 2
+from .pairing import BY_EVENT, BY_PART, answered, other_record
 
 _MILLISECOND = timedelta(milliseconds=1)
 _PARTS = 32  # bits of a place that hold the part's index, plus one; 0 is an event of its own
-
-Between = Callable[[int, int], int]  # how many turns begin after one seq, up to and with another
-
-
-class Tracked(Protocol):
-    """What the rules ask of a call: where it was made, and which kinds of record have told of it and of its result."""
-
-    called_by: int
-    returned_by: int
-
-    @property
-    def seq(self) -> int: ...
-
-
-T = TypeVar("T", bound=Tracked)
 
 
 class ToolCall(msgspec.Struct, gc=False):
@@ -386,36 +370,6 @@ class ToolCalls:
             else:
                 _correct(made[record.corrects], record.said)
                 made[record.place] = made[record.corrects]
-
-
-def answered(newest_first: Iterable[T], by: int, between: Between) -> T | None:
-    """The call that a result told of by ``by`` answers, of those with its id; None where it only repeats."""
-    open_call: T | None = None
-    told_otherwise: T | None = None
-    latest: T | None = None
-    for track in newest_first:
-        if latest is None:
-            latest = track
-        if open_call is not None and between(track.seq, open_call.seq):
-            break
-        if not track.returned_by:
-            open_call = track
-        elif not track.returned_by & by and not between(track.seq, latest.seq):
-            told_otherwise = track
-    return told_otherwise or open_call
-
-
-def other_record(newest_first: Iterable[T], seq: int, by: int, between: Between) -> T | None:
-    """The call that a new record of kind ``by``, at ``seq``, tells of once more: the oldest in the latest turn that has one."""
-    found: T | None = None
-    for track in newest_first:
-        if found is not None and between(track.seq, found.seq):
-            break
-        if track.called_by & by:
-            continue
-        if not track.returned_by or (by == BY_PART and between(track.seq, seq) <= 1):
-            found = track
-    return found
 
 
 def _place(found: Record | _Track) -> int:
