@@ -14,13 +14,15 @@ from .view.to_messages import to_messages
 
 if TYPE_CHECKING:
     from .catalog.facade import Catalog
+    from .pricing import priced
     from .view.session import SessionView
 
-__all__ = ["Catalog", "SessionView", "replay", "to_messages"]
+__all__ = ["Catalog", "SessionView", "priced", "replay", "to_messages"]
 
 _HOMES = {
     "Catalog": "projections.catalog.facade",
     "SessionView": "projections.view.session",
+    "priced": "projections.pricing",
 }
 
 

@@ -164,7 +164,7 @@ class _Computing:
             ProjectShare(project=project, **_amounts(amounts, sessions)) for project, sessions, amounts in self._groups("session.project")
         ]
         amounts = dict(zip(AMOUNTS, next(self._rows(_SUMS, "activity")), strict=True))
-        total = self.connection.execute(f"SELECT count(*) FROM catalog.session AS session WHERE {self.which}", self.values).fetchone()[0]
+        total, same_version = self._sessions()
         foreign = self._rows("currency, sum(activity.cost_nano)", "foreign_cost", then="GROUP BY currency ORDER BY currency")
         return Statistics(
             sessions=Sessions(total, today, this_week),
@@ -174,7 +174,7 @@ class _Computing:
             tools_used=[tool.name for tool in tools if tool.name is not None],
             total_duration_ms=math.fsum(tool.total_duration_ms for tool in tools),
             errors=amounts["errors"],
-            usage=Usage(**_usage(amounts)),
+            usage=Usage(**_usage(amounts, same_version)),
             other_costs=[Money(nano / NANO, currency) for currency, nano in foreign],
             unknown_models=[share.model for share in models if share.unpriced_tokens],
             by_day=days,
@@ -185,6 +185,14 @@ class _Computing:
             by_hour=by_hour,
             by_weekday=by_weekday,
         )
+
+    def _sessions(self) -> tuple[int, str | None]:
+        """How many there are, and the price version of their costs where it is one."""
+        names = "sum(session.costs > 0), count(session.price_version), min(session.price_version), max(session.price_version)"
+        total, costs, named, first, last = self.connection.execute(
+            f"SELECT count(*), {names} FROM catalog.session AS session WHERE {self.which}", self.values
+        ).fetchone()
+        return total, first if costs == named and first == last else None
 
     def _groups(self, column: str, where: str = "1") -> Iterator[tuple[Any, int, dict[str, int]]]:
         """Each value of the column with the number of sessions and the amounts."""
@@ -273,8 +281,8 @@ class _Computing:
         return float(row[0])
 
 
-def _usage(amounts: dict[str, int]) -> dict[str, Any]:
-    cost = Money(amounts["cost_nano"] / NANO, "USD") if amounts["costs"] else None
+def _usage(amounts: dict[str, int], price_version: str | None = None) -> dict[str, Any]:
+    cost = Money(amounts["cost_nano"] / NANO, "USD", price_version) if amounts["costs"] else None
     return {**{name: amounts[name] for name in TOKENS}, "cost": cost}
 
 

@@ -9,7 +9,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventlog import StoredEvent
+from eventlog import EventLog, StoredEvent
+from eventlog.copies import Identity, as_meant, identity
 from eventlog.events import (
     ContextCompacted,
     ContextUpdated,
@@ -108,3 +109,70 @@ def test_the_view_is_that_of_the_session_without_what_was_taken_back(history: li
     for each in stored:
         one_by_one = SessionView.fold(one_by_one, each)
     assert msgspec.json.encode(one_by_one) == msgspec.json.encode(at_once)
+
+
+def append_all(log: EventLog, session_id: str, history: list[Any]) -> None:
+    with log.session(session_id, create=True) as session:
+        for event, time in history:
+            session.append(event, time=time)
+
+
+def taken_back_in(log: EventLog, session_id: str) -> set[Identity]:
+    """Which events were taken back, by what they are wherever they were copied to."""
+    stored = list(log.session(session_id).read())
+    gone = gone_of(stored)
+    return {identity(each) for each in stored if each.seq in gone}
+
+
+@quick
+@given(histories, histories, st.booleans())
+def test_a_merge_takes_back_what_its_sources_did_and_nothing_else(first: list[Any], second: list[Any], into: bool) -> None:
+    with EventLog.memory() as log:
+        log.start(id="a"), log.start(id="b")
+        append_all(log, "a", first)
+        append_all(log, "b", second)
+        wanted = taken_back_in(log, "a") | taken_back_in(log, "b")
+        merged = log.merge(["b"], into="a") if into else log.merge(["a", "b"])
+        assert taken_back_in(log, merged.id) == wanted
+        stored = list(merged.read())
+        gone = gone_of(stored)
+        assert shown(replay(stored, SessionView)) == shown(replay([each for each in stored if each.seq not in gone], SessionView))
+        again = log.merge([merged.id, log.start(id="c").id])  # a copy of a copy names them where they are now, too
+        assert taken_back_in(log, again.id) == wanted
+
+
+@quick
+@given(histories, histories, seqs)
+def test_a_fork_takes_back_what_its_source_did_and_a_merge_brings_back_what_the_fork_did(
+    history: list[Any], more: list[Any], at: int
+) -> None:
+    with EventLog.memory() as log:
+        source = log.start(id="a")
+        append_all(log, "a", history)
+        at = min(at, source.last_seq)
+        log.fork("a", at, id="fork")
+        before = list(source.read(before=at + 1))
+        gone = gone_of(before)
+        assert taken_back_in(log, "fork") == {identity(each) for each in before if each.seq in gone}
+        append_all(log, "fork", more)
+        wanted = taken_back_in(log, "a") | taken_back_in(log, "fork")
+        assert taken_back_in(log, log.merge(["fork"], into="a").id) == wanted
+
+
+@quick
+@given(st.lists(st.tuples(st.builds(UsageRecorded, context=ranges), times), max_size=6), histories)
+def test_what_a_model_saw_is_named_where_it_is_now(usage: list[Any], other: list[Any]) -> None:
+    with EventLog.memory() as log:
+        log.start(id="a"), log.start(id="b")
+        append_all(log, "a", usage)
+        append_all(log, "b", other)
+        seen = {identity(each): identities_of(log, "a", each) for each in log.session("a").read(types=("usage.recorded",))}
+        merged = log.merge(["a", "b"])
+        copied = [as_meant(each) for each in merged.read(types=("usage.recorded",)) if identity(each) in seen]
+        assert {identity(each): identities_of(log, merged.id, each) for each in copied} == seen
+
+
+def identities_of(log: EventLog, session_id: str, usage: StoredEvent) -> set[Identity]:
+    """The events before the usage that its context names."""
+    named_here = {seq for first, last in usage.event.context for seq in range(first, last + 1)}
+    return {identity(each) for each in log.session(session_id).read(before=usage.seq + 1) if each.seq in named_here}
