@@ -1,11 +1,36 @@
-# What a person types: `make demo`, `make test`, `make check`. Everything is installed into .venv, nothing outside this folder.
+# What a person types. Everything is installed into .venv (and .venv-newest, .venv-oldest), nothing outside this folder.
+#
+#   make demo      a session recorded, crashed, recovered and replayed before your eyes
+#   make test      the suite, in one small environment of pinned packages
+#   make check     style and types
+#   make newest    the suite with the newest releases of what a user's installation brings
+#   make oldest    the suite with the oldest ones that pyproject.toml allows
+#   make suites    all of them but the demo, as .ci/run does
+#   make constraints   the pins anew
+#
+# A suite that needs more than this (an SDK, a server, a browser) is a target of its own in SUITES: `make test` stays light. It has its own
+# environment and its own constraints-NAME.txt, and begins with a line `$(call needs,PROGRAM,WHAT TO DO)`, which names what is missing.
 
 PYTHON ?= python3
+SUITES = test check newest oldest
+# The lowest Python that pyproject.toml allows: what is pinned with it can be installed with the later ones, too.
+PINNING_PYTHON ?= python3.11
 
-.PHONY: demo test check clean
+PIP = -m pip --disable-pip-version-check
+INSTALL = $(PIP) install --quiet
+# Pip has no constraints for what it builds with that all its versions know: it is installed like everything else, and used from there.
+BUILD = hatchling editables
+EDITABLE = --no-build-isolation --editable
+PINNED = --constraint constraints.txt --constraint constraints-tools.txt
+
+needs = @command -v $(1) >/dev/null || { echo "$(1) is not installed, and $@ needs it: $(2)" >&2; exit 1; }
+
+.PHONY: demo suites $(SUITES) constraints clean
 
 demo: .venv/installed
 	.venv/bin/eventlog demo
+
+suites: $(SUITES)
 
 test: .venv/tested
 	.venv/bin/python -m pytest -n auto
@@ -14,17 +39,52 @@ check: .venv/tested
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/python -m tests.typed.readme build/typed
+	.venv/bin/mypy --strict tests/typed build/typed
+	.venv/bin/basedpyright
+
+# These two look again each time what is newest and what is allowed; only the tools of the tests are pinned.
+newest: .venv-newest/bin/python
+	$< $(INSTALL) --constraint constraints-tools.txt $(BUILD)
+	$< $(INSTALL) --upgrade --upgrade-strategy eager --constraint constraints-tools.txt $(EDITABLE) '.[test]'
+	$< $(PIP) freeze --exclude-editable
+	$< -m pytest -n auto
+
+oldest: .venv-oldest/bin/python
+	$< -c 'import tomllib; [print(one.split(",")[0].replace(">=", "==")) for one in tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]]' > .venv-oldest/lowest.txt
+	$< $(INSTALL) --constraint constraints-tools.txt $(BUILD)
+	$< $(INSTALL) --constraint .venv-oldest/lowest.txt --constraint constraints-tools.txt $(EDITABLE) '.[test]'
+	$< $(PIP) freeze --exclude-editable
+	$< -m pytest -n auto
+
+# constraints.txt: what a user's installation brings. constraints-tools.txt: what building, the tests and the checks need besides.
+# From a new environment, so that nothing is pinned that nobody asked for; by pip, since a new machine has nothing else.
+constraints:
+	$(call needs,$(PINNING_PYTHON),install the lowest Python that pyproject.toml allows or name it with PINNING_PYTHON=...)
+	rm -rf .venv-constraints
+	$(PINNING_PYTHON) -m venv .venv-constraints
+	.venv-constraints/bin/python $(INSTALL) .
+	.venv-constraints/bin/python $(PIP) freeze --exclude session-eventlog > .venv-constraints/brought.txt
+	.venv-constraints/bin/python $(INSTALL) --constraint .venv-constraints/brought.txt $(BUILD) '.[test]'
+	.venv-constraints/bin/python $(PIP) freeze --exclude session-eventlog > .venv-constraints/all.txt
+	{ echo "# What a user's installation brings, as 'make demo' installs it. Made by 'make constraints'; not to be edited."; \
+	  cat .venv-constraints/brought.txt; } > constraints.txt
+	{ echo "# What building, the tests and the checks need besides. Made by 'make constraints'; not to be edited."; \
+	  grep -vxFf .venv-constraints/brought.txt .venv-constraints/all.txt; } > constraints-tools.txt
+	rm -rf .venv-constraints
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-newest .venv-oldest .venv-constraints build
 
-.venv/bin/python:
-	$(PYTHON) -m venv .venv
+.venv/bin/python .venv-newest/bin/python .venv-oldest/bin/python:
+	$(call needs,$(PYTHON),install CPython 3.11 or later with pip and venv or name it with PYTHON=...)
+	$(PYTHON) -m venv $(@:/bin/python=)
 
-.venv/installed: .venv/bin/python pyproject.toml
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable .
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt constraints-tools.txt
+	$< $(INSTALL) $(PINNED) $(BUILD)
+	$< $(INSTALL) $(PINNED) $(EDITABLE) .
 	touch $@
 
 .venv/tested: .venv/installed
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test,cost]'
+	.venv/bin/python $(INSTALL) $(PINNED) $(EDITABLE) '.[test]'
 	touch $@

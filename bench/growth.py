@@ -64,7 +64,7 @@ def _append_by_length(run: Run) -> Growth:
 
 def _append_by_segments(run: Run) -> Growth:
     sizes = [1, 20, 400] if not run.quick else [1, 20]
-    settings = Settings(segment_size_bytes=16_384, compress=False)
+    settings = Settings(segment_size_bytes=16_384, compress_after="0")
     logs = []
     for size in sizes:
         path = run.scratch(f"growth-segments-{size}")

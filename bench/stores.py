@@ -21,18 +21,21 @@ def session_of(run: Run, events: int, *, segment_size: int = ACTIVE, compress: b
     key = (run.folder, events, segment_size, compress)
     if key not in _made:
         path = run.scratch(f"session-of-{events}-in-{segment_size}{'' if compress else '-raw'}")
-        _fill(path, events, Settings(segment_size_bytes=segment_size, compress=compress))
+        _fill(path, events, Settings(segment_size_bytes=segment_size, compress_after="0"), compress=compress)
         _made[key] = path
     return _made[key]
 
 
-def _fill(path: Path, events: int, settings: Settings) -> None:
+def _fill(path: Path, events: int, settings: Settings, *, compress: bool) -> None:
     with EventLog.open(path, sync="never", settings=settings) as log, log.session("s", create=True, exclusive=True) as session:
         append = session.append
         for event in islice(endless(workload(min(events, _EVENTS))), events):
             append(event)
         if segment_size_matters(settings):
             session.end()
+    if compress and segment_size_matters(settings):
+        with EventLog.open(path, settings=settings) as log:
+            log.compact(idle_s=0)
 
 
 def segment_size_matters(settings: Settings) -> bool:

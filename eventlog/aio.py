@@ -26,9 +26,9 @@ from . import log as sync_log
 from . import session as sync_session
 from . import tail as sync_tail
 from .backend import OnDamage, PendingAppend, Sync
+from .entry import Origin
 from .following import After
 from .registry import Event, UnknownEvent
-from .session import Origin
 from .settings import Settings
 from .stored import StoredEvent
 from .tail import CaughtUp

@@ -203,14 +203,23 @@ class Stream(Protocol):
         key: str | None,
         sync: Sync,
         seal: bool = False,
+        timeout_s: float | None = None,
     ) -> int:
         """Store all or none; return the seq of the last. See `Session.append` for the promises and errors.
 
-        ``seal``: nothing is expected to follow soon."""
+        ``seal``: nothing is expected to follow soon. ``timeout_s``: how long to wait for the session's lock, None for the setting."""
         ...
 
     def append_all(self, appends: Sequence[PendingAppend]) -> None:
         """Store several, one after the other, with one sync for those that ask for one; what becomes of each is its ``outcome``."""
+        ...
+
+    def append_new(self, envelopes: Sequence[Envelope], sync: Sync) -> list[int]:
+        """Store those that are not there yet, all or none, in order; return the seq of each, old or new. See `Session.append_new`."""
+        ...
+
+    def has_news(self, after: int) -> bool:
+        """Whether the session has an event behind ``after``: costs a look at what tells that nothing was written."""
         ...
 
     def read(self, after: int, before: int | None, on_damage: OnDamage) -> Iterator[Lines]:
@@ -281,3 +290,33 @@ def append_each(stream: Stream, appends: Iterable[PendingAppend]) -> None:
             append.outcome = stream.append(append.envelopes, append.expected, append.key, append.sync, append.seal)
         except Exception as error:
             append.outcome = error
+
+
+class NewOnes:
+    """Of the events of one `Stream.append_new` those that are not there yet: an event with an idempotency key is there if the key is, and
+    those that follow it without a key are there if it is."""
+
+    def __init__(self, envelopes: Iterable[Envelope], seq_of: Callable[[str], int | None]) -> None:
+        self.fresh: list[Envelope] = []
+        self._places: list[tuple[bool, int]] = []  # of each: its seq where it is there, else its index among the fresh ones
+        groups: dict[str, tuple[bool, int]] = {}  # in this call, an event may be given twice
+        place, is_new = (False, 0), True
+        for envelope in envelopes:
+            if envelope.id is None:
+                place = (False, len(self.fresh)) if is_new else (place[0], place[1] + 1)
+            elif envelope.id in groups:
+                place, is_new = groups[envelope.id], False
+            else:
+                known = seq_of(envelope.id)
+                is_new = known is None
+                place = groups[envelope.id] = (False, len(self.fresh)) if known is None else (True, known)
+            if is_new:
+                self.fresh.append(envelope)
+            self._places.append(place)
+        for envelope in self.fresh:
+            envelope.more = envelope is not self.fresh[-1]
+
+    @property
+    def seqs(self) -> list[int]:
+        """The seq of each, once the fresh ones have theirs."""
+        return [value if is_there else self.fresh[value].seq for is_there, value in self._places]

@@ -1,12 +1,14 @@
 """Events taken over from another session: what is written of them here, and which event each of them is.
 
 A copy has the time, type, version and data of the event as they stand in its line, so that what this version does not know
-goes along. Its origin names the event that it was copied from and holds that one's own origin, if it had one, under the same name:
+goes along. Its origin names the event that it was copied from and holds, under the same name, the original event where that is another
+one, and what an import said of it:
 
     {"session_id":"b","seq":7,"origin":{"session_id":"a","seq":3,"origin":{"format":"claude-code","record":{...}}}}
 
-So origins nest: outermost is where this copy was taken from, innermost what an import said. The *identity* of an event is the
-session and seq at the inner end of that chain, its own where it is no copy: all copies of an event have the same one.
+So an origin has at most three links, however often an event is copied: outermost is where this copy was taken from, innermost what an
+import said. The links between are dropped, and what they said of the data here is said by the outermost. (Older logs have them all.) The
+*identity* of an event is the session and seq at the inner end of that chain, its own where it is no copy: all copies have the same one.
 
 The idempotency key of an append is not copied: it belongs to an append to the other session.
 
@@ -26,11 +28,13 @@ import msgspec
 
 from . import timestamps
 from .events import SessionCompacted, UsageRecorded
+from .limits import fields_of
 from .line import Envelope
 from .registry import Event
-from .stored import NO_ORIGIN, StoredEvent
+from .stored import NO_ORIGIN, StoredEvent, envelope
 
 _IDS = b'"ids":'
+_WHENCE = ("session_id", "seq", "origin")
 _NAMES_A_MESSAGE = ("message_id", "reply_to", "alternative_to")
 MISSING_PER_APPEND = 256
 
@@ -53,27 +57,19 @@ class _Link(msgspec.Struct, gc=False):
     ranges: Any = None
 
 
-class _Line(msgspec.Struct, gc=False):
-    """What of a line a copy keeps as it stands."""
-
-    data: msgspec.Raw
-    v: int = 1
-
-
 _link = msgspec.json.Decoder(_Link).decode
-_line = msgspec.json.Decoder(_Line).decode
 _encode = msgspec.json.Encoder().encode
 
 
 def copy(stored: StoredEvent, *, more: bool, said: bytes = b"") -> Envelope:
     """The event as it is appended to another session. ``said`` is further JSON for its origin, beginning with a comma."""
-    line = _line(stored.raw)
+    line = envelope(stored.raw)
     moment = stored.time
     return Envelope(
         0,
         moment if moment.microsecond else timestamps.to_text(moment),
         stored.type,
-        line.data,
+        line.data if bytes(line.data) else msgspec.Raw(b"{}"),
         line.v,
         origin=origin_of(stored, said),
         more=more,
@@ -81,28 +77,60 @@ def copy(stored: StoredEvent, *, more: bool, said: bytes = b"") -> Envelope:
 
 
 def origin_of(stored: StoredEvent, said: bytes = b"") -> msgspec.Raw:
-    """The origin of a copy of the event."""
-    own = bytes(stored.origin_raw)
-    nested = b',"origin":' + own if own else b""
+    """The origin of a copy of the event. ``said`` counts where what was copied said something else under the same name."""
+    chain = list(_links(stored.origin_raw))
+    inner = chain[-1][1].origin if chain else stored.origin_raw
+    nested = b',"origin":' + bytes(inner) if bytes(inner) else b""
+    if chain:
+        nested = b',"origin":{"session_id":%b,"seq":%d%b}' % (_encode(chain[-1][1].session_id), chain[-1][1].seq, nested)
+        said += _still_said(chain, fields_of(b"{" + said[1:] + b"}"))
     return msgspec.Raw(b'{"session_id":%b,"seq":%d%b%b}' % (_encode(stored.session_id), stored.seq, said, nested))
+
+
+def _still_said(chain: list[tuple[msgspec.Raw, _Link]], known: dict[str, bytes]) -> bytes:
+    """What the links say besides whence the copy is, the outermost first, as JSON that begins with a comma."""
+    found: dict[str, bytes] = {}
+    for raw, _ in chain:
+        for name, value in fields_of(bytes(raw)).items():
+            if name not in _WHENCE and name not in known:
+                found.setdefault(name, value)
+    return b"".join(b",%b:%b" % (_encode(name), value) for name, value in found.items())
 
 
 def data_of(stored: StoredEvent) -> msgspec.Raw:
     """The event's data as it stands in its line."""
-    return _line(stored.raw).data
+    return envelope(stored.raw).data
 
 
 def links(origin: msgspec.Raw) -> Iterator[_Link]:
     """The origins of a chain that name the event that a copy was taken from, from the outside in."""
+    return (link for _, link in _links(origin))
+
+
+def _links(origin: msgspec.Raw) -> Iterator[tuple[msgspec.Raw, _Link]]:
     while bytes(origin):
         try:
             link = _link(origin)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return  # another program's origin, of another shape
+        except RecursionError:
+            link = _deep_link(origin)
         if not isinstance(link.session_id, str) or not isinstance(link.seq, int):
             return
-        yield link
+        yield origin, link
         origin = link.origin
+
+
+def _deep_link(origin: msgspec.Raw) -> _Link:
+    """A link of a chain that is deeper than the stack has room for."""
+    fields = fields_of(bytes(origin))
+    inner = fields.pop("origin", b"")
+    try:
+        link = msgspec.convert({name: msgspec.json.decode(value) for name, value in fields.items() if name != "record"}, type=_Link)
+    except (msgspec.DecodeError, RecursionError):
+        return _Link()
+    link.origin = msgspec.Raw(inner)
+    return link
 
 
 def identity(stored: StoredEvent) -> Identity:

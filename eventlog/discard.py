@@ -12,7 +12,22 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 from . import line as codec
-from .backend import Backend, Changes, Feed, Follower, Lines, OnDamage, PendingAppend, Progress, Report, Stream, Sync, Watch, append_each
+from .backend import (
+    Backend,
+    Changes,
+    Feed,
+    Follower,
+    Lines,
+    NewOnes,
+    OnDamage,
+    PendingAppend,
+    Progress,
+    Report,
+    Stream,
+    Sync,
+    Watch,
+    append_each,
+)
 from .errors import SessionNotFound
 from .line import Envelope
 from .memory import MemoryFeed
@@ -28,7 +43,15 @@ class DiscardStream:
         self._mutex = threading.Lock()
         self._position = self._recorded.last_seq() if self._recorded else 0
 
-    def append(self, envelopes: Sequence[Envelope], expected: int | None, key: str | None, sync: Sync, seal: bool = False) -> int:
+    def append(
+        self,
+        envelopes: Sequence[Envelope],
+        expected: int | None,
+        key: str | None,
+        sync: Sync,
+        seal: bool = False,
+        timeout_s: float | None = None,
+    ) -> int:
         with self._mutex:
             position = self._position if expected is None else expected
             running = size_bytes = 0
@@ -41,6 +64,11 @@ class DiscardStream:
                 codec.check_size(size_bytes, self._max_event_bytes, "batch")
             self._position = position + len(envelopes)
             return self._position
+
+    def append_new(self, envelopes: Sequence[Envelope], sync: Sync) -> list[int]:
+        new = NewOnes(envelopes, lambda key: None)
+        self.append(new.fresh, None, None, sync)
+        return new.seqs
 
     def append_all(self, appends: Sequence[PendingAppend]) -> None:
         append_each(self, appends)
@@ -56,6 +84,9 @@ class DiscardStream:
 
     def last_seq(self) -> int:
         return self._position
+
+    def has_news(self, after: int) -> bool:
+        return self._position > after
 
     def exists(self) -> bool:
         return self._recorded is not None or not self._create

@@ -10,7 +10,8 @@ EventLogError
 │   │   └── EventTooLarge
 │   ├── InvalidSetting
 │   ├── InvalidBundle
-│   └── InvalidCursor
+│   ├── InvalidCursor
+│   └── PatternTooSlow
 ├── SessionError            the session is not in a state that allows this
 │   ├── SessionNotFound
 │   ├── SessionExists
@@ -19,13 +20,16 @@ EventLogError
 │   ├── SessionPurged
 │   ├── StillRestorable
 │   ├── SessionLocked
+│   ├── SegmentTooNew
 │   └── Conflict
 ├── StoreError              the folder cannot be used as a store
 │   ├── StoreNotFound
 │   ├── NotAStore
 │   ├── StoreTooNew
+│   ├── StoreGone           it was there when the log was opened
 │   └── LocksUnsupported
 ├── AppendFailed            the disk refused; the outcome says what is known
+│   ├── SessionGone         the session's file was removed; nothing of the append is in the log
 │   ├── NotStored           nothing of the append is in the log
 │   ├── OutcomeUnknown      it may or may not survive a power loss; retry with the same id
 │   └── WriterPoisoned      an earlier append of this handle failed; open the session again
@@ -68,7 +72,12 @@ class InvalidSessionId(InvalidInput):
 
 
 class InvalidEvent(InvalidInput):
-    """The event cannot be written as one line of JSON, or its type is not allowed."""
+    """The event cannot be written as one line of JSON, or would not be read back as what it is: its type is not allowed, a field of a
+    registered type does not fit (``field``: which, as a path; None where it is not one field's fault), it is nested too deeply."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        self.field = field
+        super().__init__(message)
 
 
 class EventTooLarge(InvalidEvent):
@@ -101,6 +110,18 @@ class InvalidBundle(InvalidInput):
 
 class InvalidCursor(InvalidInput):
     """The text is not a cursor of this store."""
+
+
+class PatternTooSlow(InvalidInput):
+    """A regular expression has more ways to match than there is time for. What it was looked for in is as it was."""
+
+    def __init__(self, pattern: str, limit_s: float) -> None:
+        self.pattern = pattern
+        self.limit_s = limit_s
+        super().__init__(
+            f"the pattern {pattern!r} takes more than {limit_s:g} s for a part of this session, which is left as it is; give one"
+            " without repetitions inside of repetitions, like a+ in the place of (a+)+"
+        )
 
 
 class SessionError(EventLogError):
@@ -163,6 +184,19 @@ class SessionLocked(SessionError):
         )
 
 
+class SegmentTooNew(SessionError):
+    """A segment was written by a later version in a way that this one must not guess at. Nothing of it is given out or changed."""
+
+    def __init__(self, session_id: str, segment: str, needs: int, supported: int) -> None:
+        self.segment = segment
+        self.needs = needs
+        self.supported = supported
+        super().__init__(
+            session_id,
+            f"{segment} needs a reader of format {needs}, this version reads up to {supported}; upgrade session-eventlog",
+        )
+
+
 class Conflict(SessionError):
     """Another writer came first. Nothing was written; ``actual`` is the position to read from and try again."""
 
@@ -200,6 +234,13 @@ class StoreTooNew(StoreError):
         super().__init__(path, f"{path} needs a reader of format {needs}, this version reads up to {supported}; upgrade session-eventlog")
 
 
+class StoreGone(StoreError):
+    """The store was removed, or moved away, since the log was opened. It is not made again: what was in it is somewhere else, or lost."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, f"the store at {path} has gone since it was opened; put it back, or open a log anew to begin another one")
+
+
 class LocksUnsupported(StoreError):
     def __init__(self, path: Path) -> None:
         super().__init__(path, f"the file system below {path} has no working locks (a network share?); put the store on a local disk")
@@ -212,6 +253,19 @@ class AppendFailed(EventLogError):
         self.session_id = session_id
         self.cause = cause
         super().__init__(message)
+
+
+class SessionGone(AppendFailed):
+    """The session's file was removed, or lost its name, since this handle wrote to it. ``position``: the last seq that it knows of. The
+    session is not begun again: its seqs were given out."""
+
+    def __init__(self, session_id: str, position: int) -> None:
+        self.position = position
+        super().__init__(
+            session_id,
+            f"the file of session {session_id!r} has gone since event {position} was written to it; put it back (a backup may have it),"
+            " or begin another session; nothing of the append is in the log",
+        )
 
 
 class NotStored(AppendFailed):

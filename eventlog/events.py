@@ -49,11 +49,11 @@ __all__ = [
 ]
 
 
-class Value(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
+class Value(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=True, kw_only=True, gc=False):
     """A structured field of an event."""
 
 
-class Part(Value, frozen=True):
+class Part(Value, frozen=True, forbid_unknown_fields=True):  # so that a part with other fields is looked at (`shapes.parts`), not emptied
     """One part of a message. ``type`` says which fields count; a type that is not listed here is kept with its fields' names.
 
     text, reasoning: content. tool_call: id, name, arguments. tool_call_response: id, response, is_error.
@@ -323,8 +323,8 @@ class ToolReturned(Event, frozen=True):
 class UsageRecorded(Event, frozen=True):
     """Tokens of one model response, counted in one way whoever made it. A later one for the same ``message_id`` replaces it.
 
-    ``input_tokens``: what the model read without the cache, so neither ``cache_read_tokens`` nor ``cache_write_tokens`` are in it: the
-    three together are the prompt. ``output_tokens``: all that it wrote, ``reasoning_tokens`` included. Whoever records or imports converts.
+    ``input_tokens``: what the model read without the cache: neither ``cache_read_tokens`` nor ``cache_write_tokens`` are in it, the three
+    together are the prompt. ``output_tokens``: all that it wrote, ``reasoning_tokens`` included. Whoever records or imports converts.
     ``context``: what the model saw, as inclusive ranges of seqs of this session."""
 
     message_id: str | None = None

@@ -15,6 +15,7 @@ from zlib import crc32
 import msgspec
 
 from .errors import EventTooLarge, InvalidEvent
+from .limits import MAX_DEPTH, MAX_LINE_DEPTH, is_deeper, unwritable, wrong_in_text
 
 TAIL_SIZE = 19  # ,"crc":"9f2a11c0"}\n
 _TAIL = b',"crc":"%08x"}\n'
@@ -37,6 +38,7 @@ class Envelope(msgspec.Struct, omit_defaults=True, gc=False):
     more: bool = False
 
 
+NOT_JSON = (TypeError, ValueError, RecursionError, OverflowError)  # what the encoder raises for what is none
 _encode_into = msgspec.json.Encoder().encode_into
 
 
@@ -47,8 +49,8 @@ def encode_into(envelope: Envelope | msgspec.Struct, buffer: bytearray, running:
     envelope cannot be written as one line of JSON."""
     try:
         _encode_into(envelope, buffer)
-    except (TypeError, ValueError, RecursionError, OverflowError) as error:
-        raise InvalidEvent(f"the event cannot be written as JSON: {error}; give text, numbers, lists and mappings") from error
+    except NOT_JSON as error:
+        raise not_json(envelope, error) from error
     if _NEWLINE in buffer:
         raise InvalidEvent("the event holds raw JSON with a line break in it; an event is one line, give it without")
     buffer.pop()  # the closing brace, which comes after the checksum
@@ -65,6 +67,29 @@ def encode(envelope: Envelope | msgspec.Struct, running: int) -> tuple[bytes, in
     return bytes(buffer), running
 
 
+def not_json(value: Any, error: Exception) -> InvalidEvent:
+    """What to raise where the encoder refused the value, with the place and the remedy."""
+    if isinstance(error, RecursionError):
+        return too_deep("the event")
+    found = unwritable(value)
+    if found is None:
+        return InvalidEvent(f"the event cannot be written as JSON: {error}; give text, numbers, lists and mappings")
+    return cannot_hold(*found)
+
+
+def cannot_hold(where: str, what: str) -> InvalidEvent:
+    return InvalidEvent(
+        f"the event cannot be written as JSON: {where or 'its data'} holds {what}, for which JSON has no text; replace it"
+        " (eventlog.verbatim keeps a record of another program as it is)",
+        where or None,
+    )
+
+
+def too_deep(what: str) -> InvalidEvent:
+    limit = f"{MAX_DEPTH} levels for data and for origin.record, fewer than {MAX_LINE_DEPTH} for a whole line"
+    return InvalidEvent(f"{what} is nested too deeply: the limit is {limit}; flatten it, or store it as text")
+
+
 def single_line(raw: bytes | bytearray | memoryview | msgspec.Raw) -> msgspec.Raw:
     """JSON text as it may stand inside a line: unchanged but for line breaks between its tokens. Raises `InvalidEvent` for what is
     not JSON: it would make the line, and so its session, unreadable."""
@@ -72,11 +97,21 @@ def single_line(raw: bytes | bytearray | memoryview | msgspec.Raw) -> msgspec.Ra
     try:
         data.decode()  # the decoder below passes over text that is not UTF-8
         msgspec.json.decode(data, type=msgspec.Raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidEvent(f"the raw data is not JSON ({error}); give JSON text in UTF-8, or a mapping") from None
+    except RecursionError:
+        raise too_deep("the raw data") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        why = wrong_in_text(data) or str(error)
+        raise InvalidEvent(f"the raw data is not JSON: it holds {why}; give JSON text in UTF-8, or a mapping") from None
     if b"\n" in data or b"\r" in data:
         data = msgspec.json.format(data, indent=-1)
     return msgspec.Raw(data)
+
+
+def check_lines(chunk: bytes) -> None:
+    """That whole lines which are taken as they are can be read by every reader. Raises `InvalidEvent`."""
+    for line in chunk.split(b"\n"):
+        if len(line) > 2 * MAX_LINE_DEPTH and is_deeper(line, MAX_LINE_DEPTH - 1):
+            raise too_deep(f"the line {line[:20].decode(errors='replace')}...")
 
 
 def check_size(size_bytes: int, limit_bytes: int, what: str = "event") -> None:

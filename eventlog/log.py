@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -241,12 +241,12 @@ class EventLog:
         return self._backend.verify(session_ids, progress)
 
     def compact(
-        self, session_ids: Iterable[str] | None = None, *, drop_deltas: bool = False, idle_s: float = 3600.0, dry_run: bool = False
+        self, session_ids: Iterable[str] | None = None, *, drop_deltas: bool = False, idle_s: float | None = None, dry_run: bool = False
     ) -> CompactionReport:
         """Make fewer and smaller files of the given sessions, or of all, with the same events in them.
 
-        Seals active segments to which nothing was appended for ``idle_s``, compresses what is not yet, joins small neighbours, removes what
-        crashes have left. ``drop_deltas`` also leaves out every `MessageDelta` whose message was added whole after it, and says so
+        Seals, compresses and joins the segments of sessions to which nothing happened for ``idle_s`` (default: the setting
+        ``compress_after``), by the time of the last event; removes what crashes have left. ``drop_deltas`` also leaves out every `MessageDelta` whose message was added whole after it, and says so
         with a `SessionCompacted`. Writers, readers and tails may run meanwhile; a crash leaves the old files or the new. What cannot be
         done for a session (it is damaged, locked, the disk is full) is in the report and stops no other. ``dry_run`` only counts what
         would be done. Raises `SessionNotFound`."""
@@ -326,17 +326,20 @@ class EventLog:
         event (after JSON's escapes), and never kept itself. Quarantined bytes of the session go as well, damaged ones where they hold it,
         and projections, which are made anew. Appending goes on meanwhile.
 
-        Raises `InvalidInput` (no such event, a bad pattern, a reason that holds it), `SessionNotFound`, `SessionLocked`; after an
-        `OSError` or a crash call it again."""
+        Raises `InvalidInput` (no such event, a bad pattern, a reason that holds it; `PatternTooSlow` where a piece of the session takes
+        longer than 10 s of processor time: nothing is changed then), `SessionNotFound`, `SessionLocked`; after an `OSError` or a crash
+        call it again."""
         from .files.upkeep.erasing import redact
-        from .maintenance.redaction import Pattern, Seqs
+        from .maintenance.matching import limited
+        from .maintenance.redaction import Seqs
 
         if (seqs is None) == (pattern is None):
             raise ValueError("redact takes seqs or a pattern")
         backend = self._need_files("redact")
         self.session(session_id).close()
         if pattern is not None:
-            return redact(backend, session_id, Pattern(pattern), what="matches of a pattern", reason=reason, dry_run=dry_run)
+            with limited(pattern) as found:
+                return redact(backend, session_id, found, what="matches of a pattern", reason=reason, dry_run=dry_run)
         return redact(backend, session_id, Seqs(seqs or ()), what="whole events", reason=reason, dry_run=dry_run)
 
     def backup(self, folder: str | os.PathLike[str]) -> BackupReport:
@@ -362,13 +365,14 @@ class EventLog:
 
         return restore_backup(Path(folder), settings or load(), session_ids=session_ids)
 
-    def bundle(self, session_ids: Iterable[str], path: str | os.PathLike[str]) -> Manifest:
+    def bundle(self, session_ids: Iterable[str], path: str | os.PathLike[str] | Callable[[bytes], object]) -> Manifest:
         """Write the sessions into one file, as they are at this moment, to be handed to somebody (``eventlog import bundle``).
 
-        Raises `SessionNotFound`, `OSError`; ``path`` then is what it was."""
+        A function in the place of the path is called with the file's bytes, in order. Links are followed; what is no regular file (a
+        FIFO) is written to and not replaced. Raises `SessionNotFound`, `OSError`; a regular file then is what it was."""
         from .files.upkeep.bundle import write
 
-        return write(self._need_files("bundle"), session_ids, Path(path))
+        return write(self._need_files("bundle"), session_ids, path if callable(path) else Path(path))
 
     def open_bundle(self, path: str | os.PathLike[str]) -> AbstractContextManager[Bundle]:
         """A bundle, checked byte by byte, whose sessions can be installed or read. Nothing is in the log before that.

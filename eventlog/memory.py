@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 from . import line as codec
-from .backend import Changes, Feed, Follower, Lines, OnDamage, PendingAppend, Progress, Report, Sync, Watch, append_each
+from .backend import Changes, Feed, Follower, Lines, NewOnes, OnDamage, PendingAppend, Progress, Report, Sync, Watch, append_each
 from .errors import Conflict, InvalidCursor, InvalidSessionId, SessionDeleted, SessionLocked, SessionNotFound
 from .events import SessionDeleted as DeletedEvent
 from .events import SessionRestored as RestoredEvent
@@ -37,7 +37,15 @@ class MemoryStream:
         self._max_event_bytes = max_event_bytes
         self._create = create
 
-    def append(self, envelopes: Sequence[Envelope], expected: int | None, key: str | None, sync: Sync, seal: bool = False) -> int:
+    def append(
+        self,
+        envelopes: Sequence[Envelope],
+        expected: int | None,
+        key: str | None,
+        sync: Sync,
+        seal: bool = False,
+        timeout_s: float | None = None,
+    ) -> int:
         held = self._held
         with held.mutex:
             if held.owner not in (None, self):
@@ -46,30 +54,45 @@ class MemoryStream:
                 raise SessionNotFound(self.session_id)
             if key is not None and key in held.ids:
                 return held.ids[key]
-            position = len(held.lines)
-            if expected is not None and expected != position:
-                raise Conflict(self.session_id, expected, position)
-            if held.last_type == DeletedEvent.type and envelopes[0].type != RestoredEvent.type:
-                raise SessionDeleted(self.session_id)
-            running = held.running
-            added: list[bytes] = []
-            for envelope in envelopes:
-                envelope.seq = position + len(added) + 1
-                line, running = codec.encode(envelope, running)
-                codec.check_size(len(line), self._max_event_bytes)
-                added.append(line)
-            if len(added) > 1:
-                codec.check_size(sum(map(len, added)), self._max_event_bytes, "batch")
-            held.lines += added
-            held.running = running
-            held.last_type = envelopes[-1].type
-            if key is not None:
-                held.ids[key] = len(held.lines)
-            self._backend.appends.append((self.session_id, position))  # under the mutex: who reads the lines finds it noted
-            last_seq = len(held.lines)
+            return self._store(envelopes, expected)
+
+    def append_new(self, envelopes: Sequence[Envelope], sync: Sync) -> list[int]:
+        held = self._held
+        with held.mutex:
+            if held.owner not in (None, self):
+                raise SessionLocked(self.session_id, 0)
+            if not held.lines and not self._create:
+                raise SessionNotFound(self.session_id)
+            new = NewOnes(envelopes, held.ids.get)
+            if new.fresh:
+                self._store(new.fresh, None)
+            return new.seqs
+
+    def _store(self, envelopes: Sequence[Envelope], expected: int | None) -> int:
+        """Under the mutex: add the lines of an append and tell whoever waits."""
+        held = self._held
+        position = len(held.lines)
+        if expected is not None and expected != position:
+            raise Conflict(self.session_id, expected, position)
+        if held.last_type == DeletedEvent.type and envelopes[0].type != RestoredEvent.type:
+            raise SessionDeleted(self.session_id)
+        running = held.running
+        added: list[bytes] = []
+        for envelope in envelopes:
+            envelope.seq = position + len(added) + 1
+            line, running = codec.encode(envelope, running)
+            codec.check_size(len(line), self._max_event_bytes)
+            added.append(line)
+        if len(added) > 1:
+            codec.check_size(sum(map(len, added)), self._max_event_bytes, "batch")
+        held.lines += added
+        held.running = running
+        held.last_type = envelopes[-1].type
+        held.ids.update((envelope.id, envelope.seq) for envelope in envelopes if envelope.id is not None)
+        self._backend.appends.append((self.session_id, position))  # under the mutex: who reads the lines finds it noted
         for watch in self._backend.watches:
             watch.notify(self.session_id)
-        return last_seq
+        return len(held.lines)
 
     def append_all(self, appends: Sequence[PendingAppend]) -> None:
         append_each(self, appends)
@@ -95,6 +118,9 @@ class MemoryStream:
 
     def last_seq(self) -> int:
         return len(self._held.lines)
+
+    def has_news(self, after: int) -> bool:
+        return len(self._held.lines) > after
 
     def exists(self) -> bool:
         return bool(self._held.lines)

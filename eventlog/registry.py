@@ -20,7 +20,7 @@ E = TypeVar("E", bound="Event")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,127}")
 
 
-class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=True, kw_only=True, gc=False):
     """The base of all event types. Fields are only ever added, with defaults; a reshaped event raises its version."""
 
     type: ClassVar[str]
@@ -38,6 +38,7 @@ class UnknownEvent(msgspec.Struct, frozen=True, gc=False):
 
 _types: dict[str, type[Event]] = {}
 _upcasts: dict[str, Mapping[int, Upcast]] = {}
+_decodes: dict[str, Callable[[bytes], Any]] = {}
 
 
 def event_type(name: str, *, version: int = 1, upcasts: Mapping[int, Upcast] | None = None) -> Callable[[type[E]], type[E]]:
@@ -65,6 +66,7 @@ def event_type(name: str, *, version: int = 1, upcasts: Mapping[int, Upcast] | N
         cls.version = version
         _types[name] = cls
         _upcasts[name] = steps
+        _decodes.pop(name, None)
         global generation
         generation += 1
         return cls
@@ -87,20 +89,49 @@ def known_types() -> Mapping[str, type[Event]]:
     return _types
 
 
+NOT_DECODED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError, ValueError, AttributeError, IndexError)
+
+
+def knows(name: str, version: int) -> bool:
+    """Whether an event of this type and version has a class here that reads it."""
+    cls = _types.get(name)
+    return cls is not None and version <= cls.version
+
+
+def decoded(name: str, version: int, data: msgspec.Raw) -> Event:
+    """The event of a registered type, upcast if it is of an older version. Raises one of `NOT_DECODED` where the data does not fit, also
+    what upcasts raise for it."""
+    cls = _types[name]
+    if version == cls.version:
+        event: Event = decoder(cls).decode(data)
+        return event
+    decoder(cls)
+    return msgspec.convert(upcast(name, version, msgspec.json.decode(data, type=dict)), type=cls)
+
+
+def reads(name: str) -> Callable[[bytes], Any]:
+    """What decodes data of the type in its present version; of a type that is not known, any object."""
+    found = _decodes.get(name)
+    if found is None:
+        found = decoder(_types.get(name, dict)).decode
+        if name in _types:
+            _decodes[name] = found
+    return found
+
+
+def upcast(name: str, version: int, data: dict[str, Any]) -> dict[str, Any]:
+    """Data of an older version in the present shape."""
+    for step in range(version, _types[name].version):
+        data = _upcasts[name][step](data)
+    return data
+
+
 def materialise(name: str, version: int, data: msgspec.Raw) -> Event | UnknownEvent:
     """The event behind a line: decoded, upcast if it is of an older version, else an `UnknownEvent`."""
-    cls = _types.get(name)
-    if cls is not None and version <= cls.version:
+    if knows(name, version):
         try:
-            if version == cls.version:
-                event: Event = decoder(cls).decode(data)
-                return event
-            decoder(cls)
-            shape = msgspec.json.decode(data, type=dict)
-            for step in range(version, cls.version):
-                shape = _upcasts[name][step](shape)
-            return msgspec.convert(shape, type=cls)
-        except (msgspec.DecodeError, RecursionError, KeyError, TypeError):
+            return decoded(name, version, data)
+        except NOT_DECODED:
             pass  # a shape that does not fit is kept as it is, like any other unknown one
     return UnknownEvent(name, decode_or_keep(data), version)
 

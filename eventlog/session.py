@@ -6,21 +6,20 @@ threads, and any number of processes may have handles on the same session.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-import msgspec
-
 from . import stored
 from .backend import OnDamage, PendingAppend, Stream, Sync
+from .entry import Origin, check_depth, check_id, data_of, envelopes, type_of
 from .errors import InvalidEvent, SessionNotFound
 from .events import MessageDelta, SessionEnded, SessionResumed
-from .line import Envelope, single_line
-from .registry import Event, UnknownEvent, check_type_name
+from .line import Envelope
+from .registry import Event, UnknownEvent
 from .settings import Settings
 from .stored import StoredEvent
 from .timestamps import normalise, now
@@ -28,8 +27,6 @@ from .timestamps import normalise, now
 if TYPE_CHECKING:
     from .following import After
     from .tail import Tail
-
-Origin = Mapping[str, Any] | msgspec.Raw
 
 _DELTA = MessageDelta.type
 _ENDED = SessionEnded.type
@@ -57,6 +54,7 @@ class Session:
         sync: Sync | None = None,
         time: datetime | str | None = None,
         origin: Origin | None = None,
+        timeout_s: float | None = None,
     ) -> int:
         """Append the events, all or none, and return the seq of the last.
 
@@ -64,27 +62,68 @@ class Session:
         "interval" (within the store's sync interval) or "never" (when the operating system pleases). Costs one write, one sync.
 
         ``expected``: the position that the session must be at, else `Conflict`. ``id``: makes a retry safe: if an append with this id
-        is already there, nothing is written and its position is returned (ids are remembered for the active and the preceding
-        segment). ``time``: when it happened, default now. ``origin``: where the event came from.
+        is already there, nothing is written and its position is returned (an id counts for the whole session). ``time``: when it happened,
+        default now. ``origin``: where the event came from. ``timeout_s``: how long to wait for another writer's lock, default the setting
+        ``lock_timeout_s``; 0 is to try, and to say `SessionLocked` at once.
 
-        Raises `InvalidEvent` and `EventTooLarge` before anything is written; `SessionNotFound`, `SessionDeleted`, `SessionLocked`;
+        Raises `InvalidEvent` (it would not be read back as what it is; FORMAT.md, "Limits") and `EventTooLarge` before anything is
+        written; `SessionNotFound`, `SessionDeleted`, `SessionLocked`;
         `NotStored` when the disk refused, `OutcomeUnknown` when it did not confirm, `WriterPoisoned` after that. FORMAT.md, "Appending".
         """
         if self.closed:
             self._check_open()
         when = now() if time is None else normalise(time)
+        if id is not None:
+            check_id(id)
         if len(events) != 1 or origin is not None or not isinstance(event := events[0], Event):
-            return self.append_envelopes(_envelopes(events, when, id, origin), expected=expected, id=id, sync=sync)
-        try:
-            kind = event.type  # nearly every append: it has no step more than it needs
-        except AttributeError:
-            raise _unregistered(event) from None
-        envelope = Envelope(0, when, kind, event, event.version)
+            return self._append(envelopes(events, when, id, origin), expected, id, sync, timeout_s)
+        kind = type_of(event)  # nearly every append: it has no step more than it needs
+        envelope = Envelope(0, when, kind, data_of(event), event.version)
         if id is not None:
             envelope.id = id
         if sync is None:
             sync = "never" if kind == _DELTA else self._sync
-        return self._stream.append((envelope,), expected, id, sync, kind == _ENDED)
+        return self._stream.append((envelope,), expected, id, sync, kind == _ENDED, timeout_s)
+
+    def append_new(self, drafts: Sequence[Envelope], *, sync: Sync | None = None) -> list[int]:
+        """Append those of the drafts (see `draft`) that are not there yet, all or none, in order; returns the seq of each, old or new.
+
+        A draft with an id is there if the session has an event with that id, in whichever segment, by whichever process; drafts that follow
+        it and have no id belong to it. So the same call may be made again, or one that overlaps it, by several programs at once: each
+        event is stored once. Nothing is written where all are there. Raises what `append` raises."""
+        self._check_open()
+        if not drafts:
+            return []
+        for envelope in drafts:
+            check_depth(envelope)
+        if sync is None:
+            sync = "never" if drafts[-1].type == _DELTA else self._sync
+        return self._stream.append_new(drafts, sync)
+
+    def user(
+        self, said: object, *, id: str | None = None, sync: Sync | None = None, time: datetime | str | None = None, **fields: Any
+    ) -> int:
+        """Append what the user says; returns the seq of the message.
+
+        ``said``: text, a list of parts (ours, or of a provider's API), or a message of OpenAI's, Anthropic's, Google's or Ollama's, as a
+        mapping or as their SDK's object. Results of tools in it are messages of their own, in the same append. ``fields``: further fields
+        of the `MessageAdded` (message_id, reply_to, metadata, ...). Raises what `append` raises."""
+        return self._say("user", said, id, sync, time, fields)
+
+    def assistant(
+        self, said: object, *, id: str | None = None, sync: Sync | None = None, time: datetime | str | None = None, **fields: Any
+    ) -> int:
+        """Append what the assistant says; returns the seq of the message.
+
+        ``said``: like `user`, or a whole response: its message with the calls in it, its alternatives and its usage are one append; the
+        message's id is the response's, unless ``message_id`` is given. A stream is to be put together first (`shapes.telling.stream`)."""
+        return self._say("assistant", said, id, sync, time, fields)
+
+    def _say(self, role: str, said: object, id: str | None, sync: Sync | None, time: datetime | str | None, fields: dict[str, Any]) -> int:
+        from .shapes.telling import said_by
+
+        events, main = said_by(role, said, **fields)
+        return self.append(*events, id=id, sync=sync, time=time) - (len(events) - 1 - main)
 
     def pending(
         self,
@@ -97,11 +136,12 @@ class Session:
     ) -> PendingAppend:
         """What `append` would append now, for `append_all`. Raises what `append` raises before it writes."""
         self._check_open()
-        envelopes = _envelopes(events, now() if time is None else normalise(time), id, origin)
-        kind = envelopes[-1].type
+        check_id(id)
+        made = envelopes(events, now() if time is None else normalise(time), id, origin)
+        kind = made[-1].type
         if sync is None:
             sync = "never" if kind == _DELTA else self._sync
-        return PendingAppend(envelopes, expected, id, sync, kind == _ENDED)
+        return PendingAppend(made, expected, id, sync, kind == _ENDED)
 
     def append_all(self, appends: Sequence[PendingAppend]) -> None:
         """`append` each, in this order, with one sync for all that ask for one. What becomes of each is its ``outcome``."""
@@ -112,11 +152,19 @@ class Session:
     ) -> int:
         """`append` for replays and importers, where each event of a batch has a time, an origin and raw data of its own.
 
-        The caller has set ``more`` on all but the last and the id on the last; use `draft` to make them."""
+        The caller has set ``more`` on all but the last and the id on the last; use `draft` to make them. What replays copy is not
+        checked but for its depth, which readers must be able to follow."""
+        for envelope in envelopes:
+            check_depth(envelope)
+        return self._append(envelopes, expected, id, sync)
+
+    def _append(
+        self, envelopes: list[Envelope], expected: int | None, id: str | None, sync: Sync | None, timeout_s: float | None = None
+    ) -> int:
         last = envelopes[-1]
         if sync is None:
             sync = "never" if last.type == _DELTA else self._sync
-        return self._stream.append(envelopes, expected, id, sync, last.type == _ENDED)
+        return self._stream.append(envelopes, expected, id, sync, last.type == _ENDED, timeout_s)
 
     def read(
         self,
@@ -124,15 +172,56 @@ class Session:
         before: int | None = None,
         types: Collection[str] | None = None,
         on_damage: OnDamage = "raise",
+        *,
+        last: int | None = None,
     ) -> Iterator[StoredEvent]:
-        """The events with after < seq < before, oldest first, optionally only of some types.
+        """The events with after < seq < before, oldest first, optionally only of some types, or only the ``last`` so many of these.
 
         Whole appends only; memory is bounded by the largest append. Never blocks a writer and never writes. Damaged bytes raise
         `Damaged` where they stand, after everything before them was given out; "skip" gives out every event that can be proven."""
         self._check_open()
         check_on_damage(on_damage)
         wanted = None if types is None else frozenset((types,) if isinstance(types, str) else types)
+        if last is not None:
+            return iter(self._read_last(last, after, before, wanted, on_damage))
         return chain.from_iterable(self._read(after, before, wanted, on_damage))
+
+    def _read_last(
+        self, count: int, after: int, before: int | None, wanted: frozenset[str] | None, on_damage: OnDamage
+    ) -> list[StoredEvent]:
+        """Found from the end, in windows that grow until there are enough. What stands before the events that are given out is not looked at:
+        damage there is not theirs."""
+        if count < 0:
+            raise ValueError(f"last is how many events to read, 0 or more, not {count}")
+        after = max(0, after)
+        end = self.last_seq if before is None else min(self.last_seq, before - 1)
+        window = max(count, 1)
+        while count:
+            start = max(after, end - window)
+            found = list(chain.from_iterable(self._read(start, before, wanted, "skip")))[-count:]
+            if len(found) == count or start == after:
+                first = found[0].seq if found and start > after else after + 1
+                if on_damage == "raise" and not self._is_whole(first, end, before, found if wanted is None else None):
+                    return list(chain.from_iterable(self._read(first - 1, before, wanted, "raise")))[-count:]
+                return found
+            window *= 4
+        return []
+
+    def _is_whole(self, first: int, end: int, before: int | None, found: list[StoredEvent] | None) -> bool:
+        """Whether every event from ``first`` to ``end`` can be proven, or where it cannot, is missing for a reason that may be damage."""
+        seen = found if found is not None else chain.from_iterable(self._read(first - 1, before, None, "skip"))
+        expected = first
+        for stored in seen:
+            if stored.seq != expected:
+                return False
+            expected += 1
+        return expected > end
+
+    def has_news(self, after: int) -> bool:
+        """Whether the session has an event behind ``after``. Costs microseconds as long as nothing is written: the file is looked at, not
+        read."""
+        self._check_open()
+        return self._stream.has_news(after)
 
     def _check_open(self) -> None:
         if self.closed:
@@ -142,14 +231,7 @@ class Session:
         seen = False
         for lines in self._stream.read(after, before, on_damage):
             seen = True
-            events = stored.decode(lines)
-            if wanted is not None or events[0].seq <= after or (before is not None and events[-1].seq >= before):
-                events = [
-                    event
-                    for event in events
-                    if event.seq > after and (before is None or event.seq < before) and (wanted is None or event.type in wanted)
-                ]
-            yield events
+            yield stored.events(lines, after, before, wanted)[0]
         if not seen and not self._create and not self._stream.exists():
             raise SessionNotFound(self.id)
 
@@ -214,52 +296,7 @@ def draft(
     event: Event | UnknownEvent, time: datetime | str, *, origin: Origin | None = None, id: str | None = None, more: bool = False
 ) -> Envelope:
     """An event with its own time, origin and id, for `Session.append_envelopes`."""
-    (envelope,) = _envelopes((event,), normalise(time), id, origin)
+    check_id(id)
+    (envelope,) = envelopes((event,), normalise(time), id, origin)
     envelope.more = more
     return envelope
-
-
-def _envelopes(events: Sequence[Event | UnknownEvent], when: datetime | str, id: str | None, origin: Origin | None) -> list[Envelope]:
-    """One append's: the last has its id, all before it say that there is more."""
-    if not events:
-        raise ValueError("append needs at least one event")
-    if origin is not None:
-        origin = _on_one_line(origin)
-    try:
-        envelopes = [
-            Envelope(0, when, event.type, event, event.version, None, origin, True)
-            if isinstance(event, Event)
-            else _unknown(event, when, origin)
-            for event in events
-        ]
-    except AttributeError:
-        raise _unregistered(next(event for event in events if not hasattr(event, "type"))) from None
-    envelopes[-1].id = id
-    envelopes[-1].more = False
-    return envelopes
-
-
-def _unregistered(event: Event | UnknownEvent) -> TypeError:
-    name = type(event).__name__
-    return TypeError(f'{name} is not registered as an event type; put @event_type("...") in front of its class')
-
-
-def _on_one_line(origin: Origin) -> Origin:
-    return single_line(origin) if isinstance(origin, msgspec.Raw) else origin
-
-
-def _unknown(event: UnknownEvent, when: datetime | str, origin: Origin | None) -> Envelope:
-    if not isinstance(event, UnknownEvent):
-        raise TypeError(f"append takes events (eventlog.events), not {type(event).__name__}")
-    try:
-        check_type_name(event.type)
-    except ValueError as error:
-        raise InvalidEvent(str(error)) from None
-    data = event.data
-    if isinstance(data, msgspec.Raw):
-        data = single_line(data)
-        if not bytes(data).lstrip().startswith(b"{"):
-            raise InvalidEvent(f"the data of {event.type!r} is a JSON object, not {bytes(data)[:20]!r}")
-    elif not isinstance(data, Mapping):
-        raise InvalidEvent(f"the data of {event.type!r} is a mapping, not {type(data).__name__}")
-    return Envelope(0, when, event.type, data, event.version, None, origin, True)

@@ -8,8 +8,9 @@ refused and in which words, `eventlog config`, the README's table) is read from 
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
@@ -24,6 +25,7 @@ PREFIX: Final = "EVENTLOG_"
 CONFIG_VARIABLE: Final = "EVENTLOG_CONFIG"
 DEFAULT: Final = "default"
 PROGRAM: Final = "the program"
+_UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def _user_folder(variable: str, otherwise: str) -> Path:
@@ -62,7 +64,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             extra={"unit": "bytes"},
         ),
     ] = 256 * 1024
-    compress: Annotated[bool, Meta(description="Whether sealed segments are compressed.")] = True
+    compress_after: Annotated[
+        str,
+        Meta(
+            pattern=r"never|0|[0-9]{1,9}(\.[0-9]{1,9})?[smhdw]",
+            description="Compaction seals and compresses what nothing happened to for so long.",
+            extra={"allowed": "a number and s, m, h, d or w (30d), 0 (at once) or never"},
+        ),
+    ] = "30d"
     compression_level: Annotated[int, Meta(ge=1, le=22, description="The zstd level: higher is smaller and slower.")] = 3
     max_event_bytes: Annotated[
         int, Meta(ge=256, le=1 << 30, description="The largest event that is accepted, as a line.", extra={"unit": "bytes"})
@@ -92,6 +101,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             if checked is not value:
                 msgspec.structs.force_setattr(self, name, checked)
 
+    @property
+    def compress_after_s(self) -> float | None:
+        """The age from which compaction compresses, in seconds; None: never."""
+        if self.compress_after in ("never", "0"):
+            return None if self.compress_after == "never" else 0.0
+        return float(self.compress_after[:-1]) * _UNITS_S[self.compress_after[-1]]
+
     def replace(self, **changes: Any) -> Settings:
         """The same settings but for ``changes``. Raises `InvalidSetting`."""
         return msgspec.structs.replace(self, **changes)
@@ -107,6 +123,8 @@ class Setting(msgspec.Struct, frozen=True):
     maximum: float | None
     choices: tuple[str, ...]
     description: str
+    pattern: str | None = None
+    form: str = ""  # what the pattern asks for, in words
 
     @property
     def variable(self) -> str:
@@ -120,6 +138,8 @@ class Setting(msgspec.Struct, frozen=True):
             return "a folder"
         if self.type is bool:
             return "true or false"
+        if self.pattern:
+            return self.form
         if self.choices:
             return f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
         kind = "a whole number" if self.type is int else "a number"
@@ -132,6 +152,8 @@ class Setting(msgspec.Struct, frozen=True):
         if self.type is bool and isinstance(value, bool):
             return value
         if self.choices and value in self.choices:
+            return value
+        if self.pattern and isinstance(value, str) and re.fullmatch(self.pattern, value):
             return value
         numbers = (int, float) if self.type is float else (int,)
         is_number = isinstance(value, numbers) and not isinstance(value, bool)
@@ -168,6 +190,8 @@ def described(name: str) -> Setting:
         maximum=meta.le,
         choices=get_args(type) if get_origin(type) is Literal else (),
         description=meta.description,
+        pattern=meta.pattern,
+        form=(meta.extra or {}).get("allowed", ""),
     )
 
 
@@ -183,7 +207,7 @@ def table() -> list[Setting]:
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """Settings, and for each where its value comes from; ``unknown_variables``: names in the environment that look like a setting and
-    are none, with the nearest one."""
+    are none, with the nearest one that is read."""
 
     settings: Settings
     sources: Mapping[str, str]
@@ -212,7 +236,7 @@ def load_with_sources(environment: Mapping[str, str] | None = None) -> Loaded:
         if not variable.startswith(PREFIX) or not text or variable in _OTHER_VARIABLES:
             continue
         if name not in Settings.__struct_fields__ or variable != described(name).variable:
-            unknown[variable] = _nearest(name)
+            unknown[variable] = _nearest_variable(variable)
             continue
         sources[name] = f"the environment variable {variable}"
         values[name] = described(name).parse(text, sources[name])
@@ -220,7 +244,7 @@ def load_with_sources(environment: Mapping[str, str] | None = None) -> Loaded:
     return Loaded(settings=Settings(**values), sources=everything, config_file=config_file, unknown_variables=unknown)
 
 
-_OTHER_VARIABLES: Final = frozenset((CONFIG_VARIABLE, "EVENTLOG_TRACEBACK"))
+_OTHER_VARIABLES: Final = frozenset((CONFIG_VARIABLE, "EVENTLOG_TRACEBACK", "EVENTLOG_TOKEN"))  # read elsewhere
 
 
 def _from_config_file(environment: Mapping[str, str]) -> tuple[Path, dict[str, Any], dict[str, str]]:
@@ -265,7 +289,17 @@ def _read_toml(path: Path, *, required: bool) -> Iterator[tuple[str, Any]]:
         raise InvalidSetting("config", str(path), source, f'the file is not TOML ({error}); write lines like sync = "always"') from error
 
 
-def _nearest(name: str) -> str | None:
+def _nearest(name: str, names: Iterable[str] = Settings.__struct_fields__) -> str | None:
     import difflib
 
-    return next(iter(difflib.get_close_matches(name.lower(), Settings.__struct_fields__, 1)), None)
+    return next(iter(difflib.get_close_matches(name.lower(), names, 1)), None)
+
+
+def _nearest_variable(variable: str) -> str | None:
+    """By what follows the prefix, which all of them share."""
+    near = _nearest(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX).lower() for name in (*_variables(), *_OTHER_VARIABLES)])
+    return None if near is None else PREFIX + near.upper()
+
+
+def _variables() -> list[str]:
+    return [PREFIX + name.upper() for name in Settings.__struct_fields__]

@@ -7,8 +7,9 @@ anything else (an unknown type, an older version, a shape that does not fit) is 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, Final, Literal, Union, cast
 
 import msgspec
@@ -16,12 +17,16 @@ import msgspec
 from . import registry
 from .backend import Lines
 from .decoding import decoder, preparing
+from .limits import fields_of
 from .registry import Event, UnknownEvent
 
 # The chunk that is being decoded in this thread. A chunk's decoder puts it into each event as the default of a field, which costs a fifth
 # of setting an attribute of each event afterwards.
 _decoding: ContextVar[Lines] = ContextVar("decoding", default=Lines("", b""))  # noqa: B039
 NO_ORIGIN: Final = msgspec.Raw()
+NO_DATA: Final = msgspec.Raw()
+UNKNOWN = "unknown"  # the type of a line that has none
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # the time of a line that has none
 
 
 class StoredEvent(msgspec.Struct, gc=False, kw_only=True):
@@ -63,7 +68,10 @@ class StoredEvent(msgspec.Struct, gc=False, kw_only=True):
         """Where a merged, forked or imported event came from."""
         if self.origin_raw is NO_ORIGIN:
             return None
-        fields = msgspec.json.decode(self.origin_raw, type=dict[str, msgspec.Raw])
+        try:
+            fields = msgspec.json.decode(self.origin_raw, type=dict[str, msgspec.Raw])
+        except (msgspec.DecodeError, RecursionError):
+            fields = {name: msgspec.Raw(value) for name, value in fields_of(bytes(self.origin_raw)).items()}
         return {name: registry.decode_or_keep(value) for name, value in fields.items()}
 
     def __eq__(self, other: object) -> bool:
@@ -92,13 +100,13 @@ def _made_again(
     return StoredEvent(seq=seq, time=time, event=event, id=id, more=more, origin_raw=raw, _lines=Lines(session_id, line))
 
 
-class _AnyLine(msgspec.Struct, gc=False):
-    """The envelope of a line of any type."""
+class AnyLine(msgspec.Struct, gc=False):
+    """The envelope of a line of any type, as far as it can be told."""
 
     seq: int
-    time: datetime
-    type: str
-    data: msgspec.Raw
+    time: datetime = EPOCH
+    type: str = UNKNOWN
+    data: msgspec.Raw = NO_DATA
     v: int = 1
     id: str | None = None
     more: bool = False
@@ -114,7 +122,21 @@ class Position(msgspec.Struct, gc=False):
     more: bool = False
 
 
-position = msgspec.json.Decoder(Position)
+class _Positions:
+    """Reads positions of lines, without going into what is nested in them."""
+
+    _strict = msgspec.json.Decoder(Position)
+
+    def decode(self, line: bytes | bytearray | memoryview) -> Position:
+        """Raises `msgspec.DecodeError` where the line has no seq."""
+        try:
+            return self._strict.decode(line)
+        except (msgspec.DecodeError, RecursionError):
+            found = envelope(bytes(line))
+            return Position(found.seq, found.type, found.id, found.more)
+
+
+position = _Positions()
 _typed: tuple[int, msgspec.json.Decoder[Any]] = (-1, msgspec.json.Decoder(Any))
 
 
@@ -143,19 +165,73 @@ def _typed_decoder() -> msgspec.json.Decoder[Any]:
         return _typed[1]
 
 
+def events(lines: Lines, after: int, before: int | None, types: Collection[str] | None) -> tuple[list[StoredEvent], int]:
+    """The way out, for whoever reads: the events of a chunk with after < seq < before, of these types; and the chunk's last seq."""
+    found = decode(lines)
+    last_seq = found[-1].seq
+    if types is not None or found[0].seq <= after or (before is not None and last_seq >= before):
+        found = [
+            event
+            for event in found
+            if event.seq > after and (before is None or event.seq < before) and (types is None or event.type in types)
+        ]
+    return found, last_seq
+
+
 def decode(lines: Lines) -> list[StoredEvent]:
-    """All events of a chunk."""
+    """All events of a chunk. One that cannot be understood is an `UnknownEvent`, and costs only itself."""
     before = _decoding.set(lines)
     try:
         events: list[StoredEvent] = _typed_decoder().decode_lines(lines.data)
         return events
-    except (msgspec.DecodeError, RecursionError):  # something here is not known: it costs only itself
+    except (msgspec.DecodeError, RecursionError):
         return [_decode_one(line) for line in lines.data.split(b"\n")[:-1]]
     finally:
         _decoding.reset(before)
 
 
+def envelope(line: bytes) -> AnyLine:
+    """What stands around a line's data, its data and origin as JSON text. A field that is missing or of another kind has its default, so
+    that a line is a line whatever is in it. Raises `msgspec.DecodeError` where it has no seq."""
+    try:
+        return _any_line.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    fields = fields_of(line.rstrip(b"\n"))
+    seq = msgspec.json.decode(fields.get("seq", b""))
+    if not isinstance(seq, int) or isinstance(seq, bool):
+        raise msgspec.DecodeError("the line has no seq")
+    made = AnyLine(seq)
+    for name in ("time", "type", "v", "id", "more"):
+        try:
+            setattr(made, name, decoder(_KINDS[name]).decode(fields[name]))
+        except (KeyError, msgspec.DecodeError, UnicodeDecodeError):
+            pass  # what it says is in the line
+    if "data" in fields:
+        made.data = msgspec.Raw(fields["data"])
+    if fields.get("origin", b"")[:1] == b"{":
+        made.origin = msgspec.Raw(fields["origin"])
+    return made
+
+
+_any_line = msgspec.json.Decoder(AnyLine)
+_KINDS: dict[str, Any] = {"time": datetime, "type": str, "v": int, "id": str, "more": bool}
+
+
 def _decode_one(line: bytes) -> StoredEvent:
-    found: _AnyLine = decoder(_AnyLine).decode(line)
-    event: Event | UnknownEvent = registry.materialise(found.type, found.v, found.data)
+    found = envelope(line)
+    event: Event | UnknownEvent
+    if found.data is NO_DATA:
+        event = UnknownEvent(found.type, msgspec.Raw(line), found.v)
+    else:
+        event = registry.materialise(found.type, found.v, found.data)
+        if isinstance(event, UnknownEvent) and registry.knows(found.type, found.v):
+            event = _healed(event)
     return StoredEvent(seq=found.seq, time=found.time, event=event, id=found.id, more=found.more, origin_raw=found.origin)
+
+
+def _healed(event: UnknownEvent) -> Event | UnknownEvent:
+    """A message that was stored with parts in the shape of a provider's API, with parts of ours."""
+    from .shapes.parts import healed
+
+    return healed(event) or event

@@ -132,12 +132,8 @@ class Tail:
         """Decode a chunk; whether any of it is to be delivered. What is not moves the position at once."""
         self._session_id = lines.session_id
         position = self._place.positions[lines.session_id]
-        events = stored.decode(lines)
-        self._reached = max(position, events[-1].seq)
-        if events[0].seq <= position:
-            events = [event for event in events if event.seq > position]
-        if self._types is not None:
-            events = [event for event in events if event.type in self._types]
+        events, last_seq = stored.events(lines, position, None, self._types)
+        self._reached = max(position, last_seq)
         self._events, self._index = events, 0
         if not events:
             self._place.positions[lines.session_id] = self._reached

@@ -52,7 +52,7 @@ class Projection(Protocol[S]):
 
     The fold owns the state it is given: it may change and return it. It must not depend on anything but its arguments. Between
     catch-ups the state is kept as MessagePack and read back as the type of the initial one (in a plain dict or list: as dicts, lists,
-    texts and numbers; a `msgspec.Struct` can say more)."""
+    texts and numbers; a `msgspec.Struct` can say more). A fold may call its two arguments as it likes; they are given by position."""
 
     @property
     def name(self) -> str: ...
@@ -62,7 +62,7 @@ class Projection(Protocol[S]):
 
     def initial(self) -> S: ...
 
-    def fold(self, state: S, stored: StoredEvent) -> S: ...
+    def fold(self, state: S, stored: StoredEvent, /) -> S: ...
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +85,7 @@ class Tabular(Protocol):
     @property
     def tables(self) -> tuple[Table, ...]: ...
 
-    def settle(self, state: Any) -> None:
+    def settle(self, state: Any, /) -> None:
         """Put into ``state.rows`` what only needs to be right at a checkpoint, such as a row of totals."""
 
 

@@ -29,6 +29,8 @@ LIFE = "tests/crash/test_life.py"
 HOLES = "tests/crash/test_holes.py"
 FRAMES = "tests/unit/segments/test_frames.py"
 CHAIN = "tests/unit/files/test_chain.py"
+NAMES = "tests/unit/files/test_names.py"
+LOCKING = "tests/unit/files/test_locking.py"
 REPAIR = "tests/unit/files/test_repair.py"
 INTERRUPTED = "tests/crash/test_interrupted.py"
 TAIL = "tests/unit/test_tail.py"
@@ -51,18 +53,18 @@ class Mutation(NamedTuple):
 
 MUTATIONS = [
     # what durable means
-    Mutation("skip the sync", "eventlog/files/writer.py", "            self._disk.sync(fd)\n            if not self", "            if not self", FAULTS),
-    Mutation("acknowledge early", "eventlog/files/writer.py", 'if sync == "always":\n                    self._sync_to', 'if sync == "later":\n                    self._sync_to', FAULTS),
+    Mutation("skip the sync", "eventlog/files/syncing.py", "                self._disk.sync(fd)\n                if not self", "                if not self", FAULTS),
+    Mutation("acknowledge early", "eventlog/files/writer.py", 'if sync == "always":\n                self._sync_to', 'if sync == "later":\n                self._sync_to', FAULTS),
     Mutation(
         "skip the folder's sync",
-        "eventlog/files/writer.py",
+        "eventlog/files/syncing.py",
         "self._disk.sync_directory(self._host.layout.folder(self.session_id))",
         "pass",
         FAULTS,
     ),
     Mutation("replace without a sync", "eventlog/files/disk.py", "        disk.sync(fd)\n    finally", "    finally", FAULTS),
     Mutation("replace without the folder's sync", "eventlog/files/disk.py", "    disk.sync_directory(folder)\n", "", FAULTS),
-    Mutation("seal without a sync", "eventlog/files/writer.py", "        with self._sync_mutex:\n            self._sync_now(self._written)\n        state", "        state", FAULTS),
+    Mutation("seal without a sync", "eventlog/files/ending.py", "        with self._sync_mutex:\n            self._sync_now(self._written)\n        state", "        state", FAULTS),
     # what failed writes and syncs mean
     Mutation(
         "ignore a short write",
@@ -72,31 +74,31 @@ MUTATIONS = [
         f"{FAULTS} {KERNEL}",
     ),
     Mutation("ignore a short footer", "eventlog/files/disk.py", "if disk.write(fd, data) != len(data):", "if disk.write(fd, data) < 0:", FAULTS),
-    Mutation("leave what a short write left", "eventlog/files/writer.py", "            self._disk.truncate(self._fd, self._size)\n", "", FAULTS),
+    Mutation("leave what a short write left", "eventlog/files/ending.py", "            self._disk.truncate(self._fd, self._size)\n", "", FAULTS),
     Mutation(
         "sync once more after it failed",
-        "eventlog/files/writer.py",
+        "eventlog/files/syncing.py",
         "            failure = OutcomeUnknown(self.session_id, error)\n            self._fail(failure)",
         "            self._disk.sync(fd)\n            failure = OutcomeUnknown(self.session_id, error)\n            return",
         SYNC,
     ),
-    Mutation("go on after a failed sync", "eventlog/files/writer.py", "self._failure = self._failure or failure", "pass", SYNC),
-    Mutation("forget what could not be synced", "eventlog/files/writer.py", "        self._ready = None\n        self._host.suspects.add(self._name)\n", "        self._ready = None\n", SYNC),
-    Mutation("build on what was not confirmed", "eventlog/files/writer.py", "if ended.suspect or self._name in self._host.suspects:", "if False:", SYNC),
-    Mutation("tell nobody of a failed sync", "eventlog/files/writer.py", "if self._failure is not failure or self._fd < 0", "if True or self._fd < 0", SYNC),
-    Mutation("waiters believe in the next sync", "eventlog/files/writer.py", "            if self._failure is not None:\n                raise OutcomeUnknown", "            if self._failure is None and False:\n                raise OutcomeUnknown", SYNC),
+    Mutation("go on after a failed sync", "eventlog/files/syncing.py", "self._failure = self._failure or failure", "pass", SYNC),
+    Mutation("forget what could not be synced", "eventlog/files/syncing.py", "        self._ready = None\n        self._host.suspects.add(self._name)\n", "        self._ready = None\n", SYNC),
+    Mutation("build on what was not confirmed", "eventlog/files/locking.py", "if ended.suspect or self._name in self._host.suspects:", "if False:", SYNC),
+    Mutation("tell nobody of a failed sync", "eventlog/files/locking.py", "if self._failure is not failure or self._fd < 0", "if True or self._fd < 0", SYNC),
+    Mutation("waiters believe in the next sync", "eventlog/files/syncing.py", "            if self._failure is not None:\n                raise OutcomeUnknown", "            if self._failure is None and False:\n                raise OutcomeUnknown", SYNC),
     Mutation(
         "go on behind damage that could not be closed",
-        "eventlog/files/writer.py",
+        "eventlog/files/ending.py",
         "            self._tail, self._size, self._ready = None, -1, None  # nobody",
         "            pass  # nobody",
         FAULTS,
     ),
-    Mutation("build on what a dead process had not synced", "eventlog/files/writer.py", "        elif not ended.synced:", "        elif False:", FAULTS),
+    Mutation("build on what a dead process had not synced", "eventlog/files/locking.py", "        elif not ended.synced:", "        elif False:", FAULTS),
     # torn or damaged
     Mutation("cut on a bad checksum", "eventlog/segments/segment.py", '        return "torn_tail"\n    return "damaged"\n', '        return "torn_tail"\n    return "torn_tail"\n', f"{SEGMENT} {DAMAGE}"),
-    Mutation("cut without keeping", "eventlog/files/recovery.py", "    replace_file(disk, path, bytes(kept))\n", "", f"{FAULTS} {DAMAGE}"),
-    Mutation("append behind a torn tail", "eventlog/files/writer.py", "            self._set_aside(state.torn, size)\n            size, state.torn = state.torn, None", "            state.torn = None", FAULTS),
+    Mutation("cut without keeping", "eventlog/files/recovery.py", '    keep(disk, layout, f"{name}.{torn}", fd, torn, size, "torn")\n', "", f"{FAULTS} {DAMAGE}"),
+    Mutation("append behind a torn tail", "eventlog/files/locking.py", "            self._set_aside(state.torn, size)\n            size, state.torn = state.torn, None", "            state.torn = None", FAULTS),
     Mutation("give a lost seq again", "eventlog/files/recovery.py", "tail.damage_next_seq = tail.seq + 1 + damage.lines", "tail.damage_next_seq = tail.seq + 1", DAMAGE),
     Mutation("believe a copy of older lines", "eventlog/files/recovery.py", "if position is not None and position.seq > tail.seq:", "if position is not None:", DAMAGE),
     Mutation("a closing line proves the damage", "eventlog/segments/segment.py", 'running if kind == "sealed" else 0', "running", SEGMENT),
@@ -105,22 +107,30 @@ MUTATIONS = [
     Mutation("a batch in part", "eventlog/files/pieces.py", "    while chunk and lines.ends_within_batch(chunk):", "    while False:", f"{FAULTS} {DAMAGE}"),
     Mutation("a later append is no witness", "eventlog/segments/segment.py", "_has_zero_sector(rest, offset) and not _a_later_append_follows(rest, offset)", "_has_zero_sector(rest, offset)", SEGMENT),
     Mutation("judge before what is proven is given out", "eventlog/files/scan.py", "    if proven:\n        yield from split_own(proven, offset)", "    if False:\n        yield from split_own(proven, offset)", f"{DAMAGE} {FAULTS}"),
-    Mutation("read another session's segment", "eventlog/files/reader.py", "piece.offset == 0 and foreign_to(name, piece.record)", "False", DAMAGE),
+    Mutation("read another session's segment", "eventlog/files/scan.py", "if session_id != name.session_id:", "if False:", DAMAGE),
     Mutation("a new header forgets the segment before", "eventlog/files/recovery.py", "if found.torn == 0:", "if False:", FAULTS),
     # several writers
-    Mutation("skip the lock", "eventlog/files/writer.py", "_LOCK_NOW = fcntl.LOCK_EX | fcntl.LOCK_NB", "_LOCK_NOW = fcntl.LOCK_SH | fcntl.LOCK_NB", f"{KERNEL} {CONFORMANCE}"),
-    Mutation("trust the position of before", "eventlog/files/writer.py", "if (size != self._size or self._tail is None) and", "if self._tail is None and", CONFORMANCE),
+    Mutation("skip the lock", "eventlog/files/locking.py", "_LOCK_NOW: Final = fcntl.LOCK_EX | fcntl.LOCK_NB", "_LOCK_NOW: Final = fcntl.LOCK_SH | fcntl.LOCK_NB", f"{KERNEL} {CONFORMANCE}"),
+    Mutation("trust the position of before", "eventlog/files/locking.py", "changed = size != self._size or self._tail is None", "changed = self._tail is None", CONFORMANCE),
     Mutation("ignore expected", "eventlog/files/writer.py", "if expected is not None and expected != state.seq:", "if False:", CONFORMANCE),
     Mutation("forget the ids of before", "eventlog/files/recovery.py", "ids.update(ids_in(piece))", "pass", f"{CONFORMANCE} {FAULTS}"),
-    Mutation("keep the lock for ever", "eventlog/files/writer.py", "            fcntl.flock(self._fd, fcntl.LOCK_UN)\n            if self.is_gone", "            if self.is_gone", CONFORMANCE),
-    Mutation("forget the ids of a joined segment", "eventlog/files/recovery.py", "if found is None else (found[1], name):", "if True else (found[1], name):", HOLES),
-    Mutation("trust what was known before an interruption", "eventlog/files/writer.py", "        self._tail = self._ready = None\n\n    def settle", "\n    def settle", INTERRUPTED),
+    Mutation("keep the lock for ever", "eventlog/files/locking.py", "            fcntl.flock(self._fd, fcntl.LOCK_UN)\n            if self.is_gone", "            if self.is_gone", CONFORMANCE),
+    Mutation("forget the ids of a joined segment", "eventlog/segments/frames.py", "                ids.update(segment.id_hashes(record.ids))\n", "                pass\n", f"{HOLES} {CONFORMANCE}"),
+    Mutation("trust what was known before an interruption", "eventlog/files/writer.py", "        self._tail = self._ready = None\n\n    def _state", "\n    def _state", INTERRUPTED),
+    # the name of the last segment
+    Mutation("believe a descriptor without its name", "eventlog/files/locking.py", "        self._named_at = time.monotonic()\n        if self._has_its_name():", "        self._named_at = time.monotonic()\n        if True:", f"{NAMES} {KERNEL}"),
+    Mutation("take an empty file for the one that was looked for", "eventlog/files/locking.py", "last_name(self.session_id, NOT_YET) if self._is_another(name, fd) else name", "name", LOCKING),
+    Mutation("a number without the folder's sync", "eventlog/files/locking.py", "        self._disk.rename(path, target)\n        self._disk.sync_directory(self._host.layout.folder(self.session_id))\n", "        self._disk.rename(path, target)\n", FAULTS),
+    Mutation("begin anew behind a number", "eventlog/files/locking.py", "if not self.is_new and (layout.following(self.session_id, 1) or (", "if not self.is_new and ((", LOCKING),
+    Mutation("a compressed one keeps the name", "eventlog/files/writer.py", "                self._number_the_one_before()\n", "                pass\n", LIFE),
+    Mutation("a snapshot believes the name", "eventlog/files/upkeep/snapshot.py", "            if scan.is_another(fd, name):", "            if False:", LOCKING),
+    Mutation("the last seq of another segment", "eventlog/files/reader.py", "            if scan.is_another(fd, name):", "            if False:", LOCKING),
     # compressing
     Mutation("remove the raw segment first", "eventlog/files/replacing.py", "        self._disk.rename(self._temporary, target)\n        self._written = False\n        self._disk.sync_directory(folder)\n", "        for name in self.names:\n            self._disk.unlink(self._layout.path(name))\n        self._disk.rename(self._temporary, target)\n        self._written = False\n        return True\n", FAULTS),
     Mutation("do not sync the compressed file", "eventlog/files/replacing.py", "            self._disk.sync(fd)\n", "", FAULTS),
     Mutation("do not sync its name", "eventlog/files/replacing.py", "        self._written = False\n        self._disk.sync_directory(folder)\n", "        self._written = False\n", FAULTS),
     Mutation("leave a lock with a forked child", "eventlog/files/replacing.py", "            fcntl.flock(fd, fcntl.LOCK_UN)  # closing", "            pass  # closing", HOLES),
-    Mutation("take what is above the limit for damage", "eventlog/files/scan.py", "        max_append_bytes = max(max_append_bytes, ANY_SIZE if name.compressed else min(os.fstat(fd).st_size, ANY_SIZE))\n", "", HOLES),
+    Mutation("take what is above the limit for damage", "eventlog/files/scan.py", "        max_append_bytes = max(max_append_bytes, ANY_SIZE if name.compressed else min(size, ANY_SIZE))\n", "", HOLES),
     Mutation("verify: believe the footer", "eventlog/files/verify.py", "if content != sealed.sha256:", "if False:", CHAIN),
     Mutation("verify: forget the chain", "eventlog/files/verify.py", "elif self.ended and opened.previous != self.digest and not is_purged(opened):", "elif False:", CHAIN),
     Mutation("verify: a guess covers what comes next", "eventlog/files/verify.py", "        self.reaches = name.first_seq  #", "        self.reaches = 1 << 62  #", REPAIR),
@@ -129,11 +139,11 @@ MUTATIONS = [
     Mutation("a file without its table is whole", "eventlog/files/compressed.py", "is_whole = explained and found.size > 0", "is_whole = True", REPAIR),
     Mutation("believe the compressed bytes", "eventlog/segments/frames.py", "if crc32(data) != frame.crc or", "if", FRAMES),
     Mutation("compress without looking back", "eventlog/files/replacing.py", "        if not _holds(self._temporary, digest.digest()):", "        if False:", HOLES),
-    Mutation("a claim of a retry is not synced", "eventlog/files/writer.py", "            self._synced = min(self._synced, self._written - 1)  # whoever", "            pass  # whoever", HOLES),
+    Mutation("a claim of a retry is not synced", "eventlog/files/writer.py", "            self._synced = min(self._synced, self._written - 1)  # whoever wrote it", "            pass  # whoever wrote it", HOLES),
     # joining, rewriting, purging
     Mutation("put a file in place without looking", "eventlog/files/replacing.py", "        if not self.is_current():\n            return False\n        target", "        target", HOLES),
     Mutation("purge the oldest first", "eventlog/files/replacing.py", "for name in reversed(self.names):", "for name in self.names:", LIFE),
-    Mutation("always remove an empty segment", "eventlog/files/writer.py", "before and recovery.end_of(layout, before[-1]).next_seq == self._name.first_seq", "before", LIFE),
+    Mutation("remove a segment that holds something", "eventlog/files/locking.py", "if self._held and self._size == 0:", "if self._held:", f"{LIFE} {NAMES}"),
     Mutation("rewrite before the event says so", "eventlog/files/upkeep/erasing.py", "        if not stream.seal():\n            raise NotStored(session_id", "        if False:\n            raise NotStored(session_id", LIFE),
     # what a tail means
     Mutation("tail: forget who was not read to its end", "eventlog/following.py", " - changes.sessions.keys() - self._behind:", " - changes.sessions.keys():", TAILS),
@@ -144,7 +154,7 @@ MUTATIONS = [
     Mutation("tail: no look without a notification", "eventlog/tail.py", "if now >= self._look_at or (changed is None and now < due):", "if changed is None and now < due:", TAILS),
     Mutation("tail: the cursor runs ahead", "eventlog/tail.py", "        self._events, self._index = events, 0\n", "        self._events, self._index = events, 0\n        self._place.positions[lines.session_id] = self._reached\n", TAILS),
     Mutation("tail: the cursor stays behind", "eventlog/tail.py", "event.seq if self._index < len(self._events) else self._reached", "self._place.positions[self._session_id]", TAILS),
-    Mutation("tail: give out what was given out", "eventlog/tail.py", "        if events[0].seq <= position:\n", "        if events[0].seq < 0:\n", TAILS),
+    Mutation("tail: give out what was given out", "eventlog/tail.py", "stored.events(lines, position, None, self._types)", "stored.events(lines, 0, None, self._types)", TAILS),
     Mutation("tail: caught up at every look", "eventlog/tail.py", "            self._caught_up = True\n", "", TAILS),
     Mutation("tail: a gap instead of an error", "eventlog/following.py", "            elif position < 0:\n", "            elif position < -1:\n", TAILS),
     Mutation("tail: a lost journal is no reason", "eventlog/following.py", "        if changes.full:\n            raise", "        if False:\n            raise", TAILS),
@@ -159,7 +169,7 @@ MUTATIONS = [
     Mutation("journal: a lost note hides", "eventlog/files/changes.py", "            if found.name != name or found.size < offset:\n                return self._everything()\n", "", TAILS),
     Mutation("journal: a note in a deleted file counts", "eventlog/files/changes.py", "noted = os.fstat(self._fd).st_nlink > 0", "noted = True", HOLES),
     Mutation("journal: wait for a stopped process for ever", "eventlog/files/changes.py", "            fcntl.flock(fd, kind | fcntl.LOCK_NB)\n", "            fcntl.flock(fd, kind)\n", HOLES),
-    Mutation("let go: keep a descriptor that nobody will close", "eventlog/files/writer.py", "            if self.is_gone:", "            if False:", TAILS),
+    Mutation("let go: keep a descriptor that nobody will close", "eventlog/files/locking.py", "            if self.is_gone:", "            if False:", TAILS),
     Mutation("subscription: tell before it is acknowledged", "eventlog/subscription.py", "                    self._settle(event.session_id)\n", "", SUBSCRIPTION),
     Mutation("subscription: an error ends it", "eventlog/subscription.py", "            self._callback(event)\n        except Exception as error:", "            self._callback(event)\n        except ArithmeticError as error:", SUBSCRIPTION),
     Mutation("subscription: leave what is not delivered", "eventlog/subscription.py", "self._tail.finish()", "self._tail.stop()", SUBSCRIPTION),

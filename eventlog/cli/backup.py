@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import click
 import msgspec
 
 from ..log import EventLog
-from .context import Context, command
+from .context import Context, as_json, command
 from .failures import Refused
 
 if TYPE_CHECKING:
@@ -45,18 +46,33 @@ def restore_backup(context: Context, folder: Path, sessions: tuple[str, ...]) ->
 
 @command("bundle")
 @click.argument("sessions", nargs=-1, required=True, metavar="SESSION...")
-@click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
-def bundle(context: Context, sessions: tuple[str, ...], output: Path) -> None:
+@click.option("-o", "--output", required=True, metavar="FILE", help="The file to write, or - for standard output.")
+def bundle(context: Context, sessions: tuple[str, ...], output: str) -> None:
     """Put sessions into one file, to hand them to somebody.
 
     `eventlog import bundle FILE` takes it: checked on arrival, under the same ids, to the byte."""
+    if output == "-":
+        _to_stdout(context, sessions)
+        return
+    target = Path(output).expanduser()
     with context.open_log() as log:
-        manifest = log.bundle([context.find_session(log, session) for session in sessions], output)
-    size = output.stat().st_size
+        manifest = log.bundle([context.find_session(log, session) for session in sessions], target)
+    size = target.stat().st_size  # none where it is a FIFO
     if context.json:
-        context.emit({"file": str(output), "bytes": size, "sessions": [each.session_id for each in manifest.sessions]})
+        context.emit({"file": str(target), "bytes": size, "sessions": [each.session_id for each in manifest.sessions]})
     else:
-        context.say(f"{len(manifest.sessions):,} sessions in {output}, {size:,} bytes")
+        context.say(f"{len(manifest.sessions):,} sessions in {target}, {size:,} bytes")
+
+
+def _to_stdout(context: Context, sessions: tuple[str, ...]) -> None:
+    """The bundle itself; what is said about it goes to standard error."""
+    if sys.stdout.isatty():
+        raise click.UsageError("a bundle is no text for a terminal; name a file, or send it into a pipe")
+    with context.open_log() as log:
+        manifest = log.bundle([context.find_session(log, session) for session in sessions], context.write)
+    if context.json:
+        said = {"file": None, "bytes": None, "sessions": [each.session_id for each in manifest.sessions]}
+        sys.stderr.write(as_json(said).decode() + "\n")
 
 
 def _print(context: Context, report: BackupReport, did: str) -> None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import click
 
 from .context import Context, command
-from .duration import duration
+from .duration import duration, in_words
 
 
 @command("compact")
 @click.argument("sessions", nargs=-1, metavar="[SESSION]...")
 @click.option("--drop-deltas", is_flag=True, help="Also leave out streamed pieces whose message is complete; this is recorded.")
-@click.option("--idle", type=duration, default="1h", show_default=True, help="Seal segments that nothing was appended to for so long.")
+@click.option("--idle", type=duration, default=None, help="Compress what nothing happened to for so long (default: compress_after).")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-def compact(context: Context, sessions: tuple[str, ...], drop_deltas: bool, idle: float, dry_run: bool) -> None:
+def compact(context: Context, sessions: tuple[str, ...], drop_deltas: bool, idle: float | None, dry_run: bool) -> None:
     """Make fewer and smaller files with the same events in them.
 
-    Seals what is idle, compresses, joins small segments, and removes what crashes have left. Programs may write and read meanwhile.
+    Seals and compresses what nothing happened to for a while (the setting compress_after), joins small segments, and removes what crashes
+    have left. Programs may write and read meanwhile.
     Exit code 1 when something could not be done."""
     with context.open_log(write=True) as log:
         chosen = [context.find_session(log, session) for session in dict.fromkeys(sessions)] or None
@@ -31,6 +32,9 @@ def compact(context: Context, sessions: tuple[str, ...], drop_deltas: bool, idle
         f"{report.sessions:,} sessions: {report.sealed:,} segments {would}sealed, {report.compressed:,} compressed, {report.joined:,}"
         f" joined to others, {report.removed:,} leftovers removed"
     )
+    if report.too_young:
+        age = context.loaded().settings.compress_after if idle is None else in_words(idle)
+        context.say(f"{report.too_young:,} not compressed: something happened to them within {age}; --idle 0s compresses them now")
     if drop_deltas:
         context.say(f"{report.left_out:,} deltas of complete messages {would or 'were '}left out")
     if not dry_run:

@@ -13,8 +13,6 @@ def config(context: Context) -> None:
     The environment wins over the config file, the config file over the defaults. The config file is TOML with lines like
     sync = "always"; EVENTLOG_CONFIG names another one."""
     loaded = context.loaded()
-    for variable, near in loaded.unknown_variables.items():
-        context.warn(f"{variable} is not a setting and is ignored{f'; did you mean EVENTLOG_{near.upper()}?' if near else ''}")
     if context.json:
         context.emit(
             {

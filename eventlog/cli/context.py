@@ -15,7 +15,7 @@ from ..errors import SessionError, SessionNotFound
 from ..ids import check_session_id
 from ..log import EventLog
 from ..settings import Loaded, load_with_sources
-from .failures import BAD_NEWS, Refused, visible
+from .failures import BAD_NEWS, Refused, escaped, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,9 +34,12 @@ class Context:
     # --- the store ---
 
     def loaded(self) -> Loaded:
-        """The settings with their sources; ``--store`` wins over all of them."""
+        """The settings with their sources; ``--store`` wins over all of them. Says once which variables are none."""
         if self._loaded is None:
             loaded = load_with_sources()
+            for variable, near in loaded.unknown_variables.items():
+                advice = f"did you mean {near}?" if near else "`eventlog config` shows what there is"
+                self.warn(f"{variable} is not a setting and is ignored; {advice}")
             if self.store is not None:
                 loaded = loaded.with_value("store", self.store, "--store")
             self._loaded = loaded
@@ -76,7 +79,10 @@ class Context:
         self.write(as_json(value) + b"\n")
 
     def write(self, data: bytes) -> None:
-        """Bytes as they are, at once: stored lines, JSON lines. UTF-8 whatever the locale."""
+        """Bytes as they are, at once: stored lines, JSON lines, documents. UTF-8 whatever the locale. A terminal, which would obey them,
+        gets control characters as the escapes of JSON, so that JSON still is the same JSON."""
+        if sys.stdout.isatty():
+            data = escaped(data.decode(errors="backslashreplace")).encode()
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

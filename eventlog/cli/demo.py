@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,9 +95,25 @@ def _show_and_point_on(context: Context, folder: Path, session_id: str) -> None:
 
     context.say("\n4. The session, replayed from its events:\n", "bold")
     context.exit_code = main(["show", session_id, "--store", str(folder)])
-    context.say("\nNext, with your own sessions:", "bold")
-    context.say("   eventlog import claude-code ~/.claude/projects")
-    context.say("   eventlog list")
-    context.say("   eventlog show SESSION")
-    context.say("\nThis demo's lines, and its folder, which you may delete:", "bold")
-    context.say(f"   eventlog cat {session_id} --store {folder}")
+    program, store = _program(), shlex.quote(str(folder))
+    context.say("\nNext, with this demo's session; its folder may be deleted:", "bold")
+    context.say(f"   {program} list --store {store}")
+    context.say(f"   {program} search cookie --store {store}")
+    context.say(f"   {program} cat {session_id} --store {store}")
+    context.say("\nWith your own sessions:", "bold")
+    if Path("~/.claude/projects").expanduser().is_dir():
+        context.say(f"   {program} import claude-code ~/.claude/projects")
+        context.say(f"   {program} list")
+    else:
+        context.say(f"   {program} import --help")
+
+
+def _program() -> str:
+    """What the shell that started this program can type to start it again: `make demo` puts nothing on the PATH."""
+    started = Path(sys.argv[0])
+    if started == Path(__file__).parents[1] / "__main__.py":
+        return shlex.join([sys.executable, "-m", "eventlog"])
+    found = shutil.which("eventlog")
+    if started.name != "eventlog" or not started.is_file() or (found is not None and started.samefile(found)):
+        return "eventlog"
+    return shlex.quote(os.path.join(started.parent, started.name) if started.parent != Path() else "./eventlog")

@@ -66,3 +66,8 @@ def one_line(text: str) -> str:
 def visible(text: str) -> str:
     """The text with control characters (also those that reverse the reading direction) written out: stored text is shown, never obeyed."""
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}" if ord(found[0]) < 256 else f"\\u{ord(found[0]):04x}", text)
+
+
+def escaped(text: str) -> str:
+    """`visible`, with escapes that JSON knows."""
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,7 +1,7 @@
 """The backend on a file system: a store's folder, one stream per session, and what they share.
 
-Shared are the descriptors (bounded: a hundred thousand handles may be open), the thread that syncs at intervals, and the one that
-compresses sealed segments. Threads are started when there is something to do and end when there is nothing more.
+Shared are the descriptors (bounded: a hundred thousand handles may be open) and the thread that syncs at intervals, which is started when
+there is something to do and ends when there is nothing more.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .disk import Disk
 from .follower import FileFollower
 from .layout import SHARDS, Layout, SegmentName
 from .store import StoreFile, open_store
+from .syncing import Writer
 from .writer import SessionWriter
 
 _backends: weakref.WeakSet[FilesBackend] = weakref.WeakSet()
@@ -34,6 +35,7 @@ class FileStream(SessionWriter):
         super().__init__(backend, session_id, exclusive=exclusive)
         self._backend = backend
         self._layout = backend.layout
+        self._news = (-1, -1, -1, 0)  # the last segment when it was looked at, and the position then
 
     def read(self, after: int, before: int | None, on_damage: OnDamage) -> Iterator[Lines]:
         return reader.read(self._layout, self.session_id, after, before, on_damage, self._limit)
@@ -48,8 +50,20 @@ class FileStream(SessionWriter):
         known = self.position()
         return reader.last_seq(self._layout, self.session_id) if known is None else known
 
+    def has_news(self, after: int) -> bool:
+        """As long as the last segment is the file that it was, as large as it was, nothing was written."""
+        try:
+            found = os.lstat(self._path)
+            seen = found.st_dev, found.st_ino, found.st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return self.last_seq() > after
+        if seen != self._news[:3]:
+            self._news = *seen, self.last_seq()
+        return self._news[3] > after
+
     def exists(self) -> bool:
-        return reader.exists(self._layout, self.session_id)
+        """Whoever may create the session asks names alone, which costs the same however many sessions there are."""
+        return self._layout.has(self.session_id) or (not self.may_create and reader.exists(self._layout, self.session_id))
 
     def close(self) -> None:
         """Give up an exclusive lock. What is shared is given up with the last handle, or when descriptors run short."""
@@ -84,11 +98,9 @@ class FilesBackend:
     def _forget(self) -> None:
         self._mutex = threading.RLock()  # reentrant: a writer may be let go of (`__del__`) at any point
         self.watches: tuple[Watch, ...] = ()
-        self._open: deque[weakref.ref[SessionWriter]] = deque()
-        self._dirty: set[SessionWriter] = set()
+        self._open: deque[weakref.ref[Writer]] = deque()
+        self._dirty: set[Writer] = set()
         self._syncer: threading.Thread | None = None
-        self._to_compress: deque[SegmentName] = deque()
-        self._compressor: threading.Thread | None = None
         self._closing = threading.Event()
 
     # --- the port ------------------------------------------------------------------------------------------------------------
@@ -156,9 +168,9 @@ class FilesBackend:
         """Wait for the background work, sync what waits for its interval, give up all descriptors."""
         self._closing.set()
         with self._mutex:
-            threads = [thread for thread in (self._syncer, self._compressor) if thread is not None]
-        for thread in threads:
-            thread.join()
+            syncer = self._syncer
+        if syncer is not None:
+            syncer.join()
         for reference in list(self._open):
             writer = reference()
             if writer is not None:
@@ -167,7 +179,7 @@ class FilesBackend:
 
     # --- what writers need of their host -------------------------------------------------------------------------------------
 
-    def opened(self, writer: SessionWriter) -> None:
+    def opened(self, writer: Writer) -> None:
         """Remember who has a descriptor, and ask those who have not used theirs for longest to give it up (second chance)."""
         with self._mutex:
             self._open.append(weakref.ref(writer))
@@ -184,7 +196,7 @@ class FilesBackend:
                 elif not oldest.give_up_descriptor():
                     self._open.append(reference)
 
-    def unsynced(self, writer: SessionWriter) -> None:
+    def unsynced(self, writer: Writer) -> None:
         with self._mutex:
             self._dirty.add(writer)
             if self._syncer is None and not self._closing.is_set():
@@ -196,16 +208,6 @@ class FilesBackend:
 
     def changed(self, session_id: str) -> None:
         self.journal.closed(session_id)
-
-    def sealed(self, name: SegmentName) -> None:
-        if not self.settings.compress:
-            return
-        with self._mutex:
-            self._to_compress.append(name)
-            if self._compressor is None:
-                # Not a daemon: a program that ends waits for the file at hand, and nothing waits for a program that does not.
-                self._compressor = threading.Thread(target=self._compress_all, name="eventlog-compress")
-                self._compressor.start()
 
     # --- background work -----------------------------------------------------------------------------------------------------
 
@@ -224,20 +226,6 @@ class FilesBackend:
                     pass  # the writer keeps it: its next append says so
             if closing and not self._dirty:
                 return
-
-    def _compress_all(self) -> None:
-        while True:
-            with self._mutex:
-                if not self._to_compress:
-                    self._compressor = None
-                    return
-                name = self._to_compress.popleft()
-            try:
-                from . import replacing
-
-                replacing.compress(self.disk, self.layout, name, self.settings)
-            except OSError:
-                pass  # a raw sealed segment is as good; `eventlog compact` tries again and says why not
 
     def after_fork(self) -> None:
         """In a child process: its locks and descriptors are the parent's, so nothing that is open may be used."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import threading
 import time
 import uuid
@@ -25,6 +26,7 @@ from ..backend import Changes
 from ..decoding import decoder
 from ..errors import InvalidCursor
 from .disk import Disk, write_all
+from .opening import open_regular
 
 _ROLL_SIZE = 8 * 1024 * 1024
 _JOURNAL = ".journal"
@@ -105,6 +107,7 @@ class Journal:
             self._open.clear()
             if self._alive >= 0:
                 self._note((_CLOSED, self._token, _ALL, 0))
+            if self._alive >= 0:
                 self._disk.close(self._alive)
                 self._remove(self._alive_path(self._token))
                 self._alive = -1
@@ -123,7 +126,7 @@ class Journal:
 
     def _note(self, note: _Note) -> None:
         try:
-            if self._alive >= 0 and not os.fstat(self._alive).st_nlink:  # somebody deleted changes/, which anybody may
+            if self._alive >= 0 and not _has_name(self._alive, self._alive_path(self._token)):  # anybody may delete or replace changes/
                 self._disk.close(self._alive)
                 self._alive = -1
             if self._alive < 0:
@@ -133,7 +136,7 @@ class Journal:
                 self._enter()
                 try:
                     write_all(self._disk, self._fd, _line(note))
-                    noted = os.fstat(self._fd).st_nlink > 0  # else somebody has lost patience with us
+                    noted = _has_name(self._fd, self._path(self._number))  # else somebody has lost patience with us
                 finally:
                     fcntl.flock(self._fd, fcntl.LOCK_UN)
         except OSError:
@@ -175,7 +178,8 @@ class Journal:
             _lock(self._fd, fcntl.LOCK_EX)
             state = os.fstat(self._fd)
             end = os.pread(self._fd, len(_END), max(0, state.st_size - len(_END)))
-            is_last = state.st_nlink > 0 and not os.path.exists(self._path(self._number + 1))
+            has_name = _has_name(self._fd, self._path(self._number))
+            is_last = has_name and not os.path.exists(self._path(self._number + 1))
             if is_last and end == _END:  # what follows it was deleted, and this was left
                 self._disk.unlink(self._path(self._number))
                 deleted = True
@@ -190,7 +194,7 @@ class Journal:
                 if state.st_size < _ROLL_SIZE:
                     return
                 self._roll()
-            deleted |= not state.st_nlink
+            deleted |= not has_name
             self._disk.close(self._fd)
             self._fd = -1
 
@@ -234,8 +238,12 @@ class Journal:
             feed.close()
 
     def open_file(self, number: int) -> int:
-        """The numbered file for reading. Raises `FileNotFoundError`."""
-        return os.open(self._path(number), os.O_RDONLY | os.O_CLOEXEC)
+        """The numbered file for reading. Raises `OSError`, also where it is no regular file."""
+        return open_regular(self._path(number))
+
+    def has(self, fd: int, number: int) -> bool:
+        """Whether the numbered file still is the one that was opened: it may be deleted, or the store be a copy of itself by now."""
+        return _has_name(fd, self._path(number))
 
     def bury_the_dead(self, still_open: set[tuple[str, str]]) -> None:
         """Note for writers that have died that they let go: the next reader of the journal sees it and looks a last time."""
@@ -248,7 +256,7 @@ class Journal:
     def _is_dead(self, token: str) -> bool:
         """Whether nobody holds the writer's lock. Where its file is gone, it has let go itself, or somebody deleted changes/ beneath it."""
         try:
-            fd = os.open(self._alive_path(token), os.O_RDONLY | os.O_CLOEXEC)
+            fd = open_regular(self._alive_path(token))
         except OSError:
             return False
         try:
@@ -274,17 +282,19 @@ class Journal:
         except OSError:
             return []  # deleted, or not ours to look into: hints are worth no error
         middle = (name[len(prefix) : -len(_JOURNAL)] for name in names if name.startswith(prefix) and name.endswith(_JOURNAL))
-        return sorted(int(number) for number in middle if number.isdigit())
+        return sorted(int(number) for number in middle if number.isascii() and number.isdigit())
 
     def begun(self) -> list[int]:
         """Those of the numbered files that have their name. The first one is there for a moment before it has."""
-        return [number for number in self.numbers() if self._size(number)]
+        return [number for number in self.numbers() if self.size(number)]
 
-    def _size(self, number: int) -> int:
+    def size(self, number: int) -> int:
+        """Of the numbered file; 0 where there is none."""
         try:
-            return os.stat(self._path(number)).st_size
-        except FileNotFoundError:
+            found = os.lstat(self._path(number))
+        except OSError:
             return 0
+        return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
     def _remove(self, path: str) -> None:
         try:
@@ -323,7 +333,7 @@ class JournalFeed:
         if number:
             if self._fd < 0 and not self._open(number):
                 return self._everything()
-            gone = not os.fstat(self._fd).st_nlink
+            gone = not self._journal.has(self._fd, number)
             if gone:
                 try:
                     _lock(self._fd, fcntl.LOCK_SH)  # whoever was still writing to it is done then
@@ -365,6 +375,8 @@ class JournalFeed:
                 found = _read(self._fd, 0)
                 still_open = _fold(found.notes, set(), {})
                 return self._at(Changes(True, {}, ""), numbers[-1], found.name, found.end, still_open)
+            if self._journal.size(numbers[-1]):
+                break  # it is there, and not ours to read
         self.close()
         return self._at(Changes(True, {}, ""), 0, "", 0, set())
 
@@ -380,6 +392,14 @@ class JournalFeed:
         except OSError:
             return False  # deleted, or not ours to read
         return True
+
+
+def _has_name(fd: int, path: str) -> bool:
+    """Whether what is open is what has the name. The number of its links tells nothing: a store may be moved aside and restored."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _lock(fd: int, kind: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from .. import line as lines
 from ..segments import frames, segment
+from .opening import open_regular
 from .pieces import Bad, Own, Piece, split_all_own, split_own
 
 _READ_SIZE = 1024 * 1024
@@ -85,7 +86,7 @@ def _prove(text: bytes, running: int | None) -> int | None:
 def last_record(path: str) -> Own | None:
     """The segment's own line at its end, if it can be read."""
     record: Own | None = None
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = open_regular(path)
     try:
         for piece in scan(fd, after=1 << 62, max_append_bytes=MOST_FRAME_BYTES):
             if not isinstance(piece, Bad) or not piece.harmless:
@@ -97,7 +98,7 @@ def last_record(path: str) -> Own | None:
 
 def last_seq(path: str) -> int | None:
     """The last seq in the segment by its table, which holds also where the last frame does not; None where the table does not either."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = open_regular(path)
     try:
         table = _table(fd, MOST_FRAME_BYTES)
     finally:
@@ -105,9 +106,38 @@ def last_seq(path: str) -> int | None:
     return table.frames[-1].last_seq if table is not None and table.frames else None
 
 
+def first_seq(path: str) -> int | None:
+    """The first seq of the segment, by its table or else by its header; None where neither can be read."""
+    fd = open_regular(path)
+    try:
+        table = _table(fd, MOST_FRAME_BYTES)
+        if table is not None and table.first_seq:
+            return table.first_seq
+        first = next(scan(fd, after=0, max_append_bytes=MOST_FRAME_BYTES), None)
+        return first.record.first_seq if isinstance(first, Own) and isinstance(first.record, segment.Opened) else None
+    finally:
+        os.close(fd)
+
+
+def owner(fd: int) -> tuple[str, int] | None:
+    """The session and the first seq that the table names; None where it does not hold, or does not say."""
+    table = _table(fd, MOST_FRAME_BYTES)
+    return (table.session_id, table.first_seq) if table is not None and table.session_id else None
+
+
+def ids(path: str) -> str | None:
+    """What the table says of the idempotency keys in the file; None where it does not hold, or does not say."""
+    fd = open_regular(path)
+    try:
+        table = _table(fd, MOST_FRAME_BYTES)
+        return None if table is None else table.ids
+    finally:
+        os.close(fd)
+
+
 def lines_size(path: str) -> int:
     """The size of the lines in the file, that of the file itself where there is no table."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = open_regular(path)
     try:
         table = _table(fd, MOST_FRAME_BYTES)
         return os.fstat(fd).st_size if table is None else table.lines_size
@@ -131,7 +161,7 @@ def texts(fd: int, max_append_bytes: int) -> Iterator[bytes]:
 
 def whatever_holds(path: str) -> Iterator[bytes]:
     """The text of every frame whose own checksum holds, of a file that may be damaged anywhere. None of it is proven."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = open_regular(path)
     try:
         size = os.fstat(fd).st_size
         for found in frames.walk_frames(lambda offset, count: os.pread(fd, count, offset), size, max_frame_bytes=MOST_FRAME_BYTES):

@@ -14,8 +14,11 @@ import os
 import sys
 from typing import Final
 
+from .opening import open_regular
+
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
+_COPY_SIZE: Final = 1024 * 1024
 
 
 class Disk:
@@ -23,9 +26,8 @@ class Disk:
 
     def open(self, path: str, *, create: bool = False) -> int:
         """A descriptor for reading and for writing at the end. ``create`` makes the file if it is not there; its name is durable only
-        after `sync_directory` of its folder."""
-        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT if create else 0)
-        return os.open(path, flags, FILE_MODE)
+        after `sync_directory` of its folder. Raises `NotRegular`: nothing but files is ever written to, and no link is followed."""
+        return open_regular(path, os.O_RDWR | os.O_APPEND | (os.O_CREAT if create else 0), FILE_MODE)
 
     def close(self, fd: int) -> None:
         """Give the descriptor back. It is gone also where closing reports an error, and no promise rests on closing: only a descriptor that
@@ -78,6 +80,15 @@ def write_all(disk: Disk, fd: int, data: bytes | bytearray | memoryview) -> None
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def make_folder(disk: Disk, path: str) -> None:
+    """Make a folder of the store that is not there (any more): a store that was copied without its empty ones is whole."""
+    try:
+        disk.make_folder(path)
+    except FileExistsError:
+        return  # another process has made it
+    disk.sync_directory(os.path.dirname(path))
+
+
 def replace_file(disk: Disk, path: str, data: bytes) -> None:
     """Make ``path`` hold ``data``, whole and durable, or leave it as it was."""
     folder = os.path.dirname(path)
@@ -91,3 +102,23 @@ def replace_file(disk: Disk, path: str, data: bytes) -> None:
         disk.close(fd)
     disk.rename(temporary, path)
     disk.sync_directory(folder)
+
+
+def copy_file(disk: Disk, fd: int, start: int, end: int, path: str, *, content_end: int | None = None) -> None:
+    """Make ``path`` hold the bytes of ``fd`` from ``start`` to ``end``, whole and durable, or leave it as it was. What follows ``content_end``
+    is NULs, and is not written. Memory: one piece."""
+    temporary = f"{path}.{os.getpid()}.tmp"
+    copied = disk.open(temporary, create=True)
+    try:
+        disk.truncate(copied, 0)
+        position, written = start, end if content_end is None else content_end
+        while position < written and (data := os.pread(fd, min(_COPY_SIZE, written - position), position)):
+            write_all(disk, copied, data)
+            position += len(data)
+        if position < end:
+            disk.truncate(copied, end - start)
+        disk.sync(copied)
+    finally:
+        disk.close(copied)
+    disk.rename(temporary, path)
+    disk.sync_directory(os.path.dirname(path))

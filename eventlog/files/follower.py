@@ -16,6 +16,7 @@ from ..backend import Lines, OnDamage
 from ..segments.segment import Opened
 from . import reader, scan
 from .layout import Layout, SegmentName
+from .opening import NotRegular, open_regular
 from .pieces import Own, last_seq_in, split_own, whole_appends
 
 _SETTLED_NS = 2_000_000_000  # a folder that was changed longer ago than this shows its next change in its time
@@ -61,8 +62,8 @@ class FileFollower:
         if self._name is None or self._fd >= 0:
             return False
         try:
-            found = os.stat(self._path)
-        except FileNotFoundError:
+            found = os.lstat(self._path)
+        except (FileNotFoundError, NotADirectoryError):
             return False
         return found.st_size == self._offset and found.st_ino == self._inode
 
@@ -109,15 +110,15 @@ class FileFollower:
         if self._name is None:
             return 0
         try:
-            found = os.stat(self._path) if self._fd < 0 else os.fstat(self._fd)
+            found = os.lstat(self._path)  # by its name: a descriptor goes on where the file has been finished or replaced
             added = found.st_size - self._offset
-            if found.st_nlink and found.st_ino == self._inode and added >= 0:
+            if found.st_ino == self._inode and added >= 0:
                 if added == 0 or self._fd >= 0:
                     return added
-                self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+                self._fd = open_regular(self._path)
                 if os.fstat(self._fd).st_ino == self._inode:
                     return added
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError, NotRegular):
             pass
         self._leave()
         return 0
@@ -126,7 +127,7 @@ class FileFollower:
         """Whether it is this segment's header, and its first event may follow the position."""
         if not isinstance(piece, Own) or not isinstance(piece.record, Opened) or self._name is None:
             return False
-        return reader.foreign_to(self._name, piece.record) is None and piece.record.first_seq <= self._position + 1
+        return piece.record.session_id == self._session_id and piece.record.first_seq <= self._position + 1
 
     def _leave(self) -> None:
         self._name = None
@@ -140,9 +141,8 @@ class FileFollower:
     # --- where reading ended -----------------------------------------------------------------------------------------------------
 
     def _remember_end(self, changed_ns: int) -> None:
-        """Find the position in the active segment; where there is none, remember the folder as it was before it was listed."""
-        names = self._layout.segments(self._session_id)
-        name = names[-1] if names else None
+        """Find the position in the active segment; where there is none, remember the folder as it was before it was looked at."""
+        name = self._layout.last(self._session_id)
         try:
             last = None if name is None or name.compressed else scan.last_record(self._layout.path(name), name)
             ended = last is not None and not isinstance(last.record, Opened)
@@ -151,9 +151,9 @@ class FileFollower:
                 self._listed_ns = changed_ns if all_read and time.time_ns() - changed_ns > _SETTLED_NS else 0
                 return
             path = self._layout.path(name)
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return  # compressed or joined meanwhile: it is listed again at the next look
+            fd = open_regular(path)
+        except (FileNotFoundError, NotRegular):
+            return  # finished or replaced meanwhile: it is looked for again at the next look
         try:
             start = scan.find_start(fd, self._position)
             inode = os.fstat(fd).st_ino

@@ -11,16 +11,18 @@ import msgspec
 
 from .. import line as lines
 from .. import stored
+from ..backend import ProblemKind
 from ..segments import segment
 from ..segments.segment import Closed, Opened, Sealed
 
 
 class Bad(msgspec.Struct, frozen=True):
-    """Bytes that cannot be trusted. Offsets count in the file as it is (compressed, if it is). ``harmless``: they hold no events."""
+    """Bytes that cannot be trusted. Offsets count in the file as it is (compressed, if it is). ``harmless``: they hold no events.
+    ``foreign``: the file is not what its name says; then it is the only piece, and nothing is taken from it."""
 
     offset: int
     length: int
-    kind: str  # "damaged" or "torn_tail"
+    kind: ProblemKind  # "damaged", "torn_tail" or "foreign"
     detail: str
     lines: int = 0  # how many events it can have been, at most
     harmless: bool = False

@@ -1,7 +1,9 @@
 """Reads one session across its segments, from any position, while others write, seal, compress and join.
 
-Which files there are is only a snapshot. When one of them has gone, or the last one has ended, the listing is made again and
-reading goes on from the position reached: positions are the truth, files are where they happen to be.
+Which file comes next follows from what was read: a segment's end says where the next begins, and the last has the session's name. Only
+where that leads nowhere (a segment in the middle is wanted, files were joined or have gone) is the folder listed. Which files there are is
+a snapshot: when one has gone, or the last one has ended, they are looked for again and reading goes on from the position reached. Positions are
+the truth, files are where they happen to be; a step that brings neither a new position nor a new end is not taken twice.
 """
 
 from __future__ import annotations
@@ -13,28 +15,31 @@ import msgspec
 
 from ..backend import Lines, OnDamage
 from ..decoding import decoder
-from ..errors import Damaged
-from ..segments.segment import Closed, Opened, Sealed
+from ..errors import Damaged, SessionLocked
+from ..segments.segment import Opened
 from . import recovery, scan
-from .layout import Layout, SegmentName
+from .layout import NOT_YET, Layout, SegmentName, last_name
+from .opening import NotRegular, open_regular
 from .pieces import Bad, Own, last_seq_in
+
+_File = tuple[int, int, int, str]  # device, inode, size, name
+_MOST_LOOKS = 100  # at files that change places without anything new to read
 
 
 def read(layout: Layout, session_id: str, after: int, before: int | None, on_damage: OnDamage, max_append_bytes: int) -> Iterator[Lines]:
     """The proven lines with after < seq < before; the first and last chunk may hold more. See `Session.read`."""
     position = max(0, after)
     next_seq: int | None = None  # where the next segment begins, once one has been read to its end
-    looked_again: SegmentName | None = None
-    given_up: set[SegmentName] = set()  # they have no end, though others follow
-    seen: _Seen | None = None
-    while True:
-        names = layout.segments(session_id)
-        name = _choose(layout, [name for name in names if name not in given_up] if given_up else names, position, next_seq, seen)
-        if name is None or (before is not None and name.first_seq >= before):
-            return
+    finder = _Finder(layout, session_id)
+    while (name := finder.find(position, next_seq)) is not None and (
+        before is None or name.first_seq < before or name.first_seq == NOT_YET
+    ):
         end: int | None = None
+        foreign = False
+        if finder.misplaced and on_damage == "raise":
+            raise Damaged(session_id, str(last_name(session_id, 0)), 0, 0, "foreign", finder.misplaced)
         try:
-            seen = _see(layout, name)
+            file = finder.file(name)
             for piece in scan.scan_file(layout.path(name), name, after=position, max_append_bytes=max_append_bytes):
                 if isinstance(piece, bytes):
                     last = last_seq_in(piece)
@@ -45,59 +50,92 @@ def read(layout: Layout, session_id: str, after: int, before: int | None, on_dam
                             return
                 elif isinstance(piece, Own) and not isinstance(piece.record, Opened):
                     end = piece.record.next_seq
-                elif on_damage == "raise":
-                    wanted = position + 1 if next_seq is None else next_seq
-                    _raise_if_bad(session_id, name, piece, wanted)
-                elif isinstance(piece, Own) and piece.offset == 0 and foreign_to(name, piece.record):
-                    break  # nothing in it is this session's
+                else:
+                    foreign |= isinstance(piece, Bad) and piece.kind == "foreign"
+                    if on_damage == "raise":
+                        _raise_if_bad(session_id, name, piece, position + 1 if next_seq is None else next_seq)
         except FileNotFoundError:
-            continue  # compressed or joined since it was listed
-        if end is not None:
+            finder.look_again()
+            continue  # compressed, joined or finished since it was looked for
+        if end is not None and end > (next_seq or 0):
             next_seq = end
-        elif names[-1] == name:
+            finder.finished.add(file)
+        elif foreign or not name.unnumbered:
+            finder.given_up.add(file)
+            if not foreign:
+                next_seq = position + 1
+        elif finder.file(name)[:2] == file[:2]:
             return
-        elif looked_again == name:  # not an end that came after we looked: it has none
-            given_up.add(name)
-            next_seq = position + 1
         else:
-            looked_again, next_seq = name, None
+            finder.look_again()
 
 
-class _Seen(msgspec.Struct, frozen=True):
-    """Which file was read, under which name: another one may have it by now."""
+class _Finder:
+    """Which segment to read next. Each file is read to its end once: as long as there is another answer, there is something new to read."""
 
-    name: SegmentName
-    inode: int
-    size: int
+    def __init__(self, layout: Layout, session_id: str) -> None:
+        self.finished: set[_File] = set()  # read to their ends
+        self.given_up: set[_File] = set()  # read to where they stop: they have no end, or one that was known, or are not this session's
+        self._layout = layout
+        self._session_id = session_id
+        self.misplaced = ""  # why the last segment cannot be that
+        self._looks = 0
 
+    def look_again(self) -> None:
+        """Files have changed places. Raises `SessionLocked` where they never come to rest."""
+        self._looks += 1
+        if self._looks > _MOST_LOOKS:
+            raise SessionLocked(self._session_id, 0)
 
-def _see(layout: Layout, name: SegmentName) -> _Seen:
-    state = os.stat(layout.path(name))
-    return _Seen(name, state.st_ino, state.st_size)
+    def file(self, name: SegmentName) -> _File:
+        """What tells the file that has the name now from others and from what it was. Raises `FileNotFoundError`."""
+        try:
+            state = os.lstat(self._layout.path(name))
+        except NotADirectoryError as error:
+            raise FileNotFoundError(str(error)) from error
+        return state.st_dev, state.st_ino, state.st_size, str(name)
 
+    def find(self, position: int, next_seq: int | None) -> SegmentName | None:
+        """The segment with the event behind ``position``, where that is known to be at ``next_seq``; None where there is no more."""
+        wanted = position + 1 if next_seq is None else next_seq
+        try:
+            last = self._layout.last(self._session_id)
+            finished = last is not None and self.file(last) in self.finished
+            for name in self._layout.numbered(self._session_id, wanted):
+                if self.file(name) not in self.given_up:
+                    if finished:
+                        self.misplaced = f"it ends with event {wanted - 1}, but {name} follows it: files have changed places"
+                    return name
+            if finished:
+                return None
+            if last is not None and last.first_seq <= wanted and self.file(last) not in self.given_up:
+                if (
+                    self._reaches_beyond(last, wanted)
+                    if next_seq is not None and last.first_seq < wanted
+                    else not self._layout.is_older_copy(last)
+                ):
+                    return last
+            return self._find_in_listing(wanted, known=next_seq is not None)
+        except FileNotFoundError:
+            self.look_again()
+            return self.find(position, next_seq)
 
-def _choose(layout: Layout, names: list[SegmentName], position: int, next_seq: int | None, seen: _Seen | None) -> SegmentName | None:
-    """The segment to read from. One that begins below ``next_seq`` has been read already, unless segments have been joined to it."""
-    if next_seq is None:
-        before = [name for name in names if name.first_seq <= position + 1]
-        return before[-1] if before else next(iter(names), None)
-    following = next((name for name in names if name.first_seq >= next_seq), None)
-    if following is not None and following.first_seq == next_seq:
-        return following
-    before = [name for name in names if name.first_seq < next_seq]
-    try:
-        if following is None and before and seen == _see(layout, before[-1]):
-            return None
-        return next((name for name in reversed(before) if _reaches_beyond(layout, name, next_seq)), following)
-    except FileNotFoundError:
-        return _choose(layout, layout.segments(names[0].session_id), position, next_seq, seen)
+    def _find_in_listing(self, wanted: int, *, known: bool) -> SegmentName | None:
+        """A segment that begins below the seq that is ``known`` to come next has been read already, unless segments have been joined to it."""
+        names = [name for name in self._layout.segments(self._session_id) if self.file(name) not in self.given_up]
+        before = [name for name in names if name.first_seq < wanted]
+        behind = next((name for name in names if name.first_seq >= wanted), None)
+        if behind is not None and behind.first_seq == wanted:
+            return behind
+        if not known:
+            return before[-1] if before else behind
+        return next((name for name in reversed(before) if self._reaches_beyond(name, wanted)), behind)
 
-
-def _reaches_beyond(layout: Layout, name: SegmentName, next_seq: int) -> bool:
-    try:
-        return recovery.end_of(layout, name).next_seq > next_seq
-    except Damaged:
-        return False  # it has no end
+    def _reaches_beyond(self, name: SegmentName, wanted: int) -> bool:
+        try:
+            return recovery.end_of(self._layout, name).next_seq > wanted
+        except (Damaged, NotRegular):
+            return name.unnumbered and not name.compressed and self.file(name) not in self.finished  # it is being written to
 
 
 def _raise_if_bad(session_id: str, name: SegmentName, piece: Own | Bad, wanted: int) -> None:
@@ -108,23 +146,9 @@ def _raise_if_bad(session_id: str, name: SegmentName, piece: Own | Bad, wanted: 
     opened = piece.record
     if piece.offset or not isinstance(opened, Opened):
         return
-    foreign = foreign_to(name, opened)
-    if foreign:
-        raise Damaged(session_id, str(name), 0, 0, "foreign", foreign)
     if opened.first_seq > wanted and not covers(opened.lost, wanted, opened.first_seq - 1):
         detail = f"events {wanted} to {opened.first_seq - 1} should stand before this segment; their segment is not in the store"
         raise Damaged(session_id, str(name), 0, 0, "missing", detail)
-
-
-def foreign_to(name: SegmentName, opened: Opened | Sealed | Closed) -> str | None:
-    """Why the header does not belong to a file of this name, if it does not."""
-    if not isinstance(opened, Opened):
-        return None
-    if opened.session_id != name.session_id:
-        return f"its header says that it belongs to session {opened.session_id!r}"
-    if opened.first_seq != name.first_seq:
-        return f"its header says that it begins with event {opened.first_seq}"
-    return None
 
 
 def covers(lost: tuple[int, int] | None, first: int, last: int) -> bool:
@@ -141,37 +165,35 @@ def standing(layout: Layout, session_id: str) -> list[SegmentName]:
         found.append(name)
         try:
             next_seq = recovery.end_of(layout, name).next_seq
-        except Damaged:
+        except (Damaged, NotRegular):
             pass  # it has no end (yet)
     return found
 
 
 def exists(layout: Layout, session_id: str) -> bool:
-    """Whether the session has an event: a segment of which only the name was made does not count."""
-    names = layout.segments(session_id)
-    if len(names) != 1 or names[0].compressed:
-        return bool(names)
-    try:
-        return os.stat(layout.path(names[0])).st_size > 0
-    except FileNotFoundError:
-        return exists(layout, session_id)
+    """Whether the session has an event: a segment of which only the name was made does not count. Lists the folder only where neither the
+    session's own name nor its first segment is there."""
+    return layout.has(session_id) or any(not name.unnumbered for name in layout.segments(session_id))
 
 
 def last_seq(layout: Layout, session_id: str) -> int:
     """The session's position now, without a lock: the last whole append, 0 where there is none."""
     while True:
-        names = layout.segments(session_id)
-        if not names:
+        name = layout.last(session_id) or next(reversed(layout.segments(session_id)), None)
+        if name is None:
             return 0
         try:
-            if names[-1].compressed:
-                return recovery.end_of(layout, names[-1]).next_seq - 1
-            fd = os.open(layout.path(names[-1]), os.O_RDONLY | os.O_CLOEXEC)
+            if name.compressed or not name.unnumbered:
+                return recovery.end_of(layout, name).next_seq - 1
+            fd = open_regular(layout.path(name))
         except FileNotFoundError:
             continue
+        except NotRegular as error:
+            raise Damaged(session_id, str(name), 0, 0, "foreign", str(error.strerror)) from error
         try:
-            size = os.fstat(fd).st_size
-            return recovery.look(fd, size, names[-1], None, 0, layout).seq
+            if scan.is_another(fd, name):
+                continue  # it was finished since it was looked for
+            return recovery.look(fd, os.fstat(fd).st_size, name, None, 0, layout).seq
         finally:
             os.close(fd)
 

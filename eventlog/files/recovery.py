@@ -22,8 +22,9 @@ from ..errors import Damaged
 from ..segments import segment
 from ..segments.segment import FORMAT, Closed, Opened, Sealed, Walker
 from . import compressed, scan
-from .disk import Disk, replace_file
-from .layout import Layout, SegmentName
+from .disk import Disk, copy_file, make_folder
+from .layout import NOT_YET, Layout, SegmentName
+from .opening import NotRegular, open_regular
 from .pieces import count_lines, whole_appends
 
 _WINDOW = 64 * 1024
@@ -54,27 +55,33 @@ class Tail(msgspec.Struct):
     after: Ended | None = None  # of an empty file: how the segment before it ended
     ids: dict[str, int] | None = None  # remembered idempotency keys, once somebody asked
 
-    def opening(self, name: SegmentName) -> Opened:
+    def opening(self, session_id: str) -> Opened:
+        """The header of the segment that begins here. What is known to have been given out and is nowhere any more is ``lost``."""
         after = self.after
+        lost = after.lost if after else None
+        if after is not None and after.next_seq <= self.seq:
+            lost = (lost[0] if lost else after.next_seq, self.seq)
         return Opened(
             format=FORMAT,
             min_reader=FORMAT,
-            session_id=name.session_id,
-            first_seq=name.first_seq,
+            session_id=session_id,
+            first_seq=self.seq + 1,
             previous=after.digest if after else None,
-            lost=after.lost if after else None,
+            lost=lost,
         )
 
 
 def look(fd: int, size: int, name: SegmentName, known: Tail | None, known_size: int, layout: Layout) -> Tail:
-    """The end of the segment, which has ``size`` bytes. ``known`` is what was true when it had ``known_size``."""
+    """The end of the segment, which has ``size`` bytes. ``known`` is what was true when it had ``known_size``. NULs at the end of the file
+    cost nothing, however many they are."""
+    size = min(size, scan.end_of_content(fd, known_size if known is not None else 0, size) + 2 * segment.SECTOR)
     if size == 0:
         return _empty(layout, name)
     if known is not None:
         data = os.pread(fd, size - known_size, known_size)
         found = _judge(data, known_size, known.running, Tail(known.seq, known.running, known.last_type, ids=known.ids))
     else:
-        found = _look_from_the_end(fd, size, name)
+        found = _look_from_the_end(fd, size, name, layout)
     if found.torn == 0:  # the opening line has to be written again
         return msgspec.structs.replace(_empty(layout, name), torn=0)
     return found
@@ -83,17 +90,18 @@ def look(fd: int, size: int, name: SegmentName, known: Tail | None, known_size: 
 def _empty(layout: Layout, name: SegmentName) -> Tail:
     """The tail of a segment whose opening line is still to be written. That the session was deleted stands in the segment before."""
     after = end_before(layout, name)
-    return Tail(name.first_seq - 1, 0, after.last_type if after else "", after=after)
+    first_seq = name.first_seq if name.first_seq != NOT_YET else after.next_seq if after else 1
+    return Tail(first_seq - 1, 0, after.last_type if after else "", after=after)
 
 
-def _look_from_the_end(fd: int, size: int, name: SegmentName) -> Tail:
+def _look_from_the_end(fd: int, size: int, name: SegmentName, layout: Layout) -> Tail:
     window = _WINDOW
     while window < size:
         found = _look_at_window(fd, size, window)
         if found is not None:
             return found
         window *= 4
-    return _judge(os.pread(fd, size, 0), 0, 0, Tail(name.first_seq - 1, 0))
+    return _judge(os.pread(fd, size, 0), 0, 0, Tail(name.first_seq - 1 if name.first_seq != NOT_YET else _empty(layout, name).seq, 0))
 
 
 def _look_at_window(fd: int, size: int, window: int) -> Tail | None:
@@ -116,9 +124,8 @@ def _look_at_window(fd: int, size: int, window: int) -> Tail | None:
 def _judge(data: bytes, offset: int, running: int, tail: Tail) -> Tail:
     """Complete ``tail``, which holds what is true before ``data``, the bytes from ``offset`` to the end of the file."""
     last = data[data.rfind(b"\n", 0, -1) + 1 :]
-    if last.startswith(segment.CLOSED) and lines.prove(last, 0) is not None:
-        record = segment.decode_own(last)
-        assert isinstance(record, Closed)
+    record = segment.decode_own(last) if last.startswith(segment.CLOSED) and lines.prove(last, 0) is not None else None
+    if isinstance(record, Closed):
         tail.seq = record.next_seq - 1
         tail.ended = Ended(record.next_seq, record.sha256, record.lost, record.reason == "sync_failed")
         return tail
@@ -195,7 +202,7 @@ def _furthest(layout: Layout, names: list[SegmentName], next_seq: int) -> tuple[
     for name in reversed(names):
         try:
             ended = end_of(layout, name)
-        except Damaged:
+        except (Damaged, NotRegular):
             continue
         ends.append((ended.next_seq, ended, name))
         if ended.next_seq == next_seq:
@@ -218,7 +225,7 @@ def end_of(layout: Layout, name: SegmentName) -> Ended:
         return Ended(record.next_seq, record.sha256, record.lost, record.reason == "sync_failed")
     last_seq = compressed.last_seq(path) if name.compressed else None
     if last_seq is None:
-        size = os.stat(path).st_size
+        size = os.lstat(path).st_size
         raise Damaged(name.session_id, str(name), 0, size, "damaged", "its end cannot be read, so nobody knows which seq comes next")
     return Ended(last_seq + 1, None)
 
@@ -232,24 +239,17 @@ def _last_type(layout: Layout, name: SegmentName, last_seq: int) -> str:
     return found
 
 
-def remembered_ids(layout: Layout, name: SegmentName, max_append_bytes: int) -> dict[str, int]:
-    """The idempotency keys of the active segment ``name`` and of the one before it, with the position each append came to."""
-    while True:
-        ids: dict[str, int] = {}
-        before = [other for other in layout.segments(name.session_id) if other.first_seq < name.first_seq]
-        try:
-            found = _furthest(layout, before, name.first_seq)  # not always the last: a crash may leave some that a joined one covers
-            for other in (*before[-1:], name) if found is None else (found[1], name):
-                for piece in scan.scan_file(layout.path(other), other, max_append_bytes=max_append_bytes):
-                    if isinstance(piece, bytes):
-                        ids.update(ids_in(piece))
-        except FileNotFoundError:
-            continue  # compressed since it was listed
-        return ids
+def ids_of(layout: Layout, name: SegmentName, max_append_bytes: int) -> dict[str, int]:
+    """The idempotency keys in a segment, each with the seq of the line that it stands on."""
+    ids: dict[str, int] = {}
+    for piece in scan.scan_file(layout.path(name), name, max_append_bytes=max_append_bytes):
+        if isinstance(piece, bytes):
+            ids.update(ids_in(piece))
+    return ids
 
 
 def ids_in(chunk: bytes) -> Iterator[tuple[str, int]]:
-    """The keys in proven lines. Each stands on the last line of its append, whose seq is what that append returned."""
+    """The keys in proven lines, each with the seq of its line: the last of its append, or one that has a key of its own."""
     if b'"id":"' not in chunk:
         return
     for line in chunk.splitlines():
@@ -264,29 +264,39 @@ def ids_in(chunk: bytes) -> Iterator[tuple[str, int]]:
 
 def set_aside(disk: Disk, layout: Layout, name: SegmentName, fd: int, torn: int, size: int) -> None:
     """Copy a torn tail to ``quarantine/``, durably, then cut it off. Doing it again after a crash makes the same file."""
-    digest, position = sha256(), torn
-    kept = bytearray()
-    while position < size and (data := os.pread(fd, min(_READ_SIZE, size - position), position)):
-        digest.update(data)
-        kept += data
-        position += len(data)
-    path = os.path.join(layout.quarantine, f"{name.session_id}.{name.first_seq}.{torn}.{digest.hexdigest()[:16]}.torn")
-    replace_file(disk, path, bytes(kept))
+    keep(disk, layout, f"{name}.{torn}", fd, torn, size, "torn")
     disk.truncate(fd, torn)
     disk.sync(fd)
+
+
+def keep(disk: Disk, layout: Layout, what: str, fd: int, start: int, end: int, why: str) -> None:
+    """Copy bytes to ``quarantine/``, durably. Their digest is in the name, so that doing it again makes the same file."""
+    content_end = scan.end_of_content(fd, start, end)
+    digest, position = sha256(), start
+    while position < content_end and (data := os.pread(fd, min(_READ_SIZE, content_end - position), position)):
+        digest.update(data)
+        position += len(data)
+    path = os.path.join(layout.quarantine, f"{what}.{digest.hexdigest()[:16]}.{why}")
+    if not os.path.isdir(layout.quarantine):
+        make_folder(disk, layout.quarantine)
+    copy_file(disk, fd, start, end, path, content_end=content_end)
 
 
 def copy_anew(disk: Disk, path: str) -> None:
     """Replace a segment whose bytes were not confirmed by a copy that is: reading gives what the kernel holds, writing it anew makes
     it ask the disk again."""
-    with open(path, "rb") as file:
-        data = file.read()
-    replace_file(disk, path, data)
+    fd = open_regular(path)
+    try:
+        copy_file(disk, fd, 0, os.fstat(fd).st_size, path)
+    finally:
+        os.close(fd)
 
 
 def footer(fd: int, tail: Tail) -> Sealed | None:
     """The footer for a segment that is to be sealed, after every byte of it has been proven once more; None where it does not hold."""
     digest, running, offset, count, size = sha256(), 0, 0, 0, _READ_SIZE
+    ids = None if tail.ids is None else set(map(segment.id_hash, tail.ids))
+    found: set[int] = set()
     while data := os.pread(fd, size, offset):
         chunk = data[: data.rfind(b"\n") + 1]
         if not chunk:
@@ -299,10 +309,13 @@ def footer(fd: int, tail: Tail) -> Sealed | None:
             return None
         digest.update(chunk)
         count += count_lines(chunk)
+        if ids is None:
+            found.update(segment.id_hash(key) for key, _ in ids_in(chunk))
         running, offset, size = proven, offset + len(chunk), _READ_SIZE
     if running != tail.running:
         return None
-    return Sealed(count=count - 1, last_seq=tail.seq, sha256=digest.hexdigest())
+    packed = segment.pack_ids(found if ids is None else ids)
+    return Sealed(count=count - 1, last_seq=tail.seq, sha256=digest.hexdigest(), ids=packed)
 
 
 def closing(fd: int, tail: Tail, reason: Literal["damaged", "sync_failed"]) -> tuple[Closed, bytes]:

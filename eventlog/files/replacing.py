@@ -27,6 +27,7 @@ from ..settings import Settings
 from . import compressed, scan
 from .disk import Disk, write_all
 from .layout import TEMPORARY, Layout, SegmentName
+from .opening import open_regular
 
 _READ_SIZE = 1024 * 1024
 _BEGINNING = 64  # enough of a line to see whether it is a footer
@@ -41,7 +42,7 @@ class Replacing:
         self, disk: Disk, layout: Layout, names: Sequence[SegmentName], settings: Settings, target: SegmentName | None = None
     ) -> None:
         self.names = list(names)
-        self.target = target or SegmentName(names[0].first_seq, True, names[0].session_id)
+        self.target = target or SegmentName(names[0].first_seq, names[-1].unnumbered, True, names[0].session_id)
         self.even_hidden = False  # also those that a compressed one hides are meant
         self._disk = disk
         self._layout = layout
@@ -53,7 +54,7 @@ class Replacing:
     def __enter__(self) -> Replacing:
         try:
             for name in self.names:
-                self._files[name] = os.open(self._layout.path(name), os.O_RDONLY | os.O_CLOEXEC)
+                self._files[name] = open_regular(self._layout.path(name))
         except OSError:
             self._close()
             raise
@@ -95,8 +96,8 @@ class Replacing:
 
     def _stands(self, name: SegmentName) -> bool:
         try:
-            return os.path.samestat(os.stat(self._layout.path(name)), os.fstat(self._files[name]))
-        except FileNotFoundError:
+            return os.path.samestat(os.lstat(self._layout.path(name)), os.fstat(self._files[name]))
+        except (FileNotFoundError, NotADirectoryError):
             return False
 
     # --- writing -------------------------------------------------------------------------------------------------------------
@@ -139,11 +140,11 @@ class Replacing:
         return True
 
     def lock(self, *, wait: bool) -> bool:
-        """Lock the raw ones; False where somebody else has one. Whoever holds the session's lock must not ``wait``: a writer goes from a
-        finished segment to the next with both locked."""
+        """Lock the raw ones; False where somebody else has one. Whoever holds the session's lock, which is that of its last segment, must not
+        ``wait``: a writer goes from a finished segment to the next with both locked."""
         try:
             for name, fd in self._files.items():
-                if not name.compressed:
+                if not name.compressed and (wait or not name.unnumbered):
                     fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             self.unlock()
@@ -165,7 +166,7 @@ class Replacing:
         self._written = False
         self._disk.sync_directory(folder)
         for name in reversed(self.names):
-            if name != self.target:
+            if str(name) != str(self.target):  # the last segment has the same name whichever it is
                 self._disk.unlink(self._layout.path(name))
                 if self.target.first_seq > name.first_seq:  # it does not cover this one: none may seem to be missing in the middle
                     self._disk.sync_directory(folder)
@@ -212,17 +213,17 @@ def finished(layout: Layout, session_id: str) -> list[Finished]:
             continue
         own = scan.last_record(path, name)
         if own is not None and isinstance(own.record, Sealed | Closed):
-            size = compressed.lines_size(path) if name.compressed else os.stat(path).st_size
+            size = compressed.lines_size(path) if name.compressed else os.lstat(path).st_size
             found.append(Finished(name, isinstance(own.record, Sealed), own.record.next_seq, size))
     return found
 
 
-def compress(disk: Disk, layout: Layout, name: SegmentName, settings: Settings) -> bool:
+def compress(backend: Locks, disk: Disk, layout: Layout, name: SegmentName) -> bool:
     """Replace a sealed raw segment by its compressed form. Returns whether it was done: not where the segment is not sealed whole, or where
-    somebody else replaced it meanwhile. Takes no lock while it works."""
+    somebody else replaced it meanwhile. Takes no lock while it works. Raises `SessionLocked`."""
     try:
-        with Replacing(disk, layout, [name], settings) as replacing:
-            return replacing.write(replacing.lines()) and replacing.lock(wait=True) and replacing.put_in_place()
+        with Replacing(disk, layout, [name], backend.settings) as replacing:
+            return replacing.write(replacing.lines()) and put_in_place(backend, replacing)
     except (FileNotFoundError, frames.Unproven):
         return False
 
@@ -230,7 +231,7 @@ def compress(disk: Disk, layout: Layout, name: SegmentName, settings: Settings) 
 def _holds(path: str, digest: bytes) -> bool:
     """Whether the file gives back the lines: everything is read again and compared with what went in."""
     found = sha256()
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = open_regular(path)
     try:
         for text in compressed.texts(fd, scan.ANY_SIZE):
             found.update(text)

@@ -7,24 +7,30 @@ the largest append.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import msgspec
 
 from .. import line as lines
 from .. import stored
-from ..errors import Damaged
+from ..errors import Damaged, SegmentTooNew
+from ..line import TAIL_SIZE
 from ..segments import segment
 from ..segments.segment import Span, Walker
 from . import compressed
-from .layout import SegmentName
+from .layout import NOT_YET, SegmentName
+from .opening import NotRegular, header, open_regular
 from .pieces import Bad, Own, Piece, own, split_own, whole_appends
 
 CHUNK_SIZE = 128 * 1024
 FIRST_CHUNK_SIZE = 16 * 1024  # one event out of a session should not cost a whole chunk
 ANY_SIZE = compressed.MOST_FRAME_BYTES  # for whoever reads no more than the end of a finished segment
 _SEEK_WINDOW = 64 * 1024
+_READ_SIZE = 1024 * 1024
+_MOST_HOLES = 64
 _OPENING_SIZE = 1024
 
 
@@ -38,14 +44,23 @@ class Start(msgspec.Struct, frozen=True):
 def scan_file(path: str, name: SegmentName, *, after: int = 0, max_append_bytes: int) -> Iterator[Piece]:
     """The pieces of a segment file from somewhere at or before the first event with seq > ``after``, to its end as it is now.
 
-    An append larger than ``max_append_bytes`` is read all the same: what is accepted is limited (and by another program perhaps less),
-    what was acknowledged is no damage.
+    A file that is not this segment gives one piece, which says so. An append larger than ``max_append_bytes`` is read all the same: what is
+    accepted is limited (and by another program perhaps less), what was acknowledged is no damage.
 
-    Raises `FileNotFoundError` at once where the file has gone; one that goes later is read to its end."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    Raises `FileNotFoundError` at once where the file has gone (one that goes later is read to its end), or where another one has come to be
+    the session's last since it was looked for; `SegmentTooNew` where it asks for a later version."""
     try:
-        max_append_bytes = max(max_append_bytes, ANY_SIZE if name.compressed else min(os.fstat(fd).st_size, ANY_SIZE))
-        if name.compressed:
+        fd = open_regular(path)
+    except NotRegular as error:
+        yield Bad(0, 0, "foreign", str(error.strerror))
+        return
+    try:
+        size = os.fstat(fd).st_size
+        max_append_bytes = max(max_append_bytes, ANY_SIZE if name.compressed else min(size, ANY_SIZE))
+        foreign = _foreign(fd, name)
+        if foreign is not None:
+            yield Bad(0, size, "foreign", foreign)
+        elif name.compressed:
             yield from compressed.scan(fd, after=after, max_append_bytes=max_append_bytes)
         else:
             start = find_start(fd, after) if after >= name.first_seq else Start()
@@ -54,6 +69,38 @@ def scan_file(path: str, name: SegmentName, *, after: int = 0, max_append_bytes:
             yield from scan_raw(fd, start=start, first_seq=name.first_seq, max_append_bytes=max_append_bytes)
     finally:
         os.close(fd)
+
+
+def _foreign(fd: int, name: SegmentName) -> str | None:
+    """Why the file does not belong under this name, if it does not. One whose header cannot be read is not foreign but damaged."""
+    if name.compressed:
+        owner = compressed.owner(fd)
+    else:
+        opened = header(fd)
+        if opened is not None and opened.min_reader > segment.FORMAT:
+            raise SegmentTooNew(name.session_id, str(name), opened.min_reader, segment.FORMAT)
+        owner = None if opened is None else (opened.session_id, opened.first_seq)
+    if owner is None:
+        return None
+    session_id, first_seq = owner
+    if session_id != name.session_id:
+        return f"its header says that it belongs to session {session_id!r}"
+    if first_seq != name.first_seq:
+        if name.unnumbered:
+            raise FileNotFoundError(errno.ESTALE, "it is another segment now", str(name))
+        return f"its header says that it begins with event {first_seq}"
+    return None
+
+
+def is_another(fd: int, name: SegmentName) -> bool:
+    """Whether the session's name has come to be another segment's since ``name`` was looked for."""
+    if not name.unnumbered:
+        return False
+    if name.compressed:
+        owner = compressed.owner(fd)
+        return owner is not None and owner[1] != name.first_seq
+    opened = header(fd)
+    return (NOT_YET if opened is None else opened.first_seq) != name.first_seq
 
 
 def sound(pieces: Iterable[Piece], name: SegmentName) -> Iterator[bytes | Own]:
@@ -80,7 +127,7 @@ def scan_raw(fd: int, *, start: Start, first_seq: int, max_append_bytes: int) ->
         data = os.pread(fd, size, offset)
         chunk = whole_appends(data)
         if not chunk:
-            if len(data) == size and size <= max_append_bytes:
+            if len(data) == size and size <= max_append_bytes and b"\0" not in data:
                 size *= 2
                 continue
             break
@@ -109,21 +156,66 @@ def scan_raw(fd: int, *, start: Start, first_seq: int, max_append_bytes: int) ->
 def _scan_doubtful(fd: int, offset: int, running: int, first_seq: int, max_append_bytes: int) -> Iterator[Piece]:
     """From the first byte that is not a proven whole append: a torn tail, an append under way, or damage."""
     limit = max_append_bytes + CHUNK_SIZE
-    rest = os.pread(fd, limit, offset)
-    proven = proven_appends(rest, offset, running)
+    rest = read_rest(fd, offset, limit)
+    proven = proven_appends(rest.data, offset, running)
     if proven:
         yield from split_own(proven, offset)
         offset, running = offset + len(proven), lines.after(proven) or 0
-        rest = os.pread(fd, limit, offset)
-    if not rest:
+        rest = read_rest(fd, offset, limit)
+    if not rest.size:
         return
-    finished = rest.rfind(b"\n", 0, -1) + 1
-    if len(rest) < limit and (not segment.starts_afresh(rest[finished:]) or lines.prove(rest[finished:], 0) is None):
+    finished = rest.data.rfind(b"\n", 0, -1) + 1
+    if rest.is_all and (not segment.starts_afresh(rest.data[finished:]) or lines.prove(rest.data[finished:], 0) is None):
         next_seq = last_seq_before(fd, offset, first_seq - 1) + 1
-        if segment.judge_tail(rest, offset, running, next_seq) == "torn_tail":
-            yield Bad(offset, len(rest), "torn_tail", "the beginning of an append that was never acknowledged")
+        if segment.judge_tail(rest.data, offset, running, next_seq) == "torn_tail":
+            yield Bad(offset, rest.size, "torn_tail", "the beginning of an append that was never acknowledged")
             return
     yield from _scan_walking(fd, offset, running, max_append_bytes)
+
+
+class Rest(NamedTuple):
+    """What stands from an offset to the end of a file. ``data`` has ``size`` bytes, but for NULs at the end, of which two sectors say as much
+    as any number; it is not ``is_all`` where that is too much to hold."""
+
+    data: bytes
+    size: int
+    is_all: bool
+
+
+def read_rest(fd: int, offset: int, limit: int) -> Rest:
+    """The rest of the file, at most ``limit`` bytes of it; a file that the kernel extended and never wrote costs next to nothing."""
+    size = max(0, os.fstat(fd).st_size - offset)
+    end = end_of_content(fd, offset, offset + size)
+    held = min(size, end - offset + 2 * segment.SECTOR)
+    data = os.pread(fd, min(held, limit), offset)
+    return Rest(data, size, len(data) == held)
+
+
+def end_of_content(fd: int, start: int, end: int) -> int:
+    """Where the NULs begin that reach to ``end``."""
+    if end > start and os.pread(fd, 1, end - 1) != b"\0":
+        return end
+    end = min(end, _last_hole(fd, start, end))
+    while end > start:
+        size = min(_READ_SIZE, end - start)
+        data = os.pread(fd, size, end - size).rstrip(b"\0")
+        if data:
+            return end - size + len(data)
+        end -= size
+    return end
+
+
+def _last_hole(fd: int, start: int, end: int) -> int:
+    """Where the hole begins that reaches to ``end``, if the file system can tell."""
+    hole = end
+    try:
+        for _ in range(_MOST_HOLES):
+            hole = os.lseek(fd, start, os.SEEK_HOLE)
+            if hole >= end or (start := os.lseek(fd, hole, os.SEEK_DATA)) >= end:
+                return hole
+    except OSError as error:
+        return hole if error.errno == errno.ENXIO else end  # no data behind it
+    return end
 
 
 def proven_appends(data: bytes, offset: int, running: int) -> bytes:
@@ -141,10 +233,11 @@ def _scan_walking(fd: int, offset: int, running: int, max_append_bytes: int) -> 
     position, size = offset, CHUNK_SIZE
     while data := os.pread(fd, size, position):
         end = data.rfind(b"\n") + 1
-        if not end and len(data) == size and size <= max_append_bytes:
+        if not end and len(data) == size and size <= max_append_bytes and b"\0" not in data:  # no line has one in it
             size *= 2
             continue
         whole = data[:end] if end else data
+        size = CHUNK_SIZE
         for span in walker.walk(whole):
             yield from found.add(span)
         position += len(whole)
@@ -212,20 +305,23 @@ class _Damage:
 
 
 def last_record(path: str, name: SegmentName) -> Own | None:
-    """The segment's own line at its end, if that is what stands there and it is proven. Costs one read of a few KiB."""
+    """The segment's own line at its end, if that is what stands there and it is proven. Costs one read of a few KiB, or of the last line where
+    that is longer."""
     if name.compressed:
         return compressed.last_record(path)
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = open_regular(path)
     try:
-        size = os.fstat(fd).st_size
-        data = os.pread(fd, _SEEK_WINDOW, max(0, size - _SEEK_WINDOW))
+        size, window = os.fstat(fd).st_size, _SEEK_WINDOW
+        data = os.pread(fd, window, max(0, size - window))
+        while (begin := data.rfind(b"\n", 0, -1) + 1) < TAIL_SIZE and window < size:
+            window *= 4
+            data = os.pread(fd, window, max(0, size - window))
     finally:
         os.close(fd)
-    begin = data.rfind(b"\n", 0, -1) + 1
-    last, before = data[begin:], data[data.rfind(b"\n", 0, begin - 1) + 1 : begin]
+    last = data[begin:]
     if not segment.is_own(last):
         return None
-    running = 0 if segment.starts_afresh(last) else lines.after(before)
+    running = 0 if segment.starts_afresh(last) else lines.after(data[max(0, begin - TAIL_SIZE) : begin])
     if running is None or lines.prove(last, running) is None:
         return None
     record = segment.decode_own(last)

@@ -17,6 +17,7 @@ from ..segments.segment import FORMAT
 from . import layout
 from .disk import Disk, replace_file
 from .layout import Layout
+from .opening import NotRegular, open_regular
 
 
 class StoreFile(msgspec.Struct, frozen=True):
@@ -35,8 +36,7 @@ def open_store(path: Path, disk: Disk, *, create: bool) -> tuple[Layout, StoreFi
     """Check the folder, or make it. Raises `StoreNotFound`, `NotAStore`, `StoreTooNew`, `LocksUnsupported`, or the system's `OSError`."""
     places = Layout(path)
     try:
-        with open(places.store_file, "rb") as file:
-            data = file.read(65536)
+        data = _read(places)
     except FileNotFoundError:
         _check_that_nothing_else_is_here(path, create=create)
         if not create:
@@ -49,14 +49,27 @@ def open_store(path: Path, disk: Disk, *, create: bool) -> tuple[Layout, StoreFi
     return places, found
 
 
+def _read(places: Layout) -> bytes:
+    try:
+        fd = open_regular(places.store_file)
+    except NotRegular as error:
+        raise NotAStore(Path(places.root), f"its {layout.STORE_FILE} is {error.kind}{_what_to_do(places)}") from None
+    with open(fd, "rb") as file:
+        return file.read(65536)
+
+
+def _what_to_do(places: Layout) -> str:
+    """Where there is no reading what the folder says of itself."""
+    if not os.path.isdir(places.sessions):
+        return ""
+    return "; its sessions are there: put the file back from a backup, or remove it and append to the store, which makes a new one"
+
+
 def _decode(path: Path, data: bytes) -> StoreFile:
     try:
         found: StoreFile = decoder(StoreFile).decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        why = f"its {layout.STORE_FILE} cannot be read: {error}"
-        if os.path.isdir(Layout(path).sessions):
-            why += "; its sessions are there: put the file back from a backup, or remove it and append to the store, which makes a new one"
-        raise NotAStore(path, why) from None
+        raise NotAStore(path, f"its {layout.STORE_FILE} cannot be read: {error}{_what_to_do(Layout(path))}") from None
     if found.min_reader > FORMAT:
         raise StoreTooNew(path, found.min_reader, FORMAT)
     return found
@@ -82,8 +95,7 @@ def make_same(path: Path, disk: Disk, like: StoreFile) -> Layout:
     `NotAStore` where there is another store."""
     places = Layout(path)
     try:
-        with open(places.store_file, "rb") as file:
-            found = _decode(path, file.read(65536))
+        found = _decode(path, _read(places))
     except FileNotFoundError:
         _check_that_nothing_else_is_here(path, create=True)
         found = _make(places, disk, like)
@@ -113,8 +125,7 @@ def _make(places: Layout, disk: Disk, made: StoreFile) -> StoreFile:
     for folder in (places.sessions, places.root, os.path.dirname(places.root)):
         disk.sync_directory(folder)
     replace_file(disk, places.store_file, msgspec.json.encode(made) + b"\n")
-    with open(places.store_file, "rb") as file:  # another process may have made it at the same time
-        return _decode(Path(places.root), file.read(65536))
+    return _decode(Path(places.root), _read(places))  # another process may have made it at the same time
 
 
 def _make_folder(disk: Disk, path: str) -> None:

@@ -8,40 +8,36 @@ it. A finding at the end of an active segment is looked at again, as a writer ma
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from hashlib import sha256
 
 import msgspec
 
 from ..backend import Lost, Problem, ProblemKind, Progress, Report, Rewrite
-from ..errors import SessionNotFound
+from ..errors import SegmentTooNew, SessionNotFound
+from ..ids import order
 from ..ids import shard as shard_of
+from ..ranges import Ranges
 from ..segments.segment import Closed, Opened, Sealed, is_purged
 from . import layout as layouts
 from . import reader, scan
 from .layout import Layout, SegmentName
-from .pieces import Bad, Own, count_lines, last_seq_in
+from .opening import is_folder, kind_of, open_regular
+from .pieces import Bad, Own
 
+TOO_NEW = "it needs a reader of format"
 NO_END = "it has no footer, but another segment follows: its end is not in the store"
 _CUT = "it stops in the middle of an append, but another segment follows: what came after is not in the store"
 
 
 def verify(layout: Layout, session_ids: Iterable[str] | None, max_append_bytes: int, progress: Progress | None = None) -> Report:
-    """Check the given sessions, or all. Raises `SessionNotFound` for one that is not there."""
+    """Check the given sessions, or all: then each folder is listed once. Raises `SessionNotFound` for one that is not there."""
     report = Report()
     digest = sha256()
-    if session_ids is None:
-        if not os.path.isdir(layout.sessions):
-            detail = "the folder of all sessions is not there; `eventlog restore-backup` brings back what a backup has"
-            report.problems.append(Problem(session_id="", segment=layouts.SESSIONS, offset=0, length=0, kind="missing", detail=detail))
-        report.problems += _in_the_wrong_place(layout)
-    else:
-        session_ids = list(session_ids)
-        for session_id in session_ids:
-            if not reader.exists(layout, session_id):
-                raise SessionNotFound(session_id)
-    for session_id in sorted(set(layout.session_ids()) if session_ids is None else session_ids):
-        contents = _SessionCheck(layout, session_id, max_append_bytes, report, progress).run()
+    for session_id, names in _every_session(layout, report) if session_ids is None else _given_sessions(layout, session_ids, report):
+        contents = _SessionCheck(layout, session_id, names, max_append_bytes, report, progress).run()
         digest.update(session_id.encode() + b"\n" + b"".join(contents))
         report.sessions += 1
         if progress is not None:
@@ -50,23 +46,71 @@ def verify(layout: Layout, session_ids: Iterable[str] | None, max_append_bytes: 
     return report
 
 
-def _in_the_wrong_place(layout: Layout) -> Iterator[Problem]:
-    """Segments that stand in another shard than their name asks for: nothing ever reads them there."""
+def _given_sessions(layout: Layout, session_ids: Iterable[str], report: Report) -> Iterator[tuple[str, list[str] | None]]:
+    session_ids = sorted(session_ids, key=order)
+    for session_id in session_ids:
+        if not reader.exists(layout, session_id):
+            raise SessionNotFound(session_id)
+    for session_id in session_ids:
+        report.problems += [problem for problem in _out_of_place(layout, shard_of(session_id)) if problem.session_id == session_id]
+        yield session_id, None
+
+
+def _every_session(layout: Layout, report: Report) -> Iterator[tuple[str, list[str] | None]]:
+    if not os.path.isdir(layout.sessions):
+        detail = "the folder of all sessions is not there; `eventlog restore-backup` brings back what a backup has"
+        report.problems.append(Problem(session_id="", segment=layouts.SESSIONS, offset=0, length=0, kind="missing", detail=detail))
     for shard in layouts.SHARDS:
-        folder = os.path.join(layout.sessions, shard)
-        for entry in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
-            name = layouts.parse_segment_name(entry)
-            if name is not None and shard_of(name.session_id) != shard:
-                detail = f"it stands in {shard}/, its name belongs in {shard_of(name.session_id)}/"
-                size = os.stat(os.path.join(folder, entry)).st_size
-                yield Problem(session_id=name.session_id, segment=f"{shard}/{entry}", offset=0, length=size, kind="foreign", detail=detail)
+        report.problems += _out_of_place(layout, shard)
+        for session_id, names in layout.sessions_in(shard).items():
+            if shard_of(session_id) == shard:
+                yield session_id, names
+
+
+def _out_of_place(layout: Layout, shard: str) -> Iterator[Problem]:
+    """What has a segment's name and is none, or stands in another shard than its name asks for: nothing ever reads them there."""
+    folder = os.path.join(layout.sessions, shard)
+    if os.path.lexists(folder) and not is_folder(folder):
+        detail = f"it is {kind_of(os.lstat(folder).st_mode)}, not a folder; what stood in it is not in the store"
+        yield Problem(session_id="", segment=f"{shard}", offset=0, length=0, kind="foreign", detail=detail)
+    for entry in layout.entries(shard):
+        name = layouts.parse_segment_name(entry)
+        if name is None:
+            continue
+        try:
+            state = os.lstat(os.path.join(folder, entry))
+        except FileNotFoundError:
+            continue  # replaced since it was listed
+        if shard_of(name.session_id) != shard:
+            detail = f"it stands in {shard}/, its name belongs in {shard_of(name.session_id)}/"
+        elif not stat.S_ISREG(state.st_mode):
+            detail = f"it is {kind_of(state.st_mode)}, not a file"
+        else:
+            continue
+        segment = f"{shard}/{entry}"
+        yield Problem(session_id=name.session_id, segment=segment, offset=0, length=state.st_size, kind="foreign", detail=detail)
+
+
+class _Shape(msgspec.Struct, gc=False):
+    """What makes a line an event."""
+
+    seq: int
+    time: datetime
+    type: str
+    data: dict[str, msgspec.Raw]
+
+
+_shape = msgspec.json.Decoder(_Shape)
 
 
 class _SessionCheck:
     """One session: its segments in order, each against what the one before it said."""
 
-    def __init__(self, layout: Layout, session_id: str, max_append_bytes: int, report: Report, progress: Progress | None) -> None:
+    def __init__(
+        self, layout: Layout, session_id: str, names: list[str] | None, max_append_bytes: int, report: Report, progress: Progress | None
+    ) -> None:
         self._layout = layout
+        self._names = names  # of its files, where they were listed already
         self._session_id = session_id
         self._max_append_bytes = max_append_bytes
         self._report = report
@@ -76,7 +120,8 @@ class _SessionCheck:
         """Check them all; returns the digest of each segment's content, in order."""
         found: list[_SegmentCheck] = []
         while True:
-            names = self._layout.segments(self._session_id)
+            entries = self._layout.names(self._session_id) if self._names is None else self._names
+            names, self._names = self._layout.segments(self._session_id, entries), None  # a second time it is listed by itself
             if found and not any(name.first_seq == found[-1].next_seq for name in names):
                 found.clear()  # joined since they were listed: what was read does not go with what is there now
             try:
@@ -85,14 +130,32 @@ class _SessionCheck:
                 continue  # compressed, or joined
             for segment in found:
                 self._take(segment)
+            self._report.problems += self._foreign_among(entries, {segment.name for segment in found})
             return [content for segment in found for content in segment.contents]
+
+    def _foreign_among(self, entries: list[str], checked: set[SegmentName]) -> Iterator[Problem]:
+        """Of the files that nothing reads, as another one has their events, those that are not what their name says."""
+        for entry in entries:
+            for name in self._layout.segments(self._session_id, [entry]):
+                if name in checked:
+                    continue
+                try:
+                    first = next(scan.scan_file(self._layout.path(name), name, max_append_bytes=self._max_append_bytes), None)
+                    size = os.lstat(self._layout.path(name)).st_size
+                except (FileNotFoundError, SegmentTooNew):
+                    continue  # replaced meanwhile, or told already
+                detail = first.detail if isinstance(first, Bad) and first.kind == "foreign" else None
+                if name.unnumbered and size and not name.compressed and self._layout.is_older_copy(name):
+                    detail = "it is an older copy of a segment that was finished since, and has the name of the session's last one"
+                if detail is not None:
+                    yield Problem(session_id=self._session_id, segment=str(name), offset=0, length=size, kind="foreign", detail=detail)
 
     def _check_all(self, names: list[SegmentName], found: list[_SegmentCheck]) -> None:
         """Check them, except those that ``found`` or a joined segment before them covers."""
         for index, name in enumerate(names):
             before = found[-1] if found else None
             if before is None or name.first_seq >= before.reaches:
-                found.append(self._check(name, before, last=index == len(names) - 1))
+                found.append(self._check(name, before, last=name.unnumbered or index == len(names) - 1))
                 if self._progress is not None:
                     size = self._report.bytes + sum(segment.size for segment in found)
                     self._progress(msgspec.structs.replace(self._report, segments=self._report.segments + len(found), bytes=size))
@@ -129,7 +192,7 @@ class _SegmentCheck:
         self.digest: str | None = before.digest if before is not None else None
         self.reaches = name.first_seq  # what begins below it is covered by this one
         wanted = 1 if before is None else before.next_seq if before.ended else min(before.next_seq, name.first_seq)
-        self._name = name
+        self.name = self._name = name
         self._last = last
         self._has_end = False
         self._sound = True
@@ -138,25 +201,25 @@ class _SegmentCheck:
     def _begin(self, first_seq: int) -> None:
         self._sha = sha256()
         self._count = 0
+        self._skipped: list[tuple[int, int]] = []  # seqs that no line had, which the footer has to explain
         self._first_seq = self.next_seq = first_seq
+        self._proven = first_seq - 1  # the last seq that a line had
 
     def read(self, layout: Layout, max_append_bytes: int) -> None:
         path = layout.path(self._name)
-        self.size = os.stat(path).st_size
         wanted = self.next_seq
         try:
+            self.size = os.lstat(path).st_size
             for piece in scan.scan_file(path, self._name, max_append_bytes=max_append_bytes):
                 if isinstance(piece, bytes):
-                    self._sha.update(piece)
-                    self._count += count_lines(piece)
-                    self.next_seq = self.reaches = last_seq_in(piece) + 1
+                    self._events(piece)
                 elif isinstance(piece, Bad):
-                    self._bad(piece)
-                elif isinstance(piece.record, Opened):
-                    if piece.offset == 0 and (foreign := reader.foreign_to(self._name, piece.record)):
-                        self._problem("foreign", 0, self.size, foreign)
+                    if piece.kind == "foreign":
+                        self._problem("foreign", 0, self.size, piece.detail)
                         self._unread(wanted)
                         return
+                    self._bad(piece)
+                elif isinstance(piece.record, Opened):
                     self._opened(piece, piece.record)
                 elif isinstance(piece.record, Sealed):
                     self._sealed(piece, piece.record)
@@ -164,16 +227,51 @@ class _SegmentCheck:
                     self._closed(piece, piece.record, path)
         except FileNotFoundError:
             raise  # replaced meanwhile
+        except SegmentTooNew as error:
+            self._problem("foreign", 0, self.size, f"{TOO_NEW} {error.needs}, this version reads up to {error.supported}")
+            self._unread(wanted)
+            return
         except OSError as error:
             self._problem("damaged", 0, self.size, f"the operating system cannot read it: {error.strerror}")
             self._unread(wanted)
             return
         self.events += self._count
         if not self._has_end:
+            if self._skipped and self._sound:
+                first, last = self._skipped[0]
+                self._problem("missing", 0, self.size, f"events {first} to {last} should stand in it, and nothing says why they do not")
             self.ended = False
             self.contents.append(self._sha.digest())
             if not self._last:
                 self._problem("missing", self.size, 0, NO_END)
+
+    def _events(self, chunk: bytes) -> None:
+        """Proven lines. A right checksum proves what somebody wrote; whether that is an event, and which one, is looked at here."""
+        self._sha.update(chunk)
+        try:
+            seqs = [line.seq for line in _shape.decode_lines(chunk)]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            seqs = []
+            for line in chunk.split(b"\n")[:-1]:
+                try:
+                    seqs.append(_shape.decode(line).seq)
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                    self._not_an_event(line, seqs[-1] + 1 if seqs else self.next_seq, str(error))
+                    seqs.append(seqs[-1] + 1 if seqs else self.next_seq)
+        self._count += len(seqs)
+        expected = self._proven + 1
+        for seq in seqs:
+            if seq < expected:
+                self._problem("damaged", 0, self.size, f"event {seq} stands where event {expected} or a later one should")
+            elif seq > expected:
+                self._skipped.append((expected, seq - 1))
+            expected = max(expected, seq + 1)
+        self._proven = expected - 1
+        self.next_seq = self.reaches = expected
+
+    def _not_an_event(self, line: bytes, seq: int, why: str) -> None:
+        detail = f"the line where event {seq} should stand has a right checksum, but is no event ({why}); it was written by another program"
+        self._problem("damaged", 0, len(line) + 1, detail)
 
     def _unread(self, wanted: int) -> None:
         """Nothing of it counts, and nothing is known of its end."""
@@ -210,6 +308,8 @@ class _SegmentCheck:
             left_out = sum(last - first + 1 for first, last in sealed.left_out)
             if content != sealed.sha256:
                 self._problem("damaged", 0, piece.offset, f"the footer gives the digest {sealed.sha256}, the bytes have {content}")
+            elif not self._explained(sealed.left_out):
+                self._problem("damaged", 0, piece.offset, "seqs are left out in it that its footer does not name")
             elif sealed.count != self._count or sealed.last_seq - self._first_seq + 1 - left_out != self._count:
                 self._problem("damaged", 0, piece.offset, f"the footer counts {sealed.count} events, there are {self._count}")
         if sealed.was is not None:
@@ -219,6 +319,11 @@ class _SegmentCheck:
             self.rewrites.append(rewrite)
         self.contents.append(self._sha.digest())
         self._end(sealed.next_seq, sealed.digest)
+
+    def _explained(self, left_out: list[tuple[int, int]]) -> bool:
+        """Whether every hole between the lines is one that was made on purpose."""
+        named = Ranges(left_out)
+        return not any(True for _ in Ranges(self._skipped).without(named))
 
     def _closed(self, piece: Own, closed: Closed, path: str) -> None:
         content = _digest_of_file(path, piece.offset)
@@ -240,9 +345,12 @@ class _SegmentCheck:
 
 
 def _digest_of_file(path: str, size: int) -> str:
-    digest = sha256()
-    with open(path, "rb") as file:
-        while size > 0 and (data := file.read(min(size, 1024 * 1024))):
+    digest, position = sha256(), 0
+    fd = open_regular(path)
+    try:
+        while position < size and (data := os.pread(fd, min(size - position, 1024 * 1024), position)):
             digest.update(data)
-            size -= len(data)
+            position += len(data)
+    finally:
+        os.close(fd)
     return digest.hexdigest()

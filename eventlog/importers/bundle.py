@@ -11,6 +11,7 @@ from pathlib import Path
 from eventlog.errors import EventLogError
 from eventlog.files.pieces import count_lines
 from eventlog.files.upkeep.bundle import Bundle
+from eventlog.line import check_lines
 from eventlog.log import EventLog
 
 from .jsonl import take_lines
@@ -59,7 +60,10 @@ class BundleImporter:
     def _import_session(self, bundle: Bundle, session_id: str) -> int:
         before = self.report.events_added
         try:
-            count = sum(count_lines(chunk.data) for chunk in bundle.read(session_id))
+            count = 0
+            for chunk in bundle.read(session_id):
+                count += count_lines(chunk.data)
+                check_lines(chunk.data)
             if bundle.install(session_id):
                 self.report.events_added += count
                 self.report.records += count

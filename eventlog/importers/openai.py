@@ -3,9 +3,8 @@
 A file has one per line (fine-tuning files), one alone, or an array of objects. Each is a session, whose id follows from its content, so
 that the same one is the same session wherever it is found. What ``eventlog export --to openai`` wrote comes back as it was.
 
-- A message's ``tool_calls`` are parts of it, a ``tool`` message is a message with the result as its part. Arguments are kept as the
-  object that their JSON text says, or as text where it says none.
-- ``tools`` and ``parallel_tool_calls`` are settings of the session, ``weight`` and ``name`` metadata of their message.
+- What a message means is said by `shapes.openai_chat`: calls and results are parts, what else it says (``weight``, ``name``) its metadata.
+- ``tools`` and ``parallel_tool_calls`` are settings of the session.
 - An object without ``messages`` (a preference pair, say), or with messages none of which has a role, is reported and not taken.
 """
 
@@ -19,9 +18,10 @@ from typing import Any
 
 import msgspec
 
-from eventlog.events import Event, MessageAdded, Part, SessionStarted, SourceRecord
+from eventlog.events import Event, SessionStarted, SourceRecord
 from eventlog.ids import session_id_for
 from eventlog.log import EventLog
+from eventlog.shapes import openai_chat
 from eventlog.stored import StoredEvent
 
 from .intake import Entry, Intake, Place, Reading
@@ -146,7 +146,7 @@ class OpenaiMeaning:
         model = record.get("model")
         self._model = model if isinstance(model, str) else None
         messages = [message for message in record["messages"] if isinstance(message, dict)]
-        return [_message(message) for message in messages] or [SourceRecord(kind="conversation")], is_json
+        return [openai_chat.message(message).event() for message in messages] or [SourceRecord(kind="conversation")], is_json
 
     def sets(self, text: bytes) -> Collection[str]:
         return ()
@@ -156,72 +156,6 @@ class OpenaiMeaning:
 
     def start(self) -> SessionStarted:
         return SessionStarted(kind="chat", model=self._model, settings=self._settings, metadata={"source": FORMAT})
-
-
-def _message(message: dict[str, Any]) -> MessageAdded:
-    role = message.get("role")
-    content = message.get("content")
-    metadata = {name: message[name] for name in ("weight", "name") if message.get(name) is not None}
-    parts: list[Part]
-    if role in ("tool", "function"):
-        call_id = message.get("tool_call_id")
-        parts = [Part(type="tool_call_response", id=call_id if isinstance(call_id, str) else None, response=content)]
-        return MessageAdded(role="tool", content=parts, metadata=metadata)
-    calls = message.get("tool_calls")
-    parts = [_call(call) for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
-    if isinstance(message.get("function_call"), dict):  # as it was before there were several
-        parts.append(_call({"function": message["function_call"]}))
-    if not parts and isinstance(content, str):
-        return MessageAdded(role=role if isinstance(role, str) else "user", content=content, metadata=metadata)
-    if isinstance(content, str) and content:
-        parts.insert(0, Part(type="text", content=content))
-    elif isinstance(content, list):
-        parts = [_part(item) for item in content] + parts
-    return MessageAdded(role=role if isinstance(role, str) else "user", content=parts, metadata=metadata)
-
-
-def _call(call: dict[str, Any]) -> Part:
-    function = call.get("function")
-    function = function if isinstance(function, dict) else {}
-    arguments = function.get("arguments")
-    if isinstance(arguments, str):
-        try:
-            value = msgspec.json.decode(arguments)
-        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-            value = None
-        arguments = value if isinstance(value, dict) else arguments
-    id, name = call.get("id"), function.get("name")
-    return Part(
-        type="tool_call",
-        id=id if isinstance(id, str) else None,
-        name=name if isinstance(name, str) else "unknown",
-        arguments=arguments,
-    )
-
-
-def _part(item: Any) -> Part:
-    """A content part. Total: one of any shape becomes some part."""
-    if isinstance(item, str):
-        return Part(type="text", content=item)
-    kind = item.get("type") if isinstance(item, dict) else None
-    if kind in ("text", "input_text", "output_text", "refusal") and isinstance(item.get(kind, item.get("text")), str):
-        return Part(type="text", content=item.get(kind, item.get("text")))
-    if kind == "image_url":
-        image = item.get("image_url")
-        url = image.get("url") if isinstance(image, dict) else image
-        if isinstance(url, str):
-            return _image(url)
-    if kind == "input_audio" and isinstance(item.get("input_audio"), dict) and isinstance(item["input_audio"].get("data"), str):
-        audio = item["input_audio"]
-        return Part(type="blob", modality="audio", mime_type=f"audio/{audio.get('format') or 'wav'}", content=audio["data"])
-    return Part(type=kind if isinstance(kind, str) and kind else "unknown", metadata={"block": item})
-
-
-def _image(url: str) -> Part:
-    head, comma, data = url.partition(",")
-    if comma and head.startswith("data:") and head.endswith(";base64"):
-        return Part(type="blob", modality="image", mime_type=head[5:-7], content=data)
-    return Part(type="uri", modality="image", uri=url)
 
 
 importer = OpenaiImporter

@@ -8,20 +8,18 @@ mark, CRLF, escaped lone surrogates and a last line that is still being written.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
+from eventlog.limits import MAX_DEPTH, clean, is_deeper
+
 H = TypeVar("H")
 
 _BLANK = b" \t\r"
 _BOM = b"\xef\xbb\xbf"
-_MAX_DEPTH = 200  # JSON nested deeper is kept as text: a reader that decodes it recursively would give up
 _decode = msgspec.json.Decoder(Any).decode
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 
 
 def _integer(digits: str) -> int | None:
@@ -104,7 +102,7 @@ def _inspect(number: int, line: bytes, decoder: msgspec.json.Decoder[H], termina
         if not isinstance(value, dict):
             yield Record(number, piece, problem=f"JSON, but not an object: {type(value).__name__}")
         elif nested_too_deeply(piece):
-            yield Record(number, piece, problem=f"nested more than {_MAX_DEPTH} levels deep")
+            yield Record(number, piece, problem=f"nested more than {MAX_DEPTH} levels deep")
         else:
             yield Record(number, piece, msgspec.convert(clean(value), decoder.type))
         position = end
@@ -160,19 +158,6 @@ def load(text: bytes) -> tuple[dict[str, Any], bool]:
         return cast(dict[str, Any], clean(_lenient.decode(text.decode()))), False
 
 
-def clean(value: Any) -> Any:
-    """The value with only what JSON text can hold: lone surrogates become U+FFFD, NaN and the infinities None."""
-    if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, dict):
-        return {clean(key): clean(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [clean(item) for item in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    return value
-
-
 def could_go_on(text: bytes) -> bool:
     """Whether more bytes could make this JSON: it is cut, or a number at the end of the file."""
     try:
@@ -184,15 +169,8 @@ def could_go_on(text: bytes) -> bool:
 
 
 def nested_too_deeply(text: bytes) -> bool:
-    """Whether the JSON is nested more than `_MAX_DEPTH` levels deep. Each pass takes away the innermost level."""
-    if text.count(b"{") + text.count(b"[") <= _MAX_DEPTH:
-        return False
-    brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
-    for _ in range(_MAX_DEPTH):
-        if not brackets:
-            return False
-        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
-    return bool(brackets)
+    """Whether the JSON is nested deeper than an event may be."""
+    return is_deeper(text, MAX_DEPTH)
 
 
 def is_utf8(data: bytes) -> bool:

@@ -14,7 +14,7 @@ import base64
 import re
 from collections.abc import Collection
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -25,6 +25,8 @@ from ..errors import InvalidInput
 from ..files.upkeep.rewriting import seq_of
 from ..line import TAIL_SIZE, Envelope
 from ..ranges import Ranges
+from ..stored import envelope
+from ..timestamps import to_text
 from .streamed import StreamedMatches
 
 REDACTED = "[redacted]"
@@ -38,18 +40,6 @@ _ORIGIN = b',"origin":'
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:)?|-?[0-9][0-9.eE+-]*')
 
 
-class _Line(msgspec.Struct, forbid_unknown_fields=False):
-    seq: int
-    time: str
-    type: str
-    data: msgspec.Raw
-    v: int = 1
-    id: str | None = None
-    origin: msgspec.Raw = msgspec.Raw()
-    more: bool = False
-
-
-_line = msgspec.json.Decoder(_Line)
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -58,16 +48,17 @@ class Pattern:
 
     reason = REASON
 
-    def __init__(self, pattern: str | re.Pattern[str]) -> None:
-        """Raises `InvalidInput` for a pattern that is none, or that matches nothing at all and so would be everywhere."""
+    def __init__(self, pattern: str | re.Pattern[str], names: Collection[str] | None = None) -> None:
+        """``names``: the names of fields that are left as they are (default: those of the format and of all event types that this program
+        knows). Raises `InvalidInput` for a pattern that is none, or that matches nothing at all and so would be everywhere."""
         try:
-            self._pattern = re.compile(pattern)
+            self.pattern = re.compile(pattern)
         except (re.error, RecursionError, OverflowError) as error:
             raise InvalidInput(f"the pattern is not a regular expression: {error}; quote what is meant literally") from error
-        if self._pattern.search(""):
+        if self.pattern.search(""):
             raise InvalidInput("the pattern matches the empty text, which is everywhere; give one that matches what is to go")
-        self._names = _field_names()
-        self._streamed = StreamedMatches(self._pattern, REDACTED)
+        self.names = _field_names() if names is None else names
+        self._streamed = StreamedMatches(self.pattern, REDACTED)
 
     def observe(self, chunk: bytes) -> None:
         """Take in lines of the session, in order, before any of them is changed: what is streamed is found across lines."""
@@ -78,14 +69,16 @@ class Pattern:
         return self._streamed.found()
 
     def found_in(self, text: str) -> bool:
-        return self._pattern.search(text) is not None
+        return self.pattern.search(text) is not None
 
     def touches(self, chunk: bytes) -> bool:
         return True
 
     def apply(self, line: bytes) -> bytes:
         payload = line[:-TAIL_SIZE]
-        start = payload.index(_DATA) + len(_DATA)
+        start = payload.find(_DATA) + len(_DATA)
+        if start < len(_DATA):
+            start = payload.find(b",")  # a line without data: all but its seq
         rest = payload[start:]
         content = self._streamed.content_of(seq_of(line))
         changed = _TOKEN.sub(self._replace, rest if content is None else _with_content(line, rest, content))
@@ -106,12 +99,12 @@ class Pattern:
 
     def _replace(self, token: re.Match[bytes]) -> bytes:
         if token[1] is None:
-            is_meant = len(token[0]) >= _SHORTEST_NUMBER and self._pattern.fullmatch(token[0].decode())
+            is_meant = len(token[0]) >= _SHORTEST_NUMBER and self.pattern.fullmatch(token[0].decode())
             return b"0" if is_meant else token[0]
         text = _text(token[1])
-        if token[2] is not None and text in self._names:
+        if token[2] is not None and text in self.names:
             return token[0]
-        replaced, count = self._pattern.subn(lambda match: REDACTED if match[0] else "", text)
+        replaced, count = self.pattern.subn(lambda match: REDACTED if match[0] else "", text)
         if not count or replaced == text:
             return token[0]
         written = msgspec.json.encode(replaced)
@@ -157,12 +150,29 @@ class Seqs:
         return False
 
 
-Redaction = Pattern | Seqs
+class Redaction(Protocol):
+    """What is to be taken out of the lines: one of the two, or what stands for one (`matching.Limited`)."""
+
+    reason: str
+
+    def observe(self, chunk: bytes) -> None: ...
+
+    def found_across(self) -> list[int]: ...
+
+    def found_in(self, text: str) -> bool: ...
+
+    def found_in_bytes(self, data: bytes) -> bool: ...
+
+    def touches(self, chunk: bytes) -> bool: ...
+
+    def matches(self, line: bytes) -> bool: ...
+
+    def apply(self, line: bytes) -> bytes: ...
 
 
 def _with_content(line: bytes, rest: bytes, content: str) -> bytes:
     """The rest of a delta's line, from its data on, with other content."""
-    data = bytes(_line.decode(line).data)
+    data = bytes(envelope(line).data)
     fields = _object.decode(data)
     fields["content"] = msgspec.Raw(msgspec.json.encode(content))
     return msgspec.json.encode(fields) + rest[len(data) :]
@@ -209,8 +219,8 @@ def _parts_of(info: Any) -> list[Any]:
 
 def _with_fingerprint(line: bytes, rest: bytes) -> bytes:
     """The changed rest of the line, whose origin says which record it once held, where that changed."""
-    before = _line.decode(line).origin
-    after = _line.decode(b'{"seq":1,"time":"","type":""' + _DATA + rest + b"}").origin
+    before = envelope(line).origin
+    after = envelope(b'{"seq":1' + _DATA + rest + b"}").origin
     if not bytes(before):
         return rest
     try:
@@ -244,17 +254,19 @@ _KEPT_IN_ORIGIN = frozenset({"format", "session_id", "seq", "redacted"})
 
 
 def _emptied(line: bytes) -> bytes:
-    found = _line.decode(line)
+    found = envelope(line)
     known = registry.known_types().get(found.type)
-    data = msgspec.json.decode(found.data)
+    data = registry.decode_or_keep(found.data) if bytes(found.data) else {}
     ours = known is not None and known.__module__ == vocabulary.__name__
-    envelope = Envelope(found.seq, found.time, found.type, _emptied_data(data, ours=ours), found.v, found.id, more=found.more)
+    made = Envelope(found.seq, to_text(found.time), found.type, _emptied_data(data, ours=ours), found.v, found.id, more=found.more)
     if bytes(found.origin):
-        envelope.origin = _emptied_origin(found.origin)
-    return lines.encode(envelope, 0)[0][:-TAIL_SIZE]
+        made.origin = _emptied_origin(found.origin)
+    return lines.encode(made, 0)[0][:-TAIL_SIZE]
 
 
-def _emptied_data(data: dict[str, Any], *, ours: bool) -> dict[str, Any]:
+def _emptied_data(data: Any, *, ours: bool) -> Any:
+    if not isinstance(data, dict):
+        return {}  # of no shape that is known
     emptied: dict[str, Any] = {}
     for name, value in data.items():
         if ours and name in _KEPT:

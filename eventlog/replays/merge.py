@@ -173,14 +173,16 @@ class _Merge:
     def _renamed(self, stored: StoredEvent) -> bytes:
         """The names here of the messages whose ids another family uses already."""
         ids: dict[str, str] = {}
+        is_said = True  # by the origin of what is copied
         family = self._family_of(stored)
         for stands, meant in zip(copies.message_ids(stored), copies.message_ids(copies.as_meant(stored)), strict=True):
             name = meant
             while self._owners.setdefault(name, family) != family:
                 name = f"{family}:{name}"
-            if name != meant:
+            is_said = is_said and name == meant
+            if name != stands:
                 ids[stands] = name
-        return b',"ids":' + msgspec.json.encode(ids) if ids else b""
+        return b"" if is_said else b',"ids":' + msgspec.json.encode(ids)
 
     def _family_of(self, stored: StoredEvent) -> str:
         """The session at the root of all forks, for the session that the event is from."""

@@ -47,6 +47,7 @@ _SEARCH_SIZE = 64 * 1024
 
 _OWN_WITHIN = b'\n{"type":"segment.'  # no line contains a line feed, so this is always the beginning of one
 _SEQ = re.compile(rb'\{"seq":([0-9]{1,19}),')  # how an event line begins
+_LARGE_FRAME_SIZE = 8 * 1024 * 1024
 _END_OF_LINE = 64  # enough of a line to see whether its batch goes on
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -77,12 +78,17 @@ class Frame(msgspec.Struct, frozen=True, omit_defaults=True):
     joined: bool = False
 
 
-class Table(msgspec.Struct, frozen=True):
-    """What stands where in a compressed segment; ``lines_size`` is the size of the segment uncompressed."""
+class Table(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What stands where in a compressed segment; ``lines_size`` is the size of the segment uncompressed. ``session_id`` and ``first_seq``
+    are those of its first header, so that whose file it is can be told without a frame; ``ids`` is what its footers say of the keys in it,
+    absent where one of them does not."""
 
     version: Literal[1]
     lines_size: _Count
     frames: list[Frame]
+    session_id: str = ""
+    first_seq: _Count = 0
+    ids: str | None = None
 
     def index_for(self, seq: int) -> int:
         """The index of the frame with the first event at or after ``seq``; the number of frames where there is none."""
@@ -144,9 +150,19 @@ def compress(chunks: Iterable[bytes], *, level: int, frame_size_bytes: int) -> I
 
     compressor = zstandard.ZstdCompressor(level=level, write_checksum=True, write_content_size=True, write_dict_id=False)
     frames: list[Frame] = []
+    opened: segment.Opened | None = None
+    ids: set[int] | None = set()
     offset = lines_size = running = last_seq = 0
     for text in _whole_appends(chunks, frame_size_bytes):
         own = _own_lines(text)
+        for start in own:
+            record = segment.decode_own(text[start : text.find(b"\n", start) + 1])
+            if isinstance(record, segment.Opened):
+                opened = opened or record
+            elif isinstance(record, segment.Sealed) and ids is not None:
+                ids.update(segment.id_hashes(record.ids))
+            else:
+                ids = None
         if segment.starts_afresh(text):
             running = 0
         after = _prove(text, running, own)
@@ -160,7 +176,10 @@ def compress(chunks: Iterable[bytes], *, level: int, frame_size_bytes: int) -> I
         offset += len(data)
         lines_size += len(text)
         running, last_seq = after, events[1]
-    yield _encode_table(Table(1, lines_size, frames))
+    table = Table(1, lines_size, frames, ids=None if ids is None else segment.pack_ids(ids))
+    yield _encode_table(
+        table if opened is None else msgspec.structs.replace(table, session_id=opened.session_id, first_seq=opened.first_seq)
+    )
 
 
 def _encode_table(table: Table) -> bytes:
@@ -266,7 +285,32 @@ def decompress(data: bytes, frame: Frame) -> bytes | None:
     bytes of memory; the lines were proven when the table was made, and `prove` proves them again from ``frame.running``."""
     if crc32(data) != frame.crc or _stated_size(data) != frame.lines_size:
         return None
-    return _text(data)
+    if frame.lines_size > _LARGE_FRAME_SIZE and not _begins_as_lines(data):
+        return None
+    text = _text(data)
+    return text if text is not None and _has_the_lines_of(frame, text) else None
+
+
+def _begins_as_lines(data: bytes) -> bool:
+    """Whether a frame holds what a line begins with, before all of it takes its place in memory: a few bytes can stand for a gigabyte."""
+    import zstandard
+
+    try:
+        beginning = zstandard.ZstdDecompressor().stream_reader(data).read(_END_OF_LINE)
+    except zstandard.ZstdError:
+        return False
+    return segment.is_own(beginning) or _SEQ.match(beginning) is not None
+
+
+def _has_the_lines_of(frame: Frame, text: bytes) -> bool:
+    """Whether the text begins and ends as the table says: checksums that are right prove what somebody wrote, not that it is a segment."""
+    if not text.endswith(b"\n"):
+        return False
+    last = text[text.rfind(b"\n", 0, -1) + 1 :]
+    first_seq, last_seq = _SEQ.match(text), _SEQ.match(last)
+    return (int(first_seq[1]) == frame.first_seq if first_seq else segment.is_own(text)) and (
+        int(last_seq[1]) == frame.last_seq if last_seq else segment.is_own(last)
+    )
 
 
 def _stated_size(data: bytes) -> int | None:

@@ -11,7 +11,11 @@ acknowledged: it may be set aside) from damage (it stays where it is).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import sys
+from array import array
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from typing import Literal
 from zlib import crc32
 
@@ -29,6 +33,7 @@ SEALED = b'{"type":"segment.sealed",'
 CLOSED = b'{"type":"segment.closed",'
 _OWN = b'{"type":"segment.'
 _BEGINNING = re.compile(rb'\{"seq":[0-9]+,"time":"')
+_ANOTHER_LINE = re.compile(rb'\{"seq":[0-9]+,"time":"|\{"type":"segment\.')  # within a text, quotes are escaped
 
 
 class Opened(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -49,7 +54,8 @@ def is_purged(opened: Opened) -> bool:
 
 class Sealed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The last line of a finished segment. ``sha256`` covers every byte before this line. After a rewrite ``was`` is the digest
-    that the chain goes on using, and ``left_out`` the inclusive ranges of seqs that were taken out on purpose."""
+    that the chain goes on using, and ``left_out`` the inclusive ranges of seqs that were taken out on purpose. ``ids`` says which
+    idempotency keys are in it (`pack_ids`)."""
 
     count: int
     last_seq: int
@@ -57,6 +63,7 @@ class Sealed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     was: str | None = None
     reason: str | None = None
     left_out: list[tuple[int, int]] = []
+    ids: str = ""
 
     @property
     def next_seq(self) -> int:
@@ -66,6 +73,30 @@ class Sealed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     def digest(self) -> str:
         """What the next segment names as ``previous``."""
         return self.was or self.sha256
+
+
+def id_hash(key: str) -> int:
+    """The first four bytes of the SHA-256 of an idempotency key, as a number."""
+    return int.from_bytes(sha256(key.encode("utf-8", "surrogatepass")).digest()[:4], "big")
+
+
+def pack_ids(hashes: Iterable[int]) -> str:
+    """Hashes of keys as a footer holds them: sorted, each once, four bytes each, in base64."""
+    packed = array("I", sorted(set(hashes)))
+    if sys.byteorder == "little":
+        packed.byteswap()
+    return b2a_base64(packed.tobytes(), newline=False).decode()
+
+
+def id_hashes(packed: str) -> list[int]:
+    """The hashes, sorted; none where the text is not of that shape."""
+    try:
+        hashes = array("I", a2b_base64(packed))
+    except ValueError:
+        return []
+    if sys.byteorder == "little":
+        hashes.byteswap()
+    return hashes.tolist()
 
 
 class Closed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -250,8 +281,8 @@ def judge_tail(rest: bytes, offset: int, running: int, next_seq: int) -> Literal
     if b"\n" not in body:
         if not body:
             return "torn_tail"
-        if zeros == 0 and _whole_line_but_newline(body, _running_after(text[:proven], running)):
-            return "damaged"
+        if _ANOTHER_LINE.search(body, 1) or (zeros == 0 and _whole_line_but_newline(body, _running_after(text[:proven], running))):
+            return "damaged"  # a line feed was hit: what stands before it was acknowledged
         expected = OPENED if offset + proven == 0 else b'{"seq":%d,' % (next_seq + text.count(b"\n", 0, proven))
         if body.startswith((expected, SEALED)) or expected.startswith(body) or SEALED.startswith(body):
             return "torn_tail"

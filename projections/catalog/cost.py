@@ -1,6 +1,6 @@
 """Tokens to money, by a maintained price list. What the log already says about cost wins; see `tally`.
 
-The price list is the package ``genai-prices`` (the extra ``cost``). It is asked for its version when a catalog is opened and
+The price list is the package ``genai-prices``. It is asked for its version when a catalog is opened and
 loaded when the first usage without a cost is folded. An unknown model costs nothing and is listed as unknown.
 """
 
@@ -58,7 +58,7 @@ class ListedPrices:
 
 
 def installed_prices() -> Prices:
-    """The price list of this environment, if the extra ``cost`` is installed."""
+    """The price list of this environment; none where somebody took its package out."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:

@@ -23,7 +23,9 @@ _PAGE = 1_000
 @command("export")
 @click.argument("sessions", nargs=-1, metavar="[SESSION...]")
 @click.option("--to", "format", required=True, type=click.Choice(list(FORMATS)), help="What to write.")
-@click.option("-o", "--output", metavar="PATH", help="A file, or a folder with a file for each session; the default is standard output.")
+@click.option(
+    "-o", "--output", metavar="PATH", help="A file, a folder with a file for each session, or - for standard output, the default."
+)
 @click.option("--update", is_flag=True, help="Keep the folder up to date: write only what has changed.")
 @click.option("--split", metavar="90/10", help="Divide training samples into parts (train and test), a file each.")
 @click.option("--all", "everything", is_flag=True, help="Every session that is not deleted.")
@@ -49,6 +51,8 @@ def export_sessions(
     chosen = {name: value for name, value in filters.items() if value}
     if bool(sessions) + bool(chosen) + everything != 1:
         raise click.UsageError("name sessions, or give filters, or --all: one of the three")
+    if output == "-":
+        output = None
     if update and output is None:
         raise click.UsageError("--update needs the folder, with -o")
     if output is None and FORMATS[format].module.endswith(".parquet") and sys.stdout.isatty():
@@ -84,7 +88,9 @@ def _filtered(context: Context, log: EventLog, chosen: dict[str, Any]) -> Iterat
 
 
 def _is_folder(path: Path, given: str, *, update: bool, several: bool, format: str) -> bool:
-    """Whether a path that a person gave means a folder: it is one, it ends like one, or several files go there."""
+    """Whether a path that a person gave means a folder: it is one, or nothing is there and it ends like one or several files go there."""
+    if path.exists() and not path.is_dir() and not update:
+        return False
     several_files = several and not FORMATS[format].trains and (not path.suffix or not FORMATS[format].joins)
     return update or path.is_dir() or given.endswith(os.sep) or several_files
 

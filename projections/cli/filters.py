@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,7 +21,13 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-class Moment(click.ParamType[datetime]):
+if TYPE_CHECKING:
+    _MomentType = click.ParamType[datetime]
+else:
+    _MomentType = click.ParamType  # takes no type argument before click 8.4, which others may hold back
+
+
+class Moment(_MomentType):
     """A day (in local time; ``end``: the end of it), a time (ISO 8601, local where it names no zone), or how long ago: 30d, 12h."""
 
     name = "time"

@@ -16,6 +16,7 @@ import msgspec
 
 from eventlog import EventLog, __version__
 from eventlog.backend import OnDamage
+from eventlog.destination import destination_of
 from eventlog.errors import InvalidInput
 
 from ..view.training import Sample, Sampler, Split
@@ -64,7 +65,7 @@ def _sink(
         take: TakeSample = stack.enter_context(module.table(file, left_out))
         return lambda sample: _taken(take, sample)
     note = None
-    if module.NEEDS_PROVENANCE and path is not None:
+    if module.NEEDS_PROVENANCE and path is not None and destination_of(path).is_replaced:
         beside = path.with_name(f"{path.stem}.provenance.jsonl")
         note = stack.enter_context(whole_file(beside)).write
         report.written.append(str(beside))

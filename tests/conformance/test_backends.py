@@ -24,5 +24,5 @@ class TestFiles(BackendConformance):
         self.store = tmp_path / "store"
 
     def open(self, settings: Settings) -> EventLog:
-        settings = settings.replace(store=self.store, compress=False)
+        settings = settings.replace(store=self.store, compress_after="0")
         return EventLog(FilesBackend.open(settings), settings)

@@ -79,7 +79,7 @@ def log() -> EventLog:
 
 
 def test_compacted_they_take_at_most_a_fifth_of_their_segments(tmp_path: Path) -> None:
-    settings = Settings(store=str(tmp_path / "store"), sync="never", compress=False)
+    settings = Settings(store=str(tmp_path / "store"), sync="never", compress_after="0")
     with EventLog.open(settings=settings) as log:
         import_paths(log, "claude-code", [CLAUDE_CODE])
         import_paths(log, "openai", [DATA / "openai-messages"])
@@ -87,7 +87,7 @@ def test_compacted_they_take_at_most_a_fifth_of_their_segments(tmp_path: Path) -
     for level in (settings.compression_level, 9):
         copy = tmp_path / f"level-{level}"
         shutil.copytree(tmp_path / "store", copy)
-        with EventLog.open(copy, settings=msgspec.structs.replace(settings, compress=True, compression_level=level)) as log:
+        with EventLog.open(copy, settings=msgspec.structs.replace(settings, compress_after="0", compression_level=level)) as log:
             report = log.compact(idle_s=0)
             assert report.skipped == []
             assert report.bytes_before >= raw

@@ -18,9 +18,11 @@ from pathlib import Path
 
 from eventlog.testing import Crash
 from tests.crash import damage, faults, kernel, kills, races, strides, tails, test_life, test_replays
+from tests.crash.shapes import search
 from tests.crash.test_faults import LIVES, MAKING, RECOVERIES
 
 Part = Callable[[Path, int], Iterator[int]]
+_SHAPES_AT_ONCE = 500
 
 
 def ones(points: Iterable[object]) -> Iterator[int]:
@@ -166,6 +168,17 @@ def fill_a_disk(folder: Path, seed: int) -> Iterator[int]:
         print(f"    skipped: a tmpfs cannot be mounted here ({error.strerror})")
 
 
+def bend_stores(folder: Path, seed: int) -> Iterator[int]:
+    """Everything else that can happen to files, under every command and every public call."""
+    folder.mkdir(exist_ok=True)
+    with search.quietly(folder):
+        lives = search.Lives(folder, seed)
+        for first in count(0, _SHAPES_AT_ONCE):
+            found = lives.search(_SHAPES_AT_ONCE, first=first)
+            assert not found.failures, "\n".join(search.report(lives, found))
+            yield found.cases
+
+
 PARTS: dict[str, tuple[Part, float]] = {  # the part, and its share of the budget
     "faults": (every_fault, 0.17),
     "power": (every_power_loss, 0.17),
@@ -183,6 +196,7 @@ PARTS: dict[str, tuple[Part, float]] = {  # the part, and its share of the budge
     "races": (race, 0.02),
     "strace": (disturb_system_calls, 0.06),
     "full-disk": (fill_a_disk, 0.01),
+    "shapes": (bend_stores, 0.15),
 }
 
 

@@ -36,7 +36,7 @@ class Original(NamedTuple):
 
     def restore(self, data: bytes) -> None:
         """Put ``data`` where the segment was; nothing else of this session is left."""
-        for path in self.path.parent.glob("s.*"):
+        for path in self.path.parent.glob("s[+.]*"):
             if path != self.path:
                 path.unlink()
         for path in self.quarantined():
@@ -80,6 +80,7 @@ def compressed(folder: Path, size_bytes: int, *, seed: int = 1) -> Original:
             appends.append(range(before + 1, before + 3))
         session.end()
         appends.append(range(session.last_seq, session.last_seq + 1))
+        assert log.compact(idle_s=0).compressed == 1
     return _original(folder, active_segment(folder), appends)
 
 

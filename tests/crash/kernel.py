@@ -59,7 +59,7 @@ def _segments(folder: Path) -> list[Path]:
     dry = folder / "dry"
     EventLog.open(dry / "store", settings=program.SETTINGS).close()
     program.main(str(dry / "store"), str(dry / "told"))
-    return [folder / "store" / path.relative_to(dry / "store") for path in (dry / "store" / "sessions").rglob("s.*")]
+    return [folder / "store" / path.relative_to(dry / "store") for path in (dry / "store" / "sessions").rglob("s[+.]*")]
 
 
 def _leave_torn_tail(folder: Path) -> None:

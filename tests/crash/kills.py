@@ -68,6 +68,8 @@ def _write(folder: Path, session_id: str, name: str, seed: str) -> NoReturn:
             last = session.append(*events, id=f"{name}/{number}")
             os.write(told, b"%d %d %d\n" % (number, len(texts), last))
             number += 1
+            if random.random() < 0.01:
+                log.compact([session_id], idle_s=0)
             if random.random() < 0.05:
                 session.close()
                 session = log.session(session_id)

@@ -11,7 +11,7 @@ from eventlog import EventLog, Settings
 from eventlog.errors import AppendFailed
 from eventlog.events import MessageAdded
 
-SETTINGS = Settings(segment_size_bytes=3_000, compress=False)
+SETTINGS = Settings(segment_size_bytes=3_000, compress_after="0")
 APPENDS = 12
 
 

@@ -19,7 +19,7 @@ from eventlog.errors import Conflict, SessionLocked
 from eventlog.events import MessageAdded
 from tests.crash.workload import text_of
 
-SETTINGS = Settings(segment_size_bytes=8_000, lock_timeout_s=30, compress=False, sync="never")
+SETTINGS = Settings(segment_size_bytes=8_000, lock_timeout_s=30, compress_after="0", sync="never")
 IMPATIENT = SETTINGS.replace(lock_timeout_s=0.05)
 
 

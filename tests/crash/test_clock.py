@@ -19,7 +19,7 @@ PROGRAM = """
 import sys
 from eventlog import EventLog, Settings
 from eventlog.events import MessageAdded
-with EventLog.open(sys.argv[1], settings=Settings(segment_size_bytes=1500, compress=False, sync_interval_ms=20)) as log:
+with EventLog.open(sys.argv[1], settings=Settings(segment_size_bytes=1500, compress_after="0", sync_interval_ms=20)) as log:
     session = log.session("s", create=True)
     for _ in range(6):
         print(session.append(MessageAdded(role="user", content="x" * 200), sync="interval"))

@@ -103,8 +103,8 @@ def test_a_segment_that_was_emptied_or_removed_is_missed_and_the_others_are_read
         with open_log(folder) as log:
             for name in ("one", "two", "three"):
                 log.session("s", create=True).append(MessageAdded(role="user", content=name), SessionEnded())
-        segments = sorted((folder / "store" / "sessions").rglob("s.*"))
-        assert [path.name for path in segments] == ["s.1.jsonl", "s.3.jsonl", "s.5.jsonl"]
+        segments = sorted((folder / "store" / "sessions").rglob("s[+.]*"))
+        assert [path.name for path in segments] == ["s+000000000001.jsonl", "s+000000000003.jsonl", "s.jsonl"]
         for spoilt, left in ((segments[1], [1, 2, 5, 6]), (segments[0], [5, 6])):
             spoil(spoilt)
             with open_log(folder) as log:

@@ -72,7 +72,7 @@ def test_a_failed_sync_is_not_tried_again(disk: CrashingDisk, memory_folder: Pat
         for _ in range(2):
             with pytest.raises(WriterPoisoned):
                 session.sync()
-        syncs = [operation for operation in disk.operations[begin:] if operation.call == "sync" and operation.path.endswith("s.1.jsonl")]
+        syncs = [operation for operation in disk.operations[begin:] if operation.call == "sync" and operation.path.endswith("s.jsonl")]
         assert [operation.failed for operation in syncs] == [errno.EIO]
 
 

@@ -12,6 +12,7 @@ from eventlog.testing import CrashingDisk
 from tests.crash import faults
 from tests.crash.workload import (
     AFTER,
+    COMPACTED,
     LAZY,
     ROLLING,
     SETTINGS,
@@ -34,7 +35,7 @@ LIVES = [
     Workload("append, batch, roll, seal", empty, ROLLING),
     Workload("append and sync later", empty, LAZY),
     Workload("hold the lock", empty, ROLLING, exclusive=True),
-    Workload("compress", empty, ROLLING, SETTINGS.replace(compress=True)),
+    Workload("compress and join", empty, COMPACTED, SETTINGS.replace(segment_size_bytes=6_000)),
     Workload("join", used, AFTER),
     Workload("recover a torn tail", torn, AFTER),
     Workload("recover a torn opening line", torn_from_the_start, AFTER),

@@ -20,7 +20,7 @@ from eventlog.testing import CrashingDisk
 from tests.crash.workload import contents, empty
 from tests.crash.workload import open_log as open_store
 
-SETTINGS = Settings(segment_size_bytes=1_000, compress=False, sync="never", lock_timeout_s=1)
+SETTINGS = Settings(segment_size_bytes=1_000, compress_after="0", sync="never", lock_timeout_s=1)
 
 
 def open_log(folder: Path, settings: Settings = SETTINGS) -> EventLog:
@@ -150,10 +150,11 @@ class LyingDisk(Disk):
 def test_a_compressed_file_that_does_not_read_back_replaces_nothing(tmp_path: Path) -> None:
     with open_log(tmp_path) as log:
         log.session("s", create=True).append(MessageAdded(role="user", content="x" * 1_000))
+        log.session("s").end()
         layout = Layout(tmp_path / "store")
         with pytest.raises(OSError, match="cannot be read back"):
-            compress(LyingDisk(), layout, layout.segments("s")[0], SETTINGS)
-        assert [str(name) for name in layout.segments("s")] == ["s.1.jsonl"]
+            compress(log._backend, LyingDisk(), layout, layout.segments("s")[0])  # type: ignore[arg-type]
+        assert [str(name) for name in layout.segments("s")] == ["s.jsonl"]
         assert log.verify().ok
 
 

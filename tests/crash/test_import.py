@@ -15,7 +15,7 @@ FIXTURES = Path(__file__).parents[1] / "fixtures" / "claude-code"
 
 
 def _settings(root: Path) -> Settings:
-    return Settings(store=root / "store", compress=False)
+    return Settings(store=root / "store", compress_after="0")
 
 
 def _events(log: EventLog) -> dict[str, list[tuple[int, str, object, object]]]:

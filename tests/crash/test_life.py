@@ -30,7 +30,7 @@ from tests.files_of import files_that_hold
 # A killed process runs no finalisers; here they run, and find a dead disk.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
-SETTINGS = Settings(segment_size_bytes=1_500, frame_size_bytes=600, lock_timeout_s=1, compress=False, compression_level=1)
+SETTINGS = Settings(segment_size_bytes=1_500, frame_size_bytes=600, lock_timeout_s=1, compress_after="0", compression_level=1)
 MARKER = "the-secret"
 Events = dict[int, tuple[str, Any]]
 
@@ -140,9 +140,9 @@ def make_template(folder: Path) -> tuple[Path, Events]:
         session.append(MessageDelta(message_id="open", content="stays"))
         layout = Layout(folder / "store")
         names = layout.segments("s")
-        assert compress(UnsyncedDisk(), layout, names[1], SETTINGS)
-        (Path(layout.folder("s")) / "s.1.jsonl.zst-0.999999999.tmp").write_bytes(f"half of {MARKER}".encode())
-        (folder / "store" / "quarantine" / f"s.1.200.{'a' * 16}.torn").write_bytes(b'{"seq":9 ' + MARKER.encode())
+        assert compress(log._backend, UnsyncedDisk(), layout, names[1])  # type: ignore[arg-type]
+        (Path(layout.folder("s")) / "s.jsonl.zst-0.999999999.tmp").write_bytes(f"half of {MARKER}".encode())
+        (folder / "store" / "quarantine" / f"s.jsonl.200.{'a' * 16}.torn").write_bytes(b'{"seq":9 ' + MARKER.encode())
         before = events_of(log)
     assert len(names) >= 3
     return folder, before

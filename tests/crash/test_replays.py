@@ -29,7 +29,7 @@ Events = dict[str, list[Any]]
 
 
 def settings(root: Path) -> Settings:
-    return Settings(store=root / "store", segment_size_bytes=1_200, lock_timeout_s=1, compress=False)
+    return Settings(store=root / "store", segment_size_bytes=1_200, lock_timeout_s=1, compress_after="0")
 
 
 def record(log: EventLog) -> None:

@@ -20,7 +20,7 @@ from eventlog.files.disk import Disk
 from eventlog.files.layout import Layout, shard
 from eventlog.testing import Crash, CrashingDisk
 
-SETTINGS = Settings(segment_size_bytes=6_000, frame_size_bytes=2_048, sync_interval_ms=60_000, lock_timeout_s=5, compress=False)
+SETTINGS = Settings(segment_size_bytes=6_000, frame_size_bytes=2_048, sync_interval_ms=60_000, lock_timeout_s=5, compress_after="0")
 SESSIONS = ("s", "t")
 
 
@@ -43,6 +43,7 @@ class Step(NamedTuple):
     session: str = "s"
     sync: Sync = "always"
     ends: bool = False
+    compacts: bool = False  # once it is acknowledged, everything is sealed, compressed and joined
 
     def events(self, attempt: int) -> list[Event]:
         texts = self.texts(attempt)
@@ -87,6 +88,15 @@ ROLLING = (
     Step("ends", ends=True, count=2),
     Step("goes on"),
     Step("last", count=2, size=600),
+)
+COMPACTED = (
+    Step("first"),
+    Step("fills the segment", count=4, size=1_500),
+    Step("in the next", compacts=True),
+    Step("behind what was compressed", size=300),
+    Step("another session", session="t"),
+    Step("ends", ends=True, count=2, compacts=True),
+    Step("goes on"),
 )
 LAZY = (
     Step("first"),
@@ -186,7 +196,7 @@ def unconfirmed(folder: Path) -> Record:
 def active_segment(folder: Path, session: str = "s") -> Path:
     layout = Layout(folder / "store")
     names = layout.segments(session)
-    return Path(layout.path(names[-1])) if names else Path(layout.folder(session)) / f"{session}.1.jsonl"
+    return Path(layout.path(names[-1])) if names else Path(layout.folder(session)) / f"{session}.jsonl"
 
 
 # --- living ----------------------------------------------------------------------------------------------------------------------
@@ -231,6 +241,8 @@ def run(
                         raise  # only making a store, or taking a lock, may raise what the system says
                 else:
                     record.acknowledged.append(Acknowledged(step, attempt, last, calls_of(disk)))
+                    if step.compacts:
+                        log.compact(idle_s=0)
                     break
                 record.errors += 1
     except Crash:

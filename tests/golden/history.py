@@ -42,6 +42,8 @@ from eventlog.events import (
     UnknownEvent,
     UsageRecorded,
 )
+from eventlog.files import replacing
+from eventlog.files.backend import FilesBackend
 
 SESSION = "golden-1.0"
 
@@ -80,16 +82,27 @@ APPENDS: list[list[Event | UnknownEvent]] = [
 
 def write(store: Path) -> list[Path]:
     """Record the history; returns the two raw segments, the sealed and the active one."""
-    with EventLog.open(store, settings=Settings(compress=False)) as log, log.session(SESSION, create=True) as session:
+    with EventLog.open(store, settings=Settings()) as log, log.session(SESSION, create=True) as session:
         for number, events in enumerate(APPENDS):
             when = f"2026-01-02T03:04:{number:02d}{'.5' if number % 2 else ''}Z"
             session.append(
                 *events, time=when, id=f"k{number}" if number % 3 == 0 else None, origin={"n": number} if number % 4 == 0 else None
             )
-    return sorted(store.glob("sessions/*/*.jsonl"), key=lambda path: path.stat().st_size, reverse=True)
+    return sorted(store.glob("sessions/*/*.jsonl"))
+
+
+def compress_first(store: Path) -> Path:
+    """The first segment in its compressed form, in several frames, in its place."""
+    backend = FilesBackend.open(Settings(store=store, frame_size_bytes=1_000))
+    assert replacing.compress(backend, backend.disk, backend.layout, backend.layout.segments(SESSION)[0])
+    (path,) = store.glob("sessions/*/*.jsonl.zst")
+    return path
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        for path in write(Path(folder) / "store"):
+        store = Path(folder) / "store"
+        for path in write(store):
             (Path(sys.argv[1]) / path.name).write_bytes(path.read_bytes())
+        path = compress_first(store)
+        (Path(sys.argv[1]) / path.name).write_bytes(path.read_bytes())

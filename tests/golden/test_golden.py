@@ -24,9 +24,9 @@ def store_with(tmp_path: Path, *names: str) -> Path:
     return tmp_path / "store"
 
 
-@pytest.mark.parametrize("first", ["golden-1.0.1.jsonl", "golden-1.0.1.jsonl.zst"])
+@pytest.mark.parametrize("first", ["golden-1.0+000000000001.jsonl", "golden-1.0+000000000001.jsonl.zst"])
 def test_golden_segments_of_format_1_are_read_the_same(tmp_path: Path, first: str) -> None:
-    with EventLog.open(store_with(tmp_path, first, "golden-1.0.26.jsonl")) as log:
+    with EventLog.open(store_with(tmp_path, first, "golden-1.0.jsonl")) as log:
         assert log.verify().problems == []
         found = list(log.session(history.SESSION).read())
     expected = [event for append in history.APPENDS for event in append]
@@ -41,13 +41,13 @@ def test_golden_segments_of_format_1_are_read_the_same(tmp_path: Path, first: st
 
 def test_today_s_writer_writes_the_golden_bytes(tmp_path: Path) -> None:
     written = history.write(tmp_path / "store")
-    assert [path.name for path in written] == ["golden-1.0.1.jsonl", "golden-1.0.26.jsonl"]
+    assert [path.name for path in written] == ["golden-1.0+000000000001.jsonl", "golden-1.0.jsonl"]
     for path in written:
         assert path.read_bytes() == (V1 / path.name).read_bytes()
 
 
 def test_a_golden_segment_is_appended_to(tmp_path: Path) -> None:
-    with EventLog.open(store_with(tmp_path, "golden-1.0.1.jsonl.zst", "golden-1.0.26.jsonl"), settings=Settings()) as log:
+    with EventLog.open(store_with(tmp_path, "golden-1.0+000000000001.jsonl.zst", "golden-1.0.jsonl"), settings=Settings()) as log:
         session = log.session(history.SESSION)
         assert session.append(history.APPENDS[0][0]) == 27
         assert isinstance(next(session.read(after=26)).event, Event)

@@ -32,7 +32,7 @@ streams = st.builds(
 steps = st.lists(
     st.tuples(streams | st.lists(events, min_size=1, max_size=3), times) | st.sampled_from([COMPACT, DROP_DELTAS]), max_size=20
 )
-SETTINGS = Settings(segment_size_bytes=700, frame_size_bytes=300, sync="never", compress=False, compression_level=1)
+SETTINGS = Settings(segment_size_bytes=700, frame_size_bytes=300, sync="never", compress_after="0", compression_level=1)
 
 
 def open_log(folder: str, **changes: Any) -> EventLog:

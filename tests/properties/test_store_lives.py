@@ -34,7 +34,7 @@ from .test_projections import dumps, index_in_memory
 from .test_session_view import others, times
 
 LONG = "TEST_BUDGET_S" in os.environ
-SETTINGS = Settings(segment_size_bytes=700, frame_size_bytes=300, sync="never", compress=False, compression_level=1)
+SETTINGS = Settings(segment_size_bytes=700, frame_size_bytes=300, sync="never", compress_after="0", compression_level=1)
 KINDS = (MessageAdded, UsageRecorded, ToolCalled)
 Step = Callable[[EventLog], object]
 

@@ -29,7 +29,7 @@ def decoder() -> Callable[[bytes], list[dict[str, Any]]]:
     return function
 
 
-def record(folder: Path, settings: Settings) -> Path:
+def record(folder: Path, settings: Settings, *, compress: bool = False) -> Path:
     with EventLog.open(folder, settings=settings) as log:
         session = log.start(id="s.1", title="Grüße")
         session.append(
@@ -38,13 +38,15 @@ def record(folder: Path, settings: Settings) -> Path:
         for number in range(40):
             session.append(MessageAdded(role="assistant", content=f"{number} " * 50), sync="never")
         session.append(SessionEnded())
+        if compress:
+            log.compact(idle_s=0)
     (segment,) = folder.glob("sessions/*/*.jsonl*")
     return segment
 
 
 def test_the_code_in_the_page_decodes_a_real_segment(tmp_path: Path) -> None:
-    segment = record(tmp_path / "store", Settings(compress=False))
-    assert segment.name == "s.1.1.jsonl"
+    segment = record(tmp_path / "store", Settings())
+    assert segment.name == "s.1.jsonl"
     opened, *events, sealed = decoder()(segment.read_bytes())
     assert opened["data"] == {"format": 1, "min_reader": 1, "session_id": "s.1", "first_seq": 1}
     assert [event["seq"] for event in events] == list(range(1, 45))
@@ -55,7 +57,7 @@ def test_the_code_in_the_page_decodes_a_real_segment(tmp_path: Path) -> None:
 
 
 def test_the_code_in_the_page_notices_every_changed_byte(tmp_path: Path) -> None:
-    data = bytearray(record(tmp_path / "store", Settings(compress=False)).read_bytes())[:2000]
+    data = bytearray(record(tmp_path / "store", Settings()).read_bytes())[:2000]
     data = data[: data.rfind(b"\n") + 1]
     decode, whole = decoder(), data.count(b"\n")
 
@@ -73,7 +75,7 @@ def test_the_code_in_the_page_notices_every_changed_byte(tmp_path: Path) -> None
 
 
 def test_the_table_of_a_compressed_segment_is_as_the_page_says(tmp_path: Path) -> None:
-    data = record(tmp_path / "store", Settings(frame_size_bytes=1000)).read_bytes()
+    data = record(tmp_path / "store", Settings(frame_size_bytes=1000), compress=True).read_bytes()
     size, crc, magic = struct.unpack("<II8s", data[-16:])
     payload = data[-16 - size : -16]
     assert magic == b"EVLOGTBL"
@@ -81,6 +83,7 @@ def test_the_table_of_a_compressed_segment_is_as_the_page_says(tmp_path: Path) -
     assert struct.unpack("<II", data[-24 - size : -16 - size]) == (0x184D2A5E, size + 16)
     table = json.loads(payload)
     assert table["version"] == 1
+    assert (table["session_id"], table["first_seq"]) == ("s.1", 1)
     assert table["frames"][0]["running"] == 0
     assert sum(frame["size"] for frame in table["frames"]) == len(data) - size - 24
     for frame in table["frames"]:
@@ -90,8 +93,8 @@ def test_the_table_of_a_compressed_segment_is_as_the_page_says(tmp_path: Path) -
 def test_plain_tools_read_a_segment(tmp_path: Path) -> None:
     if shutil.which("jq") is None or shutil.which("zstdcat") is None:
         pytest.skip("jq or zstd is not installed")
-    raw = record(tmp_path / "raw", Settings(compress=False))
-    compressed = record(tmp_path / "compressed", Settings())
+    raw = record(tmp_path / "raw", Settings())
+    compressed = record(tmp_path / "compressed", Settings(), compress=True)
     found = subprocess.run(["jq", "-c", 'select(.type=="message.added")', str(raw)], capture_output=True, check=True).stdout
     assert found.count(b"\n") == 41
     found = subprocess.run(["zstdcat", str(compressed)], capture_output=True, check=True).stdout

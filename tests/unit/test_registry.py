@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from eventlog import EventLog
+from eventlog.backend import Lines
 from eventlog.errors import InvalidEvent
-from eventlog.events import Event, MessageAdded, UnknownEvent, event_type
+from eventlog.events import Event, UnknownEvent, event_type
+from eventlog.line import Envelope, encode
+from eventlog.stored import decode
 
 
 def in_celsius(data: dict[str, Any]) -> dict[str, Any]:
@@ -64,9 +67,13 @@ def test_a_newer_version_than_this_program_knows_is_an_unknown_event() -> None:
     assert events_of(event) == [event]
 
 
-def test_a_known_type_whose_data_does_not_fit_is_an_unknown_event() -> None:
+def test_a_known_type_whose_data_does_not_fit_is_refused_and_where_it_is_stored_an_unknown_event() -> None:
     event = UnknownEvent("message.added", {"role": 5})
-    assert events_of(event, MessageAdded(role="user", content="x")) == [event, MessageAdded(role="user", content="x")]
+    with pytest.raises(InvalidEvent, match="role: expected `str`, got `int`") as caught:
+        events_of(event)
+    assert caught.value.field == "role"
+    line, _ = encode(Envelope(1, "2026-01-02T03:04:05.000000Z", event.type, event.data), 0)
+    assert [stored.event for stored in decode(Lines("s", line))] == [event]
 
 
 def test_a_field_that_the_struct_does_not_have_stays_in_the_line() -> None:

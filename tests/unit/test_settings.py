@@ -128,7 +128,7 @@ def test_an_unknown_name_in_the_config_file_is_refused_with_the_nearest_known_on
 def test_an_unknown_variable_is_ignored_but_not_silently() -> None:
     loaded = load_with_sources({"EVENTLOG_SNYC": "never", "EVENTLOG_Q": "1", "EVENTLOG_sync": "x"})
     assert loaded.settings == Settings()
-    assert loaded.unknown_variables == {"EVENTLOG_SNYC": "sync", "EVENTLOG_Q": None, "EVENTLOG_sync": "sync"}
+    assert loaded.unknown_variables == {"EVENTLOG_SNYC": "EVENTLOG_SYNC", "EVENTLOG_Q": None, "EVENTLOG_sync": "EVENTLOG_SYNC"}
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,6 @@ def test_an_event_can_be_copied_and_pickled_with_its_line_alone(duplicate: Calla
 def test_an_event_shows_what_it_is() -> None:
     event = stored.decode(chunk(3, id="retry", origin=msgspec.Raw(b'{"from":"here"}')))[0]
     assert repr(event) == (
-        "StoredEvent(session_id='s', seq=3, time='2026-01-02T03:04:05.678901+00:00', event=MessageAdded(role='user', content='message 3',"
-        " message_id=None, model=None, reply_to=None, metadata={}, exclude_from_context=False), id='retry', origin={'from': 'here'})"
+        "StoredEvent(session_id='s', seq=3, time='2026-01-02T03:04:05.678901+00:00', event=MessageAdded(role='user', content='message 3'),"
+        " id='retry', origin={'from': 'here'})"
     )

@@ -11,7 +11,7 @@ from eventlog import EventLog, Settings, StoredEvent
 from eventlog.errors import Damaged, SessionNotFound
 from eventlog.files.backend import FilesBackend
 from eventlog.files.disk import Disk
-from eventlog.files.layout import Layout, SegmentName
+from eventlog.files.layout import Layout, last_name
 from tests.tails import PATIENCE_S, leaving_nothing_open, note
 
 
@@ -213,7 +213,7 @@ def test_damage_ends_a_subscription_and_is_reported(settings: Settings) -> None:
         session = log.session("a", create=True)
         session.append(note())
         unsubscribe = log.subscribe(lambda stored: None, on_error=lambda error, stored: errors.append((error, stored)))
-        path = Path(Layout(settings.store).path(SegmentName(1, False, "a")))
+        path = Path(Layout(settings.store).path(last_name("a", 1)))
         path.write_bytes(path.read_bytes() + b"this is no event\n" * 50)
         unsubscribe()
     (error, stored) = errors[0]

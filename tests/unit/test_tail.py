@@ -21,7 +21,7 @@ from eventlog.files.backend import FilesBackend
 from eventlog.files.changes import Journal, JournalFeed
 from eventlog.files.disk import Disk
 from eventlog.files.follower import FileFollower
-from eventlog.files.layout import Layout, SegmentName
+from eventlog.files.layout import Layout, SegmentName, last_name
 from eventlog.files.pieces import last_seq_in
 from eventlog.stored import StoredEvent
 from eventlog.tail import CaughtUp, Tail
@@ -145,28 +145,32 @@ def test_only_the_types_that_were_asked_for_come_and_the_cursor_passes_the_other
 
 
 def test_a_tail_outlives_rolls_seals_and_compression(settings: Settings) -> None:
-    with EventLog.open(settings=settings.replace(segment_size_bytes=1000, compress=True)) as log:
+    with EventLog.open(settings=settings.replace(segment_size_bytes=1000, compress_after="0")) as log:
         session = log.session("a", create=True)
+        compressed = 0
         with session.tail() as tail:
             for seq in range(1, 101):
                 session.append(note("x" * 100))
+                if seq % 20 == 0:
+                    compressed += log.compact().compressed
                 assert places(take(tail, 1)) == [("a", seq)]
             session.end()
             session.append(note("and goes on"))
             assert places(take(tail, 2)) == [("a", 101), ("a", 102)]
     names = os.listdir(Layout(settings.store).folder("a"))
+    assert compressed > 10
     assert len([name for name in names if name.endswith(".zst")]) > 10
 
 
 def test_a_tail_that_falls_behind_while_segments_are_sealed_and_compressed_finds_them(settings: Settings) -> None:
-    with EventLog.open(settings=settings.replace(segment_size_bytes=1000, compress=True)) as log:
+    with EventLog.open(settings=settings.replace(segment_size_bytes=1000, compress_after="0")) as log:
         session = log.session("a", create=True)
         session.append(note())
         with session.tail() as tail:
             take(tail, 1)
             for _ in range(99):
                 session.append(note("x" * 100))
-            log._backend.close()  # waits for the compression
+            assert log.compact().compressed > 10
             assert places(take(tail, 99)) == [("a", seq) for seq in range(2, 101)]
 
 
@@ -688,7 +692,7 @@ def _damage_second_event(log: EventLog, settings: Settings) -> None:
     session.append(note("one"), sync="never")
     session.append(note("two"), sync="never")
     session.append(note("three"), sync="never")
-    path = Layout(settings.store).path(SegmentName(1, False, "a"))
+    path = Layout(settings.store).path(last_name("a", 1))
     data = Path(path).read_bytes()
     Path(path).write_bytes(data.replace(b'"two"', b'"twx"'))
 
@@ -722,7 +726,7 @@ def test_damage_that_comes_while_a_tail_runs_is_raised(store: EventLog, settings
         (stored,) = take(tail, 1)
         assert isinstance(stored, StoredEvent)
         assert not tail.wait(0)
-        with open(Layout(settings.store).path(SegmentName(1, False, "a")), "ab") as file:
+        with open(Layout(settings.store).path(last_name("a", 1)), "ab") as file:
             file.write(stored.raw.replace(b'"seq":1', b'"seq":2') + b"\n" if is_event else b"this is no event\n" * 50)
         with pytest.raises(Damaged):
             take(tail, 1)
@@ -734,7 +738,7 @@ def test_a_torn_tail_is_waited_behind(store: EventLog, settings: Settings) -> No
     with session.tail() as tail:
         take(tail, 1)
         assert not tail.wait(0)
-        with open(Layout(settings.store).path(SegmentName(1, False, "a")), "ab") as file:
+        with open(Layout(settings.store).path(last_name("a", 1)), "ab") as file:
             file.write(b'{"seq":2,"time":"20')
         assert rest(tail) == []
     with session.tail(after=1) as tail:
@@ -846,7 +850,7 @@ def test_a_finished_session_is_not_listed_again_while_its_folder_does_not_change
 def test_a_segment_that_was_cut_back_is_read_anew(store: EventLog, settings: Settings) -> None:
     session = store.session("a", create=True)
     session.append(note("short"))
-    path = Layout(settings.store).path(SegmentName(1, False, "a"))
+    path = Layout(settings.store).path(last_name("a", 1))
     size = os.stat(path).st_size
     follower = FileFollower(Layout(settings.store), "a", 0, "raise", 1 << 20, keep_open=True)
     session.append(note("not to be stored after all" * 100))
@@ -864,7 +868,7 @@ def test_a_segment_that_was_replaced_by_a_copy_is_followed_on(store: EventLog, s
     store.close()
     follower = FileFollower(Layout(settings.store), "a", 0, "raise", 1 << 20, keep_open=True)
     assert len(list(follower.more())) == 1
-    path = Path(Layout(settings.store).path(SegmentName(1, False, "a")))
+    path = Path(Layout(settings.store).path(last_name("a", 1)))
     shutil.copy(path, path.with_suffix(".tmp"))
     path.with_suffix(".tmp").rename(path)
     with EventLog.open(settings=settings) as log:

@@ -23,6 +23,7 @@ from .. import reader, scan
 from ..backend import FilesBackend
 from ..disk import Disk, replace_file
 from ..layout import Layout, SegmentName
+from ..opening import open_regular
 from ..pieces import Bad
 from ..store import make_same, open_store
 from ..verify import verify
@@ -156,7 +157,7 @@ def _back_up(backend: FilesBackend, session_id: str, layout: Layout, report: Bac
 def _has(layout: Layout, file: OpenFile) -> bool:
     """Whether the backup has the file: as large, with the same last bytes. A segment that was written again has another footer."""
     try:
-        fd = os.open(layout.path(file.name), os.O_RDONLY | os.O_CLOEXEC)
+        fd = open_regular(layout.path(file.name))
     except FileNotFoundError:
         return False
     try:

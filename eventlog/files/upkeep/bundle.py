@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import tarfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -23,12 +25,13 @@ import msgspec
 from ... import timestamps
 from ...backend import Lines
 from ...decoding import decoder
+from ...destination import destination_of
 from ...errors import EventLogError, InvalidBundle, InvalidInput, SessionNotFound
-from ...ids import check_session_id
+from ...ids import check_session_id, new_session_id
 from .. import reader
 from ..backend import FilesBackend
 from ..disk import Disk, write_all
-from ..layout import TEMPORARY, parse_segment_name
+from ..layout import TEMPORARY, SegmentName, parse_segment_name
 from ..verify import verify
 from . import snapshot
 from .incoming import Incoming
@@ -64,36 +67,67 @@ class Manifest(msgspec.Struct, frozen=True):
 # --- writing -------------------------------------------------------------------------------------------------------------------
 
 
-def write(backend: FilesBackend, session_ids: Iterable[str], path: Path) -> Manifest:
+Write = Callable[[bytes], object]
+
+
+def write(backend: FilesBackend, session_ids: Iterable[str], to: Path | Write) -> Manifest:
     """See `EventLog.bundle`."""
-    disk = backend.disk
-    target = os.path.abspath(path)
-    temporary = f"{target}.{os.getpid()}{TEMPORARY}"
     with ExitStack() as stack:
         sessions = [(each, stack.enter_context(_opened(backend, each))) for each in dict.fromkeys(session_ids)]
         manifest = Manifest(VERSION, VERSION, timestamps.normalise(timestamps.now()), [_describe(*each) for each in sessions])
+        if not isinstance(to, Path):
+            _archive(manifest, sessions, to)
+        else:
+            target, is_replaced = destination_of(to)
+            with _replacing(backend.disk, target) if is_replaced else _writing_to(backend.disk, target) as put:
+                _archive(manifest, sessions, put)
+    return manifest
+
+
+def _archive(manifest: Manifest, sessions: list[tuple[str, list[OpenFile]]], put: Write) -> None:
+    with tarfile.open(mode="w|", fileobj=_Writer(put), format=tarfile.PAX_FORMAT) as archive:
+        data = msgspec.json.encode(manifest)
+        archive.addfile(_entry(_MANIFEST, len(data)), io.BytesIO(data))
+        for _, files in sessions:
+            for file in files:
+                archive.addfile(_entry(_FOLDER + str(file.name), file.size), _Reader(file))
+
+
+@contextmanager
+def _replacing(disk: Disk, target: Path) -> Iterator[Write]:
+    """A file that takes the place of the target when it is whole and durable."""
+    temporary = str(target.with_name(f".{target.name[:100]}.{new_session_id()}{TEMPORARY}"))
+    try:
         fd = disk.open(temporary, create=True)
         try:
-            try:
-                disk.truncate(fd, 0)
-                with tarfile.open(mode="w|", fileobj=_Writer(disk, fd), format=tarfile.PAX_FORMAT) as archive:
-                    data = msgspec.json.encode(manifest)
-                    archive.addfile(_entry(_MANIFEST, len(data)), io.BytesIO(data))
-                    for _, files in sessions:
-                        for file in files:
-                            archive.addfile(_entry(_FOLDER + str(file.name), file.size), _Reader(file))
-                disk.sync(fd)
-            finally:
-                disk.close(fd)
-            disk.rename(temporary, target)
-            disk.sync_directory(os.path.dirname(target))
+            yield partial(write_all, disk, fd)
+            disk.sync(fd)
+        finally:
+            disk.close(fd)
+        disk.rename(temporary, str(target))
+        disk.sync_directory(str(target.parent))
+    except OSError:
+        try:
+            disk.unlink(temporary)
         except OSError:
-            try:
-                disk.unlink(temporary)
-            except OSError:
-                pass  # the name says that it is unfinished
-            raise
-    return manifest
+            pass  # the name says that it is unfinished
+        raise
+
+
+@contextmanager
+def _writing_to(disk: Disk, target: Path) -> Iterator[Write]:
+    """What is no regular file takes the bytes as they come, and only as many as it has room for."""
+    fd = os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+
+    def put(data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            left = left[disk.write(fd, left) :]
+
+    try:
+        yield put
+    finally:
+        disk.close(fd)
 
 
 @contextmanager
@@ -121,15 +155,16 @@ def _entry(name: str, size: int) -> tarfile.TarInfo:
 
 
 class _Writer(io.RawIOBase):
-    def __init__(self, disk: Disk, fd: int) -> None:
-        self._disk = disk
-        self._fd = fd
+    """What takes bytes, for `tarfile`."""
+
+    def __init__(self, put: Write) -> None:
+        self._put = put
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
-        write_all(self._disk, self._fd, data)
+        self._put(data)
         return len(data)
 
 
@@ -178,26 +213,56 @@ class Bundle:
 @contextmanager
 def opened(backend: FilesBackend, path: Path) -> Iterator[Bundle]:
     """See `EventLog.open_bundle`."""
+    with Incoming(backend.layout.root, backend.disk) as incoming:
+        manifest = _take_in(path, incoming)
+        ids = [session.session_id for session in manifest.sessions]
+        report = verify(incoming, ids, backend.settings.max_event_bytes)
+        for problem in report.problems:
+            raise InvalidBundle(path, f"{problem.segment} is {problem.kind}: {problem.detail}")
+        yield Bundle(backend, path, manifest, incoming)
+
+
+def _take_in(path: Path, incoming: Incoming) -> Manifest:
+    """Write down everything that the manifest names. Raises `InvalidBundle` for whatever is no bundle, `OSError` for the disks."""
     try:
-        with Incoming(backend.layout.root, backend.disk) as incoming, tarfile.open(path, mode="r:") as archive:
+        with _Source(path) as source, tarfile.open(fileobj=source, mode="r:") as archive:
             manifest = _read_manifest(path, archive)
-            for session in manifest.sessions:
-                for file in session.files:
-                    _unpack(path, archive, session.session_id, file, incoming)
-            ids = [session.session_id for session in manifest.sessions]
-            report = verify(incoming, ids, backend.settings.max_event_bytes)
-            for problem in report.problems:
-                raise InvalidBundle(path, f"{problem.segment} is {problem.kind}: {problem.detail}")
-            yield Bundle(backend, path, manifest, incoming)
-    except (tarfile.TarError, EOFError) as error:
-        raise InvalidBundle(path, str(error)) from error
+            _unpack_all(path, archive, manifest, incoming)
+            return manifest
+    except EventLogError:
+        raise
+    except (tarfile.TarError, EOFError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
+        # A header may say anything, and tarfile has no error of its own for all of it.
+        raise InvalidBundle(path, f"{type(error).__name__}: {error}") from error
+
+
+class _Source(io.FileIO):
+    """The file of a bundle, for `tarfile`, which believes what a header says about its own size and would read it whole."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "r")
+        if not stat.S_ISREG(os.fstat(self.fileno()).st_mode):
+            self.close()
+            raise InvalidBundle(path, "it is no regular file")
+        self._path = path
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or not 0 <= size <= _MOST_MANIFEST:
+            raise InvalidBundle(self._path, "one of its headers is larger than anything that stands in a bundle")
+        return super().read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        if not 0 <= offset <= os.fstat(self.fileno()).st_size:
+            raise InvalidBundle(self._path, "one of its headers leads out of it")
+        return super().seek(offset, whence)
 
 
 def _read_manifest(path: Path, archive: tarfile.TarFile) -> Manifest:
     first = archive.next()
-    file = archive.extractfile(first) if first is not None and first.name == _MANIFEST and first.size <= _MOST_MANIFEST else None
-    if file is None:
+    if first is None or first.name != _MANIFEST or not _is_plain(first) or first.size > _MOST_MANIFEST:
         raise InvalidBundle(path, f"it does not begin with {_MANIFEST}")
+    file = archive.extractfile(first)
+    assert file is not None
     try:
         manifest: Manifest = decoder(Manifest).decode(file.read())
         if manifest.min_reader > VERSION:
@@ -214,16 +279,42 @@ def _read_manifest(path: Path, archive: tarfile.TarFile) -> Manifest:
     return manifest
 
 
-def _unpack(path: Path, archive: tarfile.TarFile, session_id: str, file: BundledFile, incoming: Incoming) -> None:
+def _is_plain(member: tarfile.TarInfo) -> bool:
+    """Whether it is a file with all its bytes: no link, no device, nothing sparse."""
+    return member.type == tarfile.REGTYPE and member.sparse is None
+
+
+def _unpack_all(path: Path, archive: tarfile.TarFile, manifest: Manifest, incoming: Incoming) -> None:
+    """In the order of the archive, which is gone through once. What the manifest does not name is passed over."""
+    wanted = {_FOLDER + file.name: (_name_of(path, each.session_id, file), file) for each in manifest.sessions for file in each.files}
+    taken: set[str] = set()
+    reached = archive.offset
+    while (member := archive.next()) is not None:
+        archive.members = []  # type: ignore[attr-defined]  # it remembers all of them, however many there are
+        if archive.offset <= reached:  # a size below zero
+            raise InvalidBundle(path, f"the header of {member.name[:200]!r} leads back")
+        reached = archive.offset
+        if member.name in taken:
+            raise InvalidBundle(path, f"{member.name} is in it twice")
+        if member.name in wanted:
+            taken.add(member.name)
+            _unpack(path, archive, member, *wanted.pop(member.name), incoming)
+    for name in wanted:
+        raise InvalidBundle(path, f"{name.removeprefix(_FOLDER)} is not in it")
+
+
+def _name_of(path: Path, session_id: str, file: BundledFile) -> SegmentName:
     name = parse_segment_name(file.name)
     if name is None or name.session_id != session_id or str(name) != file.name:
         raise InvalidBundle(path, f"{file.name[:200]!r} is no segment of session {session_id!r}")
-    try:
-        member = archive.getmember(_FOLDER + file.name)
-    except KeyError:
-        raise InvalidBundle(path, f"{file.name} is not in it") from None
-    content = archive.extractfile(member)
-    if content is None or member.size != file.size or member.type != tarfile.REGTYPE or member.sparse is not None:
+    return name
+
+
+def _unpack(
+    path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo, name: SegmentName, file: BundledFile, incoming: Incoming
+) -> None:
+    content = archive.extractfile(member) if _is_plain(member) and member.size == file.size else None
+    if content is None:
         raise InvalidBundle(path, f"{file.name} is not what the manifest says")
     with content:
         digest = incoming.add(name, iter(lambda: content.read(_READ_SIZE), b""))

@@ -1,4 +1,6 @@
-"""Fewer and smaller files with the same events in them: seals what is idle, compresses, joins small segments, clears up after crashes.
+"""Fewer and smaller files with the same events in them: what has become cold is sealed, compressed and joined; what crashes left goes.
+
+Cold is a session to which nothing happened for `compress_after`, by the time of its last event. What people still grep stays plain text.
 
 Nothing that is read changes, unless deltas are to be dropped: then those go whose message is complete, their seqs stand in the footer of
 their segment, and a ``session.compacted`` event says so. Writers, readers and tails go on meanwhile: the session's
@@ -10,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,6 +23,7 @@ from ...ids import shard as shard_of
 from ...line import Envelope
 from ...ranges import Ranges
 from ...segments.frames import Unproven
+from ...segments.segment import Opened
 from .. import layout as layouts
 from .. import reader, replacing, scan
 from ..layout import SegmentName
@@ -44,7 +48,7 @@ class Skipped(msgspec.Struct, frozen=True, kw_only=True):
 
 class CompactionReport(msgspec.Struct, kw_only=True):
     """What a compaction did. Counts are of segments: ``joined`` ones became part of another. ``removed`` are files that a crash had left,
-    ``left_out`` events. The bytes are those of all segment files of the sessions that were looked at."""
+    ``left_out`` events; ``too_young`` counts sessions with something to compress to which something happened not long ago. The bytes are those of all segment files of the sessions that were looked at."""
 
     sessions: int = 0
     sealed: int = 0
@@ -52,6 +56,7 @@ class CompactionReport(msgspec.Struct, kw_only=True):
     joined: int = 0
     removed: int = 0
     left_out: int = 0
+    too_young: int = 0
     bytes_before: int = 0
     bytes_after: int = 0
     skipped: list[Skipped] = []
@@ -59,10 +64,11 @@ class CompactionReport(msgspec.Struct, kw_only=True):
 
 
 def compact(
-    backend: FilesBackend, session_ids: Iterable[str] | None, *, drop_deltas: bool, idle_s: float, dry_run: bool = False
+    backend: FilesBackend, session_ids: Iterable[str] | None, *, drop_deltas: bool, idle_s: float | None = None, dry_run: bool = False
 ) -> CompactionReport:
     """See `EventLog.compact`."""
     report = CompactionReport(dry_run=dry_run)
+    idle_s = backend.settings.compress_after_s if idle_s is None else idle_s
     for session_id, entries in _every_session(backend) if session_ids is None else _given_sessions(backend, session_ids):
         size = _size(backend, session_id, entries)
         report.sessions += 1
@@ -101,7 +107,7 @@ def _size(backend: FilesBackend, session_id: str, entries: list[str]) -> int:
     total = 0
     for entry in entries:
         try:
-            total += os.stat(os.path.join(backend.layout.folder(session_id), entry)).st_size
+            total += os.lstat(os.path.join(backend.layout.folder(session_id), entry)).st_size
         except FileNotFoundError:
             continue  # replaced since it was listed
     return total
@@ -116,30 +122,52 @@ class _Compaction:
         self._report = report
         self._limit = backend.settings.max_event_bytes
 
-    def run(self, *, drop_deltas: bool, idle_s: float) -> None:
-        self._seal_if_idle(idle_s)
+    def run(self, *, drop_deltas: bool, idle_s: float | None) -> None:
+        is_cold = self._is_cold(idle_s)
+        if is_cold:
+            self._seal()
         if drop_deltas:
             self._drop_deltas()
-        self._until_done(self._join)
-        self._until_done(self._compress)
+        if is_cold:
+            self._until_done(self._join)
+            self._until_done(self._compress)
+        elif any(not name.compressed for name in self._backend.layout.segments(self._session_id)):
+            self._report.too_young += 1
         self._report.removed += leftovers.clear_up(self._backend, self._session_id)
 
-    def foresee(self, *, drop_deltas: bool, idle_s: float) -> None:
+    def foresee(self, *, drop_deltas: bool, idle_s: float | None) -> None:
         """Count what `run` would do, as far as that can be said without doing it."""
         layout, report = self._backend.layout, self._report
         segments = finished(layout, self._session_id)
-        idle = self._idle(idle_s)
-        if idle is not None:
-            report.sealed += 1
-            next_seq = reader.last_seq(layout, self._session_id) + 1
-            segments.append(Finished(idle, True, next_seq, os.stat(layout.path(idle)).st_size))
-        report.compressed += sum(each.is_sealed and not each.name.compressed for each in segments)
-        report.joined += sum(len(group) - 1 for group in _neighbours(segments, self._backend.settings.segment_size_bytes))
+        if not self._is_cold(idle_s):
+            report.too_young += any(not name.compressed for name in layout.segments(self._session_id))
+        else:
+            active = self._active()
+            if active is not None:
+                report.sealed += 1
+                next_seq = reader.last_seq(layout, self._session_id) + 1
+                segments.append(Finished(active, True, next_seq, os.lstat(layout.path(active)).st_size))
+            report.compressed += sum(each.is_sealed and not each.name.compressed for each in segments)
+            report.joined += sum(len(group) - 1 for group in _neighbours(segments, self._backend.settings.segment_size_bytes))
         if drop_deltas:
             deltas = CompleteDeltas(layout, self._session_id, self._limit)
             if not deltas.is_deleted and segments:
                 beyond = Ranges([(segments[-1].next_seq, 1 << 62)])
                 report.left_out += deltas.seqs.without(beyond).count
+
+    def _is_cold(self, idle_s: float | None) -> bool:
+        """Whether nothing happened to the session for so long: what was written long ago happened no later, what was written just now may have
+        happened long ago (an import)."""
+        if idle_s is None:
+            return False
+        last = self._backend.layout.last(self._session_id)
+        try:
+            if last is not None and time.time() - os.lstat(self._backend.layout.path(last)).st_mtime >= idle_s:
+                return True
+        except FileNotFoundError:
+            pass  # it is being replaced: the event says it as well
+        line = reader.last_line(self._backend.layout, self._session_id, self._limit)
+        return line is not None and time.time() - datetime.fromisoformat(line.time).timestamp() >= idle_s
 
     def _until_done(self, step: Callable[[], bool]) -> None:
         """Begin again where a segment was replaced by somebody else meanwhile."""
@@ -157,30 +185,24 @@ class _Compaction:
 
     # --- sealing, joining, compressing ---------------------------------------------------------------------------------------
 
-    def _seal_if_idle(self, idle_s: float) -> None:
-        if self._idle(idle_s) is not None:
+    def _seal(self) -> None:
+        if self._active() is not None:
             with self._backend.holding(self._session_id) as stream:
-                name = self._idle(idle_s)  # somebody may have written while we waited for the lock
-                if name is not None and stream.seal() and self._has_ended(name):
+                name = self._active()  # somebody may have ended it while we waited for the lock
+                if name is not None and stream.seal() and self._active() is None:
                     self._report.sealed += 1
 
-    def _idle(self, idle_s: float) -> SegmentName | None:
-        """The active segment, where there is something in it and nothing was added for so long."""
-        names = self._backend.layout.segments(self._session_id)
-        if not names or names[-1].compressed:
+    def _active(self) -> SegmentName | None:
+        """The last segment, where there is something in it and it has not ended."""
+        name = self._backend.layout.last(self._session_id)
+        if name is None or name.compressed:
             return None
+        path = self._backend.layout.path(name)
         try:
-            state = os.stat(self._backend.layout.path(names[-1]))
-            is_idle = state.st_size > 0 and time.time() - state.st_mtime >= idle_s and not self._has_ended(names[-1])
+            last = scan.last_record(path, name)
+            return name if os.lstat(path).st_size > 0 and (last is None or isinstance(last.record, Opened)) else None
         except FileNotFoundError:
-            return None
-        return names[-1] if is_idle else None
-
-    def _has_ended(self, name: SegmentName) -> bool:
-        try:
-            return scan.last_record(self._backend.layout.path(name), name) is not None
-        except FileNotFoundError:
-            return True  # only one that has ended is replaced, as a compression in the background does at once
+            return None  # it has ended: it was compressed meanwhile
 
     def _join(self) -> bool:
         for group in _neighbours(finished(self._backend.layout, self._session_id), self._backend.settings.segment_size_bytes):
@@ -198,7 +220,7 @@ class _Compaction:
     def _compress(self) -> bool:
         for each in finished(self._backend.layout, self._session_id):
             if each.is_sealed and not each.name.compressed:
-                done = replacing.compress(self._backend.disk, self._backend.layout, each.name, self._backend.settings)
+                done = replacing.compress(self._backend, self._backend.disk, self._backend.layout, each.name)
                 self._report.compressed += done
         return True
 
@@ -240,7 +262,8 @@ class _Compaction:
 
         The time is that of the last event: nothing has happened in the session since."""
         last = reader.last_line(self._backend.layout, self._session_id, self._limit)
-        assert last is not None
+        if last is None:
+            return True  # nothing of the session can be proven any more
         left_out = list(deltas.recorded.without(deltas.announced))
         envelopes = []
         for start in range(0, len(left_out), _RANGES_PER_EVENT):

@@ -22,11 +22,11 @@ from ... import stored, timestamps
 from ...errors import InvalidInput, NotStored, SessionLocked
 from ...events import EventRedacted, SessionDeleted, SessionRestored
 from ...line import Envelope
-from ...maintenance.redaction import Pattern, Redaction
+from ...maintenance.redaction import Redaction, Seqs
 from ...segments.segment import FORMAT, Opened, Sealed, encode_own
 from .. import compressed, reader, recovery, replacing, scan
 from ..disk import Disk
-from ..layout import Layout, SegmentName
+from ..layout import Layout, SegmentName, last_name
 from ..pieces import Bad
 from ..reader import LastLine
 from ..replacing import Finished, Replacing, finished
@@ -38,8 +38,10 @@ if TYPE_CHECKING:
 
 PURGED = "purged"
 _ATTEMPTS = 5
-# A torn tail (session, first seq, offset, digest) or a copy of a whole segment file, also unfinished.
-_QUARANTINED = re.compile(r"(?P<id>.+)\.[0-9]+\.(?:[0-9]+|jsonl(?P<compressed>\.zst)?)\.[0-9a-f]{16}\.[a-z]+(?:\.[0-9]+\.tmp)?")
+# A torn tail (its segment, offset, digest) or a copy of a whole segment file, also unfinished.
+_QUARANTINED = re.compile(
+    r"(?P<id>[^+]+?)(?:\+[0-9]+)?\.jsonl(?P<compressed>\.zst)?(?:\.[0-9]+)?\.[0-9a-f]{16}\.[a-z]+(?:\.[0-9]+\.tmp)?",
+)
 
 
 class RedactionReport(msgspec.Struct, kw_only=True):
@@ -192,7 +194,7 @@ def _is_meant(segment: Finished, found: _Found) -> bool:
 
 def _damaged_around(backend: FilesBackend, session_id: str, redaction: Redaction, found: _Found) -> set[int]:
     """The segments whose damaged bytes are what is left of the events that are meant. Raises `InvalidInput` where there never was one."""
-    if isinstance(redaction, Pattern):
+    if not isinstance(redaction, Seqs):
         return set()
     segments = finished(backend.layout, session_id)
     damaged: set[int] = set()
@@ -273,10 +275,10 @@ def _entomb(backend: FilesBackend, stream: FileStream, reason: str | None) -> No
 def _replace_all(backend: FilesBackend, tombstone: LastLine) -> PurgeReport | None:
     """Put the one segment in the place of all; None where a compression is about to do so with one of them."""
     layout, session_id = backend.layout, tombstone.session_id
-    target = SegmentName(tombstone.seq, True, session_id)
+    target = last_name(session_id, tombstone.seq, compressed=True)
     names = sorted(name for name in leftovers.segments_of(layout, session_id) if name.first_seq <= tombstone.seq)
     folder = layout.folder(session_id)
-    freed = sum(os.stat(os.path.join(folder, str(name))).st_size for name in names)
+    freed = sum(os.lstat(os.path.join(folder, str(name))).st_size for name in names)
     if names == [target]:
         return PurgeReport(session_id=session_id, seq=tombstone.seq, files=0, freed_bytes=0)
     with Replacing(backend.disk, layout, names, backend.settings, target) as work:
@@ -284,7 +286,7 @@ def _replace_all(backend: FilesBackend, tombstone: LastLine) -> PurgeReport | No
         digest = recovery.end_of(layout, names[-1]).digest
         if not (work.lock(wait=False) and work.write([_tomb(tombstone, digest)], keep_time=False) and work.put_in_place()):
             return None
-    left = os.stat(layout.path(target)).st_size
+    left = os.lstat(layout.path(target)).st_size
     return PurgeReport(session_id=session_id, seq=tombstone.seq, files=len(names), freed_bytes=freed - left)
 
 

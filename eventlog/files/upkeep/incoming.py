@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..backend import FilesBackend
 
 _numbers = itertools.count()
+_NOWHERE = f".nowhere{TEMPORARY}"
 
 
 class Incoming(Layout):
@@ -30,7 +31,7 @@ class Incoming(Layout):
     def __init__(self, root: str | os.PathLike[str], disk: Disk) -> None:
         super().__init__(root)
         self._disk = disk
-        self._paths: dict[str, dict[SegmentName, str]] = {}
+        self._paths: dict[str, dict[str, str]] = {}  # of each session: the names of its segments, and where they are for now
 
     def __enter__(self) -> Incoming:
         return self
@@ -47,7 +48,7 @@ class Incoming(Layout):
     def add(self, name: SegmentName, chunks: Iterable[bytes]) -> str:
         """Write a segment file and sync it; returns the SHA-256 of its bytes."""
         path = f"{super().path(name)}-{next(_numbers)}.{os.getpid()}{TEMPORARY}"
-        self._paths.setdefault(name.session_id, {})[name] = path
+        self._paths.setdefault(name.session_id, {})[str(name)] = path
         digest = sha256()
         fd = self._disk.open(path, create=True)
         try:
@@ -60,17 +61,18 @@ class Incoming(Layout):
         return digest.hexdigest()
 
     def path(self, name: SegmentName) -> str:
-        return self._paths[name.session_id][name]
+        """Where the file is for now; a path where nothing is, for one that has not come."""
+        return self._paths.get(name.session_id, {}).get(str(name), super().path(name) + _NOWHERE)
 
-    def segments(self, session_id: str, names: list[str] | None = None) -> list[SegmentName]:
-        return sorted(self._paths.get(session_id, ()))
+    def names(self, session_id: str) -> list[str]:
+        return list(self._paths.get(session_id, ()))
 
     def session_ids(self, after: str | None = None) -> Iterator[str]:
         return iter(sorted(self._paths))
 
     def place(self, name: SegmentName) -> None:
         """Give one file its name, durably, in the place of what had it."""
-        path = self._paths[name.session_id].pop(name)
+        path = self._paths[name.session_id].pop(str(name))
         self._disk.rename(path, super().path(name))
         self._disk.sync_directory(self.folder(name.session_id))
 

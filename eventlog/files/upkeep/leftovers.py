@@ -19,6 +19,7 @@ from ...segments.segment import Closed, Opened, Sealed, is_purged
 from .. import layout as layouts
 from .. import recovery, scan
 from ..layout import Layout, SegmentName
+from ..opening import open_regular
 from ..pieces import Bad, Own
 
 if TYPE_CHECKING:
@@ -42,8 +43,7 @@ def entries_of(layout: Layout, session_id: str) -> list[str]:
 
 def segments_of(layout: Layout, session_id: str) -> list[SegmentName]:
     """All segment files of a session, also those that are ignored."""
-    names = map(layouts.parse_segment_name, entries_of(layout, session_id))
-    return [name for name in names if name is not None]
+    return [name for entry in entries_of(layout, session_id) for name in layout.segments(session_id, [entry])]
 
 
 def clear_up(backend: FilesBackend, session_id: str, *, everything: bool = False) -> int:
@@ -90,7 +90,7 @@ def _is_abandoned(path: str) -> bool:
     match = _UNFINISHED.fullmatch(os.path.basename(path))
     assert match is not None
     try:
-        if time.time() - os.stat(path).st_mtime > _OLD_S:
+        if time.time() - os.lstat(path).st_mtime > _OLD_S:
             return True
         os.kill(int(match["pid"]), 0)
     except (ProcessLookupError, FileNotFoundError, OverflowError):
@@ -103,9 +103,9 @@ def _is_abandoned(path: str) -> bool:
 def _superseded(layout: Layout, session_id: str, max_append_bytes: int) -> Iterator[SegmentName]:
     """The segments that are ignored because another file holds what they hold, or says that they are purged. Newest first."""
     names = layout.segments(session_id)
-    entries = set(entries_of(layout, session_id))
-    hidden = [SegmentName(name.first_seq, False, session_id) for name in names if name.compressed and str(name)[:-4] in entries]
-    covers = {each: SegmentName(each.first_seq, True, session_id) for each in hidden}
+    by_first_seq = {name.first_seq: name for name in names}
+    hidden = [each for each in segments_of(layout, session_id) if each not in names]
+    covers = {each: by_first_seq[each.first_seq] for each in hidden if each.first_seq in by_first_seq}
     before: SegmentName | None = None
     next_seq = 0
     for name in names:
@@ -145,9 +145,9 @@ def says_purged(layout: Layout, name: SegmentName) -> bool:
 def _remove(backend: FilesBackend, name: SegmentName) -> bool:
     """Remove a segment, durably before the next one goes: of what is left, none may seem to be missing in the middle."""
     path = backend.layout.path(name)
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = open_regular(path)
     try:
-        if not name.compressed:
+        if not name.compressed and not name.unnumbered:  # else the session's lock is its own
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a compression may be about to replace it
         backend.disk.unlink(path)
         backend.disk.sync_directory(os.path.dirname(path))

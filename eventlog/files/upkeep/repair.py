@@ -8,8 +8,8 @@ So afterwards nothing is unexplained: verify is clean, lists the rewrites, and w
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterable, Iterator
-from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
@@ -18,14 +18,13 @@ from ...backend import Problem, Progress, Report
 from ...errors import EventLogError, SessionLocked
 from ...line import TAIL_SIZE
 from ...segments.segment import FORMAT, Closed, Opened, encode_own
-from .. import layout as layouts
-from .. import reader, recovery, replacing, scan
-from ..disk import replace_file
-from ..layout import SegmentName
+from .. import opening, reader, recovery, replacing, scan
+from ..disk import make_folder
+from ..layout import NOT_YET, SegmentName
 from ..pieces import Bad, Own, Piece
 from ..recovery import Ended
 from ..replacing import Replacing
-from ..verify import NO_END, verify
+from ..verify import NO_END, TOO_NEW, verify
 from .rewriting import Rewriting
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ Kind = Literal["set_aside", "write_again", "take_out", "record_the_gap"]
 _WORDS: dict[Kind, str] = {
     "set_aside": "the torn bytes are copied to quarantine/ and cut off, as the next append would do",
     "write_again": "the file is copied to quarantine/, then written again with every event that can be proven",
-    "take_out": "the file is moved to quarantine/: it is not this session's",
+    "take_out": "it is moved to quarantine/: it is not this session's, or no file",
     "record_the_gap": "the segment is written again with a header that names the events which are lost before it",
 }
 
@@ -110,6 +109,8 @@ def _plan(problems: Iterable[Problem]) -> Iterator[Action]:
         if problem.kind == "torn_tail":
             kind = "set_aside"
         elif problem.kind == "foreign":
+            if problem.detail.startswith(TOO_NEW):
+                continue  # a later version has to mend it
             kind = "take_out"
         else:
             kind = "record_the_gap" if problem.kind == "missing" and problem.detail != NO_END else "write_again"
@@ -121,37 +122,46 @@ def _plan(problems: Iterable[Problem]) -> Iterator[Action]:
 def _repair_session(backend: FilesBackend, session_id: str, actions: list[Action]) -> None:
     for action in actions:
         if action.action == "take_out":
-            _take_out(backend, action.segment)
-    if not backend.layout.segments(session_id):
+            _take_out(backend, action)
+    names = backend.layout.segments(session_id)
+    if not names:
         return
+    again = [_first_seq(names, action) for action in actions if action.action == "write_again"]
     with backend.holding(session_id) as stream:  # taking the lock sets a torn tail aside and leaves a segment whose end is damaged
         if any(action.action != "set_aside" for action in actions):
             stream.seal()  # so that every segment that may have to be written again has ended
-    again = {name.first_seq for action in actions if action.action == "write_again" and (name := _name(action.segment)) is not None}
     for name in backend.layout.segments(session_id):
         _write_again(backend, session_id, name.first_seq, wanted=name.first_seq in again)
 
 
-def _name(segment: str) -> SegmentName | None:
-    return layouts.parse_segment_name(os.path.basename(segment))
+def _first_seq(names: list[SegmentName], action: Action) -> int | None:
+    segment = os.path.basename(action.segment)
+    return next((name.first_seq for name in names if str(name) == segment), None)
 
 
-def _take_out(backend: FilesBackend, segment: str) -> None:
-    """Move a file that does not belong where it stands; ``segment`` names its shard where that is the wrong one."""
-    name = _name(segment)
-    assert name is not None
-    path = os.path.join(backend.layout.sessions, segment) if os.path.dirname(segment) else backend.layout.path(name)
-    _keep(backend, path, "foreign")
-    backend.disk.unlink(path)
-    backend.disk.sync_directory(os.path.dirname(path))
+def _take_out(backend: FilesBackend, action: Action) -> None:
+    """Move what does not belong where it stands; the segment's name may name its shard, where that is the wrong one."""
+    layout = backend.layout
+    within = os.path.dirname(action.segment)
+    folder = os.path.join(layout.sessions, within) if within else layout.folder(action.session_id)
+    path = os.path.join(folder, os.path.basename(action.segment))
+    if opening.is_regular(path):
+        _keep(backend, path, "foreign")
+        backend.disk.unlink(path)
+    else:  # a link, a FIFO, a folder has no bytes to copy: it is itself what is kept
+        if not os.path.isdir(layout.quarantine):
+            make_folder(backend.disk, layout.quarantine)
+        backend.disk.rename(path, os.path.join(layout.quarantine, f"{os.path.basename(path)}.{uuid.uuid4().hex[:16]}.foreign"))
+    backend.disk.sync_directory(folder)
 
 
 def _keep(backend: FilesBackend, path: str, why: str) -> None:
     """Copy a file to ``quarantine/``, durably. Doing it again makes the same copy."""
-    with open(path, "rb") as file:
-        data = file.read()
-    kept = f"{os.path.basename(path)}.{sha256(data).hexdigest()[:16]}.{why}"
-    replace_file(backend.disk, os.path.join(backend.layout.quarantine, kept), data)
+    fd = opening.open_regular(path)
+    try:
+        recovery.keep(backend.disk, backend.layout, os.path.basename(path), fd, 0, os.fstat(fd).st_size, why)
+    finally:
+        os.close(fd)
 
 
 class _Place(NamedTuple):
@@ -172,7 +182,7 @@ def _place(backend: FilesBackend, session_id: str, first_seq: int) -> _Place | N
     name, end = names[index], None
     last = scan.last_record(layout.path(name), name)
     if last is None or isinstance(last.record, Opened):
-        if index + 1 < len(names):
+        if index + 1 < len(names) and names[index + 1].first_seq != NOT_YET:
             next_seq = names[index + 1].first_seq
         elif name.compressed:
             next_seq = recovery.end_of(layout, name).next_seq

@@ -18,8 +18,9 @@ from ... import line as lines
 from ...errors import EventTooLarge
 from ...line import TAIL_SIZE
 from ...ranges import Ranges
-from ...segments.segment import Closed, Opened, Sealed, encode_own
+from ...segments.segment import Closed, Opened, Sealed, encode_own, id_hash, pack_ids
 from ..pieces import Bad, Piece, count_lines
+from ..recovery import ids_in
 
 
 class Change(Protocol):
@@ -55,6 +56,7 @@ class Rewriting:
         self._count = 0
         self._next_seq = first_seq
         self._gaps = Ranges()
+        self._ids: set[int] = set()  # of the keys that are in it
         self._same = not self._afresh  # every byte so far is as it was
 
     def lines(self, pieces: Iterable[Piece]) -> Iterator[bytes]:
@@ -92,11 +94,13 @@ class Rewriting:
             was=record.digest,
             reason="; ".join([*reasons, self._change.reason]),
             left_out=list(self._gaps),
+            ids=pack_ids(self._ids),
         )
         line, self._running = encode_own(rewritten, self._running)
         return line
 
     def _events(self, chunk: bytes) -> Iterator[bytes]:
+        self._ids.update(id_hash(key) for key, _ in ids_in(chunk))
         if self._same and not self._change.touches(chunk):
             self._count_in(chunk)
             yield self._take(chunk)
@@ -107,6 +111,9 @@ class Rewriting:
             if not lines.ends_within_batch(append[-1]):
                 yield self._append(append)
                 append = []
+        if append:  # the rest of its batch is damaged: what can be proven of it is an append of its own from now on
+            self._same = False
+            yield self._append(append)
 
     def _count_in(self, chunk: bytes) -> None:
         count = count_lines(chunk)

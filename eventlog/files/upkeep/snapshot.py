@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ...segments.segment import Opened
 from .. import reader, recovery, scan
 from ..layout import Layout, SegmentName
+from ..opening import open_regular
 
 _READ_SIZE = 1024 * 1024
 
@@ -48,14 +49,16 @@ def opened(layout: Layout, session_id: str) -> Iterator[list[OpenFile]]:
 
 
 def _open_all(layout: Layout, session_id: str, stack: ExitStack) -> list[OpenFile] | None:
-    """None where a file has gone since it was listed. They are opened in order: of segments that are joined, the first is replaced
+    """None where a file has gone since it was listed, or another one has come to be the last. They are opened in order: of segments that are joined, the first is replaced
     before the others go."""
     files: list[OpenFile] = []
     try:
         names = reader.standing(layout, session_id)
         for name in names:
-            fd = os.open(layout.path(name), os.O_RDONLY | os.O_CLOEXEC)
+            fd = open_regular(layout.path(name))
             stack.callback(os.close, fd)
+            if scan.is_another(fd, name):
+                return None
             file = _look(layout, name, fd, is_last=name == names[-1])
             if file.size:
                 files.append(file)

@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+import msgspec
+
 from eventlog.events import (
     ContextCompacted,
     ErrorLogged,
@@ -29,6 +31,7 @@ from eventlog.events import (
     ToolReturned,
     UsageRecorded,
 )
+from eventlog.shapes import anthropic
 from eventlog.stored import StoredEvent
 
 from ..intake import Place
@@ -173,16 +176,8 @@ class ClaudeCodeMeaning:
         model = text_of(message.get("model"))
         if not isinstance(usage, dict) or model == SYNTHETIC or f"usage of {message_id}" in overruled:
             return []
-        details = mapping_of(usage.get("output_tokens_details"))
-        recorded = UsageRecorded(
-            message_id=message_id,
-            model=model,
-            input_tokens=_count(usage.get("input_tokens")),
-            output_tokens=_count(usage.get("output_tokens")),
-            cache_read_tokens=_count(usage.get("cache_read_input_tokens")),
-            cache_write_tokens=_count(usage.get("cache_creation_input_tokens")),
-            reasoning_tokens=_count(details.get("thinking_tokens", usage.get("thinking_tokens"))),
-        )
+        counted = anthropic.usage(usage) or UsageRecorded()
+        recorded = msgspec.structs.replace(counted, message_id=message_id, model=model)
         if self._usage.get(message_id) == recorded:
             return []
         self._usage[message_id] = recorded

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from eventlog.events import Artifact, ToolReturned
+from eventlog.shapes import anthropic
 
 from ..intake import Place
-from .content import mapping_of, output_of, text_of
+from .content import mapping_of, text_of
 from .places import subagent
 
 _DURATIONS_MS = ("totalDurationMs", "durationMs")
@@ -18,7 +19,7 @@ def tool_returned(block: dict[str, Any], record: dict[str, Any], place: Place) -
     details = mapping_of(record.get("toolUseResult"))
     return ToolReturned(
         call_id=text_of(block.get("tool_use_id")),
-        output=output_of(block.get("content")),
+        output=anthropic.output(block.get("content")),
         is_error=block.get("is_error") is True,
         duration_ms=_duration_ms(details),
         artifacts=_artifacts(details, place),

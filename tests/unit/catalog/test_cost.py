@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import pytest
-
 from eventlog import EventLog
 from eventlog.events import Cost, SessionStarted, UsageRecorded
 from projections import Catalog
@@ -52,7 +50,6 @@ def test_the_version_of_the_list_is_part_of_the_projection_s() -> None:
 
 
 def test_the_installed_list_knows_well_known_models() -> None:
-    pytest.importorskip("genai_prices", reason="the extra `cost` is not installed")
     prices = installed_prices()
     moment = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
     million = Tokens(1_000_000, 0, 0, 0, 0)

@@ -22,7 +22,7 @@ def store(tmp_path: Path) -> Path:
 
 
 def segment(store: Path) -> Path:
-    return next(store.glob("sessions/*/s.1.jsonl"))
+    return next(store.glob("sessions/*/s.jsonl"))
 
 
 def test_the_lines_come_as_they_are_stored(store: Path) -> None:

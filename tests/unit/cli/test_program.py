@@ -209,21 +209,22 @@ def test_a_store_that_cannot_be_used_is_exit_1_and_one_line(store: Path, make: C
         (["append", "", "--create"], 2, "invalid session id ''"),
         (["cat", "a\nb\x1b[2J"], 2, r"invalid session id 'a\nb\x1b[2J'"),
         (["cat", "half \udce4 byte"], 2, r"invalid session id 'half \udce4 byte'"),
-        (["cat"], 2, "Missing argument 'SESSION'; `eventlog cat --help` shows the usage"),
-        (["cat", "s", "--after", "x"], 2, "'x' is not a valid integer range; `eventlog cat --help` shows the usage"),
-        (["cat", "s", "--after", "-1"], 2, "-1 is not in the range"),
-        (["cat", "s", "t"], 2, "unexpected extra argument (t)"),
-        (["cat", "s", "--colour"], 2, "No such option '--colour'"),
-        (["--colour", "cat"], 2, "No such option '--colour'; `eventlog --help` shows the usage"),
+        (["cat"], 2, "SESSION ... ; `eventlog cat --help` shows the usage"),
+        (["cat", "s", "--after", "x"], 2, "--after ... ; `eventlog cat --help` shows the usage"),
+        (["cat", "s", "--after", "-1"], 2, "--after ... ; `eventlog cat --help` shows the usage"),
+        (["cat", "s", "surplus"], 2, "surplus ... ; `eventlog cat --help` shows the usage"),
+        (["cat", "s", "--colour"], 2, "--colour ... ; `eventlog cat --help` shows the usage"),
+        (["--colour", "cat"], 2, "--colour ... ; `eventlog --help` shows the usage"),
         (["cta"], 2, "no such command 'cta', did you mean 'cat'?; `eventlog --help` shows the usage"),
         (["zzzz"], 2, "no such command 'zzzz'; `eventlog --help` shows the usage"),
-        (["import", "claude-code"], 2, "Missing argument 'PATH...'"),
-        (["import", "claude-code", "/no/such/path"], 2, "'/no/such/path' does not exist"),
+        (["import", "claude-code"], 2, "PATH ... ; `eventlog import --help` shows the usage"),
+        (["import", "claude-code", "/no/such/path"], 2, "/no/such/path ... ; `eventlog import --help` shows the usage"),
     ],
 )
 def test_bad_input_gets_one_clear_line(store: Path, arguments: list[str], code: int, said: str) -> None:
     outcome = eventlog("--store", store, *arguments, stdin=HELLO)
-    assert said in outcome.one_line_error()
+    error = outcome.one_line_error()
+    assert all(part in error for part in said.split(" ... ")), error  # between them stand the words of click
     assert outcome.code == code
 
 

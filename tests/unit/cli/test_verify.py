@@ -20,7 +20,7 @@ def store(tmp_path: Path) -> Path:
 
 
 def tear(store: Path) -> None:
-    segment = next(store.glob("sessions/*/torn.1.jsonl"))
+    segment = next(store.glob("sessions/*/torn.jsonl"))
     with segment.open("ab") as file:
         file.write(b'{"seq":2,"time"')
 
@@ -44,7 +44,7 @@ def test_a_sound_store_is_ok(store: Path) -> None:
 
 def test_a_problem_is_told_with_its_place_and_makes_the_exit_code_1(store: Path) -> None:
     tear(store)
-    offset = next(store.glob("sessions/*/torn.1.jsonl")).stat().st_size - 15
+    offset = next(store.glob("sessions/*/torn.jsonl")).stat().st_size - 15
     outcome = eventlog("verify", "--store", store, "--json")
     assert outcome.code == 1
     report = outcome.json
@@ -52,10 +52,10 @@ def test_a_problem_is_told_with_its_place_and_makes_the_exit_code_1(store: Path)
     assert report["ok"] is False
     (problem,) = report["problems"]
     assert problem.pop("detail")
-    assert problem == {"session_id": "torn", "segment": "torn.1.jsonl", "offset": offset, "length": 15, "kind": "torn_tail"}
+    assert problem == {"session_id": "torn", "segment": "torn.jsonl", "offset": offset, "length": 15, "kind": "torn_tail"}
     outcome = eventlog("verify", "--store", store)
     assert outcome.code == 1
-    assert "torn.1.jsonl" in outcome.out
+    assert "torn.jsonl" in outcome.out
     assert "not ok (1 of them): 2 sessions" in outcome.out
     assert "the next append sets it aside" in outcome.out
 

@@ -13,7 +13,7 @@ from eventlog.events import MessageAdded
 from eventlog.session import Session
 from tests.files_of import files_that_hold
 
-SETTINGS = Settings(segment_size_bytes=1_000, frame_size_bytes=500, compress=False, sync="never", lock_timeout_s=5)
+SETTINGS = Settings(segment_size_bytes=1_000, frame_size_bytes=500, compress_after="0", sync="never", lock_timeout_s=5)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_backup_is_a_store_with_the_same_lines(log: EventLog, store: Path, cop
     assert (report.ok, report.sessions, report.changed, report.kept) == (True, 2, 2, [])
     assert raws(copy, "a") == raws(store, "a")
     assert (copy / "store.json").read_bytes() == (store / "store.json").read_bytes()
-    assert (copy.stat().st_mode & 0o777, next(copy.rglob("a.*")).stat().st_mode & 0o777) == (0o700, 0o600)
+    assert (copy.stat().st_mode & 0o777, next(copy.rglob("a[+.]*")).stat().st_mode & 0o777) == (0o700, 0o600)
 
 
 def test_the_next_one_copies_only_what_is_new(log: EventLog, store: Path, copy: Path) -> None:
@@ -88,28 +88,28 @@ def test_what_the_store_has_lost_stays_in_the_backup(log: EventLog, store: Path,
         fill(log.session(name, create=True), 12)
     log.backup(copy)
     log.close()
-    for path in store.rglob("a.*"):
+    for path in store.rglob("a[+.]*"):
         path.unlink()
-    next(store.rglob("b.11.jsonl")).unlink()
-    damaged = next(store.rglob("c.1.jsonl"))
+    next(store.rglob("b.jsonl")).unlink()
+    damaged = next(store.rglob("c+000000000001.jsonl"))
     data = bytearray(damaged.read_bytes())
     data[400] ^= 1
     damaged.write_bytes(data)
     with EventLog.open(store, settings=SETTINGS) as log:
         report = log.backup(copy)
-    assert {kept.session_id: kept.reason.split(" ")[0] for kept in report.kept} == {"b": "the", "c": "c.1.jsonl"}
+    assert {kept.session_id: kept.reason.split(" ")[0] for kept in report.kept} == {"b": "the", "c": "c+000000000001.jsonl"}
     assert [len(raws(copy, name)) for name in ("a", "b", "c")] == [12, 12, 12]
 
 
 def test_a_damaged_session_is_copied_where_there_is_nothing_better_and_reported(log: EventLog, store: Path, copy: Path) -> None:
     fill(log.session("a", create=True), 12)
-    damaged = next(store.rglob("a.1.jsonl"))
+    damaged = next(store.rglob("a+000000000001.jsonl"))
     data = bytearray(damaged.read_bytes())
     data[400] ^= 1
     damaged.write_bytes(data)
     report = log.backup(copy)
     assert [problem.kind for problem in report.problems] == ["damaged"]
-    assert next(copy.rglob("a.1.jsonl")).read_bytes() == data
+    assert next(copy.rglob("a+000000000001.jsonl")).read_bytes() == data
 
 
 def test_a_folder_with_something_else_is_refused(log: EventLog, store: Path, tmp_path: Path) -> None:
@@ -143,12 +143,12 @@ def test_only_what_is_not_there_comes_back(log: EventLog, store: Path, copy: Pat
     log.backup(copy)
     fill(log.session("b"), 1)
     for name in ("a", "c"):
-        for path in store.rglob(f"{name}.*"):
+        for path in store.rglob(f"{name}[+.]*"):
             path.unlink()
     report = restore(copy, store, "a", "b")
     assert [kept.session_id for kept in report.kept] == ["b"]  # type: ignore[attr-defined]
     assert (len(raws(store, "a")), len(raws(store, "b"))) == (12, 13)
-    assert not list(store.rglob("c.*"))
+    assert not list(store.rglob("c[+.]*"))
     with pytest.raises(errors.SessionNotFound):
         restore(copy, store, "nobody")
 
@@ -165,7 +165,7 @@ def test_a_backup_of_another_store_is_refused(log: EventLog, copy: Path, tmp_pat
 
 def test_an_append_under_way_is_not_in_it(log: EventLog, store: Path, copy: Path) -> None:
     fill(log.session("a", create=True), 2)
-    with next(store.rglob("a.1.jsonl")).open("ab") as file:
+    with next(store.rglob("a.jsonl")).open("ab") as file:
         file.write(b'{"seq":3,"time":"2026')
     assert log.backup(copy).ok
     assert [line[:8] for line in raws(copy, "a")] == [b'{"seq":1', b'{"seq":2']
@@ -213,8 +213,8 @@ def test_backups_while_writers_and_compactions_run_are_whole(store: Path, copy: 
 def test_a_backup_that_was_interrupted_goes_on(log: EventLog, store: Path, copy: Path) -> None:
     fill(log.session("a", create=True), 22)
     log.backup(copy)
-    next(copy.rglob("a.6.jsonl")).unlink()
-    (next(copy.rglob("a.1.jsonl")).parent / "a.6.jsonl-0.999999999.tmp").write_bytes(b"half")
+    next(copy.rglob("a+000000000006.jsonl")).unlink()
+    (next(copy.rglob("a+000000000001.jsonl")).parent / "a+000000000006.jsonl-0.999999999.tmp").write_bytes(b"half")
     assert log.backup(copy).files == 1
     assert raws(copy, "a") == raws(store, "a")
     shutil.rmtree(copy)

@@ -15,7 +15,7 @@ from eventlog.events import MessageAdded, MessageDelta
 from eventlog.importers import ImportReport, import_paths
 from eventlog.session import Session
 
-SETTINGS = Settings(segment_size_bytes=1_000, frame_size_bytes=500, compress=False, sync="never")
+SETTINGS = Settings(segment_size_bytes=1_000, frame_size_bytes=500, compress_after="0", sync="never")
 
 
 def open_log(folder: Path) -> EventLog:
@@ -112,8 +112,8 @@ def test_the_lines_can_be_had_with_tar_and_grep(path: Path) -> None:
     with tarfile.open(path) as archive:
         names = archive.getnames()
         assert names[0] == "manifest.json"
-        assert "sessions/b.1.jsonl" in names
-        member = archive.extractfile("sessions/b.1.jsonl")
+        assert "sessions/b.jsonl" in names
+        member = archive.extractfile("sessions/b.jsonl")
         assert member is not None
         assert member.read().startswith(b'{"type":"segment.opened"')
 
@@ -138,7 +138,7 @@ def rewrite(
 
 
 def flip(name: str, data: bytes) -> tuple[str, bytes]:
-    return (name, data[:300] + bytes([data[300] ^ 1]) + data[301:]) if name.endswith("a.1.jsonl.zst") else (name, data)
+    return (name, data[:300] + bytes([data[300] ^ 1]) + data[301:]) if name.endswith("a+000000000001.jsonl.zst") else (name, data)
 
 
 def set_file(name: str, value: object) -> Callable[[dict], object]:  # type: ignore[type-arg]
@@ -148,10 +148,10 @@ def set_file(name: str, value: object) -> Callable[[dict], object]:  # type: ign
 @pytest.mark.parametrize(
     ("change", "manifest", "says"),
     [
-        (flip, lambda found: None, "a.1.jsonl.zst is not what the manifest says"),
-        (lambda name, data: None if name.endswith("b.1.jsonl") else (name, data), lambda found: None, "b.1.jsonl is not in it"),
-        (lambda name, data: (name, data), set_file("name", "../../etc/b.1.jsonl"), "is no segment of session 'b'"),
-        (lambda name, data: (name, data), set_file("name", "a.9.jsonl"), "is no segment of session 'b'"),
+        (flip, lambda found: None, "a+000000000001.jsonl.zst is not what the manifest says"),
+        (lambda name, data: None if name.endswith("b.jsonl") else (name, data), lambda found: None, "b.jsonl is not in it"),
+        (lambda name, data: (name, data), set_file("name", "../../etc/b.jsonl"), "is no segment of session 'b'"),
+        (lambda name, data: (name, data), set_file("name", "a+000000000009.jsonl"), "is no segment of session 'b'"),
         (lambda name, data: (name, data), set_file("size", 1), "is not what the manifest says"),
         (lambda name, data: (name, data), lambda found: found["sessions"][1].update(session_id="../b"), "its manifest cannot be read"),
         (lambda name, data: (name, data), lambda found: found["sessions"].append(found["sessions"][0]), "names something twice"),
@@ -183,12 +183,12 @@ def test_lines_that_do_not_prove_themselves_are_refused_also_where_the_manifest_
         return name, forged.get(name, data)
 
     with tarfile.open(path) as archive:
-        data = archive.extractfile("sessions/b.1.jsonl").read()  # type: ignore[union-attr]
-    forged["sessions/b.1.jsonl"] = data.replace(b"xxx", b"yyy")
-    digest = sha256(forged["sessions/b.1.jsonl"]).hexdigest()
+        data = archive.extractfile("sessions/b.jsonl").read()  # type: ignore[union-attr]
+    forged["sessions/b.jsonl"] = data.replace(b"xxx", b"yyy")
+    digest = sha256(forged["sessions/b.jsonl"]).hexdigest()
     rewrite(path, change, set_file("sha256", digest))
     with open_log(tmp_path / "other") as other:
-        assert "b.1.jsonl is damaged" in take(other, path).skipped[0].reason
+        assert "b.jsonl is damaged" in take(other, path).skipped[0].reason
         assert list(other.session_ids()) == []
 
 

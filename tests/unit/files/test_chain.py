@@ -14,7 +14,7 @@ from eventlog import EventLog, Settings
 from eventlog.events import MessageAdded
 from tests.command_line import eventlog
 
-SETTINGS = Settings(segment_size_bytes=1_500, compress=False, sync="never")
+SETTINGS = Settings(segment_size_bytes=1_500, compress_after="0", sync="never")
 Lines = list[bytes]
 
 
@@ -24,7 +24,7 @@ def segments(tmp_path: Path) -> list[Path]:
     with EventLog.open(tmp_path / "store", settings=SETTINGS) as log, log.session("s", create=True) as session:
         for number in range(1, 27):
             session.append(MessageAdded(role="user", content=f"event {number:02} {'.' * 80}"), time="2026-01-01T00:00:00Z")
-    found = sorted((tmp_path / "store").glob("sessions/*/s.*"), key=lambda path: int(path.name.split(".")[1]))
+    found = sorted((tmp_path / "store").glob("sessions/*/s[+.]*"))
     assert len(found) == 4
     return found
 
@@ -92,7 +92,7 @@ def forge_what_follows(segments: list[Path]) -> None:
         header = re.sub(rb'"first_seq":[0-9]+', b'"first_seq":%d' % (last_seq + 1), header)
         lines[0] = re.sub(rb'^\{"seq":[0-9]+', b'{"seq":%d' % (last_seq + 1), lines[0])
         path.write_bytes(checksummed([header, *renumbered(lines)], footer=True))
-        before = path.rename(path.with_name(f"s.{last_seq + 1}.jsonl"))
+        before = path if path == segments[-1] else path.rename(path.with_name(f"s+{last_seq + 1:012}.jsonl"))
 
 
 def problems(store: Path) -> list[tuple[str, str]]:
@@ -150,7 +150,8 @@ def test_a_removed_last_segment_or_session_is_found_by_a_digest_kept_elsewhere(t
 
 def test_compressing_and_joining_change_no_digest(tmp_path: Path, segments: list[Path]) -> None:
     with EventLog.open(tmp_path / "store") as log:
+        log.session("s").end()
         digest = log.verify().digest
-        log.compact(idle_s=1e9)
-        assert [path.suffix for path in segments[0].parent.glob("s.1.*")] == [".zst"]
+        log.compact(idle_s=0)
+        assert [path.name for path in segments[0].parent.glob("s[+.]*")] == ["s.jsonl.zst"]
         assert log.verify().digest == digest

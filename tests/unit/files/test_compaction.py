@@ -16,7 +16,7 @@ from eventlog.files.upkeep.compaction import Skipped
 from eventlog.session import Session
 from eventlog.testing import CountingDisk
 
-SETTINGS = Settings(segment_size_bytes=1_000, frame_size_bytes=500, compress=False, sync="never", lock_timeout_s=0.05)
+SETTINGS = Settings(segment_size_bytes=1_000, frame_size_bytes=500, compress_after="0", sync="never", lock_timeout_s=0.05)
 
 
 def open_log(folder: Path, **changes: object) -> EventLog:
@@ -29,7 +29,7 @@ def fill(session: Session, count: int, text: str = "x" * 60) -> None:
 
 
 def files(folder: Path, session_id: str = "s") -> list[str]:
-    return sorted(path.name for path in (folder / "store" / "sessions").rglob(f"{session_id}.*"))
+    return sorted(path.name for path in (folder / "store" / "sessions").rglob(f"{session_id}[+.]*"))
 
 
 def seqs(session: Session) -> list[int]:
@@ -41,17 +41,53 @@ def log(tmp_path: Path) -> EventLog:
     return open_log(tmp_path)
 
 
-def test_small_segments_become_one_compressed_file_and_the_active_one_stays(log: EventLog, tmp_path: Path) -> None:
+SMALL = ["s+000000000001.jsonl", "s+000000000006.jsonl", "s+000000000011.jsonl", "s+000000000016.jsonl", "s.jsonl"]
+
+
+def test_small_segments_become_one_compressed_file_and_what_comes_next_is_plain_text(log: EventLog, tmp_path: Path) -> None:
     session = log.session("s", create=True)
     fill(session, 22)
-    assert files(tmp_path) == ["s.1.jsonl", "s.11.jsonl", "s.16.jsonl", "s.21.jsonl", "s.6.jsonl"]
+    assert files(tmp_path) == SMALL
     with open_log(tmp_path, segment_size_bytes=100_000) as compacting:
         report = compacting.compact()
-    assert files(tmp_path) == ["s.1.jsonl.zst", "s.21.jsonl"]
-    assert (report.sessions, report.sealed, report.compressed, report.joined, report.left_out) == (1, 0, 4, 3, 0)
+    assert files(tmp_path) == ["s.jsonl.zst"]
+    assert (report.sessions, report.sealed, report.compressed, report.joined, report.left_out) == (1, 1, 5, 4, 0)
     assert report.bytes_after < report.bytes_before
     assert seqs(session) == list(range(1, 23))
+    fill(session, 1)
+    assert files(tmp_path) == ["s+000000000001.jsonl.zst", "s.jsonl"]
+    assert seqs(session) == list(range(1, 24))
     assert log.verify().ok
+
+
+@pytest.mark.parametrize("compress_after", ["30d", "never"])
+def test_the_session_to_which_something_just_happened_stays_plain_text(tmp_path: Path, compress_after: str) -> None:
+    with open_log(tmp_path, compress_after=compress_after) as log:
+        session = log.session("s", create=True)
+        fill(session, 22)
+        before = {path: path.read_bytes() for path in (tmp_path / "store" / "sessions").rglob("s[+.]*")}
+        report = log.compact()
+        assert (report.sealed, report.compressed, report.joined, report.too_young) == (0, 0, 0, 1)
+        session.end()
+        assert log.compact().too_young == 1
+    assert files(tmp_path) == SMALL
+    for path in before:
+        assert path.read_bytes().startswith(before[path])
+
+
+@pytest.mark.parametrize("old", ["event", "file"])
+def test_a_session_is_cold_when_its_last_event_or_its_last_file_is_old(tmp_path: Path, old: str) -> None:
+    with open_log(tmp_path, compress_after="30d") as log:
+        session = log.session("s", create=True)
+        fill(session, 20)
+        session.append(MessageAdded(role="user", content="x"), time="2001-01-01T00:00:00Z" if old == "event" else None)
+        if old == "file":
+            (path,) = (tmp_path / "store" / "sessions").rglob("s.jsonl")
+            os.utime(path, (1_000_000_000, 1_000_000_000))
+        report = log.compact()
+        assert (report.sealed, report.too_young) == (1, 0)
+        assert {name.rpartition(".")[2] for name in files(tmp_path)} == {"zst"}
+        assert log.verify().ok
 
 
 def test_no_file_grows_above_the_size_of_a_segment(log: EventLog, tmp_path: Path) -> None:
@@ -60,21 +96,21 @@ def test_no_file_grows_above_the_size_of_a_segment(log: EventLog, tmp_path: Path
     assert len(files(tmp_path)) == 8  # each segment crossed the size by itself
     with open_log(tmp_path, segment_size_bytes=2_600) as compacting:
         compacting.compact(idle_s=0)
-    assert files(tmp_path) == ["s.1.jsonl.zst", "s.11.jsonl.zst", "s.21.jsonl.zst", "s.31.jsonl.zst"]
+    assert files(tmp_path) == ["s+000000000001.jsonl.zst", "s+000000000011.jsonl.zst", "s+000000000021.jsonl.zst", "s.jsonl.zst"]
     assert log.verify().ok
 
 
 def test_an_active_segment_is_sealed_when_it_has_been_idle_for_so_long(log: EventLog, tmp_path: Path) -> None:
     session = log.session("s", create=True)
     fill(session, 2)
-    assert log.compact().sealed == 0
-    (path,) = (tmp_path / "store" / "sessions").rglob("s.*")
+    assert log.compact(idle_s=3000).sealed == 0
+    (path,) = (tmp_path / "store" / "sessions").rglob("s[+.]*")
     os.utime(path, (time.time() - 4000,) * 2)
     assert log.compact(idle_s=5000).sealed == 0
-    assert log.compact().sealed == 1
-    assert files(tmp_path) == ["s.1.jsonl.zst"]
+    assert log.compact(idle_s=3000).sealed == 1
+    assert files(tmp_path) == ["s.jsonl.zst"]
     assert session.append(MessageAdded(role="user", content="goes on")) == 3
-    assert files(tmp_path) == ["s.1.jsonl.zst", "s.3.jsonl"]
+    assert files(tmp_path) == ["s+000000000001.jsonl.zst", "s.jsonl"]
     assert log.verify().ok
 
 
@@ -93,11 +129,11 @@ def test_what_is_compact_is_not_touched_again(log: EventLog, tmp_path: Path) -> 
 
 def test_a_file_keeps_the_time_when_it_was_last_written_to(log: EventLog, tmp_path: Path) -> None:
     fill(log.session("s", create=True), 20)
-    for path in (tmp_path / "store" / "sessions").rglob("s.*"):
+    for path in (tmp_path / "store" / "sessions").rglob("s[+.]*"):
         os.utime(path, (1_000_000_000, 1_000_000_000))
     with open_log(tmp_path, segment_size_bytes=100_000) as compacting:
         compacting.compact()
-    assert {path.stat().st_mtime for path in (tmp_path / "store" / "sessions").rglob("s.*")} == {1_000_000_000}
+    assert {path.stat().st_mtime for path in (tmp_path / "store" / "sessions").rglob("s[+.]*")} == {1_000_000_000}
 
 
 def test_deltas_go_when_their_message_is_complete_and_only_when_asked_for(log: EventLog) -> None:
@@ -148,7 +184,7 @@ def test_a_position_and_the_next_seq_stay_where_only_deltas_were(log: EventLog, 
     while len(files(tmp_path)) < 3:
         session.append(MessageDelta(message_id="a", content="x" * 200))
     last = session.append(MessageAdded(role="assistant", content="x", message_id="a"))
-    log.compact(drop_deltas=True)
+    log.compact(idle_s=3600, drop_deltas=True)
     log.compact(idle_s=0, drop_deltas=True)
     assert seqs(session) == [1, last, last + 1, last + 2]  # each compaction said what it left out
     assert session.append(MessageAdded(role="user", content="x"), expected=last + 2) == last + 3
@@ -160,17 +196,17 @@ def test_a_dry_run_counts_and_does_nothing(log: EventLog, tmp_path: Path) -> Non
     session = log.session("s", create=True)
     fill(session, 20)
     session.append(MessageDelta(message_id="a", content="x"), MessageAdded(role="assistant", content="x", message_id="a"))
-    before = {path: path.read_bytes() for path in (tmp_path / "store" / "sessions").rglob("s.*")}
+    before = {path: path.read_bytes() for path in (tmp_path / "store" / "sessions").rglob("s[+.]*")}
     with open_log(tmp_path, segment_size_bytes=100_000) as compacting:
         report = compacting.compact(idle_s=0, drop_deltas=True, dry_run=True)
     assert (report.sealed, report.compressed, report.joined, report.left_out) == (1, 5, 4, 1)
-    assert {path: path.read_bytes() for path in (tmp_path / "store" / "sessions").rglob("s.*")} == before
+    assert {path: path.read_bytes() for path in (tmp_path / "store" / "sessions").rglob("s[+.]*")} == before
 
 
 def test_a_damaged_segment_stays_as_it_is_and_stops_no_other(log: EventLog, tmp_path: Path) -> None:
     for name in ("a", "s"):
         fill(log.session(name, create=True), 20)
-    (path,) = (tmp_path / "store" / "sessions").rglob("s.6.jsonl")
+    (path,) = (tmp_path / "store" / "sessions").rglob("s+000000000006.jsonl")
     data = bytearray(path.read_bytes())
     data[300] ^= 1
     path.write_bytes(data)
@@ -178,7 +214,7 @@ def test_a_damaged_segment_stays_as_it_is_and_stops_no_other(log: EventLog, tmp_
         report = compacting.compact(idle_s=0)
     assert [skipped.session_id for skipped in report.skipped] == ["s"]
     assert path.read_bytes() == data
-    assert files(tmp_path, "a") == ["a.1.jsonl.zst"]
+    assert files(tmp_path, "a") == ["a.jsonl.zst"]
     assert len(log.verify().problems) == 1
 
 
@@ -198,22 +234,24 @@ def test_a_deleted_session_is_joined_and_keeps_its_deltas_and_stays_deleted(log:
     last = log.delete("s")
     with open_log(tmp_path, segment_size_bytes=100_000) as compacting:
         assert compacting.compact(idle_s=0, drop_deltas=True).left_out == 0
-    assert files(tmp_path) == ["s.1.jsonl.zst"]
+    assert files(tmp_path) == ["s.jsonl.zst"]
     assert session.last_seq == last
     with pytest.raises(errors.SessionDeleted):
         log.session("s").append(MessageAdded(role="user", content="x"))
     assert log.restore("s") == last + 1
 
 
-def test_unfinished_files_of_the_dead_go_and_those_of_the_living_stay(log: EventLog, tmp_path: Path) -> None:
+def test_unfinished_files_of_the_dead_go_and_those_of_the_living_stay(tmp_path: Path) -> None:
+    log = open_log(tmp_path, compress_after="30d")
     fill(log.session("s", create=True), 2)
-    (folder,) = {path.parent for path in (tmp_path / "store" / "sessions").rglob("s.*")}
-    dead, alive, old = (folder / f"s.1.jsonl.zst{middle}.tmp" for middle in (".999999999", f"-3.{os.getpid()}", f"-4.{os.getpid()}"))
+    (folder,) = {path.parent for path in (tmp_path / "store" / "sessions").rglob("s[+.]*")}
+    dead, alive, old = (folder / f"s.jsonl.zst{middle}.tmp" for middle in (".999999999", f"-3.{os.getpid()}", f"-4.{os.getpid()}"))
     for path in (dead, alive, old):
         path.write_bytes(b"half")
     os.utime(old, (1_000_000_000, 1_000_000_000))
     assert log.compact().removed == 2
-    assert files(tmp_path) == ["s.1.jsonl", alive.name]
+    assert files(tmp_path) == ["s.jsonl", alive.name]
+    log.close()
 
 
 def test_a_session_that_is_not_there_is_refused(log: EventLog) -> None:
@@ -228,7 +266,7 @@ def test_a_writer_in_another_log_goes_on_behind_what_was_joined_meanwhile(log: E
         fill(other.session("s"), 20)
     with open_log(tmp_path, segment_size_bytes=100_000) as compacting:
         compacting.compact(idle_s=0)
-    assert files(tmp_path) == ["s.1.jsonl.zst"]
+    assert files(tmp_path) == ["s.jsonl.zst"]
     assert old.append(MessageAdded(role="user", content="x")) == 28
     assert seqs(old) == list(range(1, 29))
     assert log.verify().ok

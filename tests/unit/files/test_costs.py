@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from itertools import cycle, islice
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from eventlog import EventLog, Settings
+from eventlog.errors import InvalidSessionId
 from eventlog.events import MessageAdded
 from eventlog.files.backend import FilesBackend
+from eventlog.files.disk import Disk
 from eventlog.files.layout import Layout
 from eventlog.testing import CountingDisk
 from projections import Catalog
@@ -92,17 +95,64 @@ class ListedLayout(Layout):
         self.listings += 1
         return super().names(session_id)
 
+    def sessions_in(self, shard_name: str) -> dict[str, list[str]]:
+        self.listings += 1
+        return super().sessions_in(shard_name)
+
+
+@contextmanager
+def listed_log(folder: Path, **changes: Any) -> Iterator[tuple[EventLog, ListedLayout]]:
+    """A log that counts how often a folder is listed."""
+    settings = Settings(store=folder / "store", sync="never", compress_after="0", **changes)
+    backend = FilesBackend.open(settings)
+    backend.layout = layout = ListedLayout(folder / "store")
+    with EventLog(backend, settings) as log:
+        yield log, layout
+
 
 def test_a_session_starts_without_looking_through_the_store(tmp_path: Path) -> None:
-    settings = Settings(store=tmp_path / "store")
-    backend = FilesBackend.open(settings)
-    backend.layout = layout = ListedLayout(tmp_path / "store")
-    with EventLog(backend, settings) as log:
+    with listed_log(tmp_path) as (log, layout):
         with log.start() as session:
             session.append(MESSAGE)
+        log.start(id="given").close()
+        log.start(id="Given-In-Mixed-Case").close()
+        with log.session("created", create=True) as session:
+            session.append(MESSAGE)
         assert layout.listings == 0
-        log.start(id="given")
-        assert layout.listings > 0  # somebody may have it, or one that differs in case
+        with pytest.raises(InvalidSessionId):
+            log.start(id="GIVEN-in-mixed-case")
+        assert layout.listings == 1  # only to say which it is
+
+
+@pytest.mark.parametrize("kept", ["active", "ended", "compressed", "compressed and gone on with"])
+def test_a_session_that_is_there_is_touched_without_looking_through_the_store(kept: str, tmp_path: Path) -> None:
+    with listed_log(tmp_path) as (log, layout), log.session("s", create=True) as session:
+        session.append(*[MESSAGE] * 5)
+        if kept != "active":
+            session.end()
+        if kept.startswith("compressed"):
+            log.compact()
+        if kept.endswith("gone on with"):
+            session.append(MESSAGE)
+        layout.listings = 0
+        backend = FilesBackend(layout, FilesBackend.open(log.settings).store, log.settings, Disk())
+        with EventLog(backend, log.settings) as other, other.session("s") as again:
+            first = again.last_seq
+            assert [stored.seq for stored in again.read()] == list(range(1, first + 1))
+            assert [stored.seq for stored in again.read(after=first - 1)] == [first]
+            assert layout.listings == 0
+            assert again.append(MESSAGE) == first + 1
+            assert [stored.seq for stored in again.read(after=first)] == [first + 1]
+            assert layout.listings <= 1  # behind a compressed one the end of that is looked for, once
+
+
+def test_a_segment_that_is_full_costs_no_listing_to_whoever_goes_on_reading(tmp_path: Path) -> None:
+    with listed_log(tmp_path, segment_size_bytes=32 * KIB) as (log, layout), log.session("s", create=True) as session:
+        for _ in range(40):
+            session.append(*[MESSAGE] * 20)
+        layout.listings = 0
+        assert len(list(session.read())) == 800
+        assert layout.listings == 0
 
 
 @pytest.mark.parametrize("events", [400, 4_000])
@@ -132,6 +182,7 @@ def test_one_event_of_an_active_session_is_found_by_halving(tmp_path: Path) -> N
 
 def test_one_event_of_a_compressed_session_costs_a_table_and_a_frame(tmp_path: Path) -> None:
     with session_of(tmp_path, 4_000, segment_size_bytes=256 * KIB, frame_size_bytes=16 * KIB) as (log, _, _):
+        assert log.compact(idle_s=0).compressed > 5
         files = list((tmp_path / "store" / "sessions").rglob("*.zst"))
         assert len(files) > 5
         with counted_reads() as read:

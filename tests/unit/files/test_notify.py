@@ -73,7 +73,7 @@ def test_a_kernel_that_lost_count_means_anything_may_have_changed(log: EventLog)
     watch = InotifyWatch(_folders(log, "a"), None, _forget)
     most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     folder = Path(_folders(log, "a")[0])
-    first, second = folder / "x.1.jsonl", folder / "y.1.jsonl"  # by turns: equal neighbours in the queue are one
+    first, second = folder / "x.jsonl", folder / "y.jsonl"  # by turns: equal neighbours in the queue are one
     with first.open("ab", 0) as one, second.open("ab", 0) as two:
         for _ in range(most // 2 + 64):
             one.write(b"x")

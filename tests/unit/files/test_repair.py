@@ -10,17 +10,23 @@ import pytest
 from eventlog import EventLog, Settings
 from eventlog.errors import Damaged
 from eventlog.events import MessageAdded
+from eventlog.files import replacing
+from eventlog.files.backend import FilesBackend
 from eventlog.segments import frames
 
-SETTINGS = Settings(segment_size_bytes=4000, frame_size_bytes=1000, compress=False)
+SETTINGS = Settings(segment_size_bytes=4000, frame_size_bytes=1000, compress_after="0")
 
 
 def record(path: Path, *, compress: bool = False, session_id: str = "s") -> list[Path]:
-    """A session of four segments, the last one active; returns their files in order."""
-    with EventLog.open(path, settings=SETTINGS.replace(compress=compress)) as log, log.session(session_id, create=True) as session:
+    """A session of four segments, the last one active (and raw); returns their files in order."""
+    with EventLog.open(path, settings=SETTINGS) as log, log.session(session_id, create=True) as session:
         for number in range(100):
             session.append(MessageAdded(role="user", content=f"event {number} " * 3), sync="never")
-    found = sorted(path.glob(f"sessions/*/{session_id}.*.jsonl*"), key=lambda file: int(file.name.split(".")[1]))
+    if compress:
+        backend = FilesBackend.open(SETTINGS.replace(store=path))
+        for name in backend.layout.segments(session_id)[:-1]:
+            assert replacing.compress(backend, backend.disk, backend.layout, name)
+    found = sorted(path.glob(f"sessions/*/{session_id}[+.]*"))
     assert len(found) == 4
     return found
 
@@ -178,14 +184,14 @@ def test_only_the_last_segment_can_have_a_torn_tail(tmp_path: Path) -> None:
 
 def joined(path: Path) -> Path:
     """A session of several small segments in one compressed file."""
-    small = Settings(segment_size_bytes=900, frame_size_bytes=600, compress=False, sync="never")
+    small = Settings(segment_size_bytes=900, frame_size_bytes=600, compress_after="0", sync="never")
     with EventLog.open(path, settings=small) as log, log.session("s", create=True) as session:
         for number in range(30):
             session.append(MessageAdded(role="user", content=f"event {number} " * 5))
         session.end()
     with EventLog.open(path, settings=small.replace(segment_size_bytes=100_000)) as log:
         assert log.compact().joined > 3
-    (file,) = path.glob("sessions/*/s.1.jsonl.zst")
+    (file,) = path.glob("sessions/*/s.jsonl.zst")
     return file
 
 
@@ -244,7 +250,7 @@ def test_a_session_that_cannot_be_mended_is_named_and_keeps_no_other_from_it(tmp
 
 def test_what_is_lost_for_ever_is_told_by_every_verify_from_then_on(tmp_path: Path) -> None:
     files = record(tmp_path)
-    first = [int(file.name.split(".")[1]) for file in files]
+    first = [int(file.name.split("+")[1].split(".")[0]) for file in files[:-1]]
     remove_one(files)
     with EventLog.open(tmp_path, settings=SETTINGS) as log:
         log.repair(apply=True)
@@ -256,12 +262,21 @@ def test_what_is_lost_for_ever_is_told_by_every_verify_from_then_on(tmp_path: Pa
 def test_names_that_are_none_and_folders_and_a_missing_folder_do_not_stop_it(tmp_path: Path) -> None:
     files = record(tmp_path)
     folder = files[0].parent
-    for name in (b"\xff\xfe.1.jsonl", b"..1.jsonl", b"s.01.jsonl", b"s.1.jsonl.bak"):
+    for name in (
+        b"\xff\xfe+000000000001.jsonl",
+        b"\xff\xfe.jsonl",
+        b"..jsonl",
+        b"s+1.jsonl",
+        b"s+000000000000.jsonl",
+        b"s+0000000000028.jsonl",
+        b"s.jsonl.bak",
+        b"s.jsonl.gz",
+    ):
         (Path(os.fsdecode(os.path.join(os.fsencode(folder), name)))).write_bytes(b"x")
     with EventLog.open(tmp_path, settings=SETTINGS) as log:
         assert log.verify().ok
-        (folder / "s.999.jsonl").mkdir()
-        assert ("s.999.jsonl", "damaged") in kinds(log)
+        (folder / "s+000000000999.jsonl").mkdir()
+        assert (f"{folder.name}/s+000000000999.jsonl", "foreign") in kinds(log)
         assert log.verify().events == 100
         shutil.rmtree(tmp_path / "sessions")
         assert kinds(log) == [("sessions", "missing")]

@@ -626,13 +626,13 @@ def test_one_bad_file_never_stops_the_others(tmp_path: Path) -> None:
     log = EventLog.memory()
     report = import_paths(log, "claude-code", [tmp_path / "absent", tmp_path])
     assert list(log.session_ids()) == ["s"]
-    assert [(Path(s.file).name, s.line, s.reason) for s in report.skipped] == [
+    assert [(Path(s.file).name, s.line, s.reason.split(": ")[0]) for s in report.skipped] == [
         ("absent", None, "No such file or directory"),
         ("a.jsonl", None, "not a text file"),
         ("b.json", None, "JSON, but not a Claude Code session"),
         ("c.json", None, "JSON, but not a Claude Code session"),
         ("f.jsonl", None, "No such file or directory"),
-        ("h.jsonl", 1, "not JSON: Expecting value: line 1 column 1 (char 0)"),
+        ("h.jsonl", 1, "not JSON"),
     ]
     assert (report.files, report.sessions, report.records) == (2, 1, 7)
 

@@ -103,8 +103,8 @@ def test_an_id_in_use_is_refused_and_the_other_sessions_are_taken(file: Path) ->
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        ("garbage", "not a stored event (JSON is malformed: invalid character (byte 0)); the rest of the session is left out"),
-        ('{"seq":3}', "not a stored event (Object missing required field `time`); the rest of the session is left out"),
+        ("garbage", "not a stored event (...); the rest of the session is left out"),
+        ('{"seq":3}', "not a stored event (...); the rest of the session is left out"),
         (
             '{"seq":1,"time":"2026-01-02T03:04:05Z","type":"a","data":{}}',
             "event 1 comes after event 2; the rest of the session is left out",
@@ -135,7 +135,9 @@ def test_a_line_that_is_no_event_ends_its_session_and_no_other(bad: str, reason:
     file.write_text("\n".join(lines) + "\n")
     with EventLog.memory() as log:
         report = import_paths(log, "jsonl", [file])
-        assert said(report) == [(4, reason)]
+        [(line, given)] = said(report)
+        begin, _, end = reason.partition("...")  # where the words of msgspec stand
+        assert (line, given.startswith(begin), given.endswith(end)) == (4, True, True), given
         assert (log.session("s").last_seq, log.session("t").last_seq) == (2, 4)
         assert (report.events_added, report.records) == (6, 7)
 

@@ -131,11 +131,10 @@ def test_what_is_no_conversation_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"input":{}}\nnot json\n[1]\n{"messages":[]}\n')
     with EventLog.memory() as log:
         report = import_paths(log, "openai", [tmp_path])
-        assert [(skipped.line, skipped.reason) for skipped in report.skipped] == [
-            (1, "no conversation: it has no list of messages"),
-            (2, "not JSON: Expecting value: line 1 column 1 (char 0)"),
-            (3, "JSON, but not an object: list"),
-        ]
+        first, second, third = report.skipped
+        assert (first.line, first.reason) == (1, "no conversation: it has no list of messages")
+        assert (second.line, second.reason[:10]) == (2, "not JSON: ")
+        assert (third.line, third.reason) == (3, "JSON, but not an object: list")
         assert (report.records, report.sessions) == (4, 1)
 
 
@@ -160,7 +159,7 @@ def test_messages_of_any_shape_become_some_message(tmp_path: Path) -> None:
             {"type": "unknown", "metadata": {"block": 7}},
             {"type": "video", "metadata": {"block": {"type": "video", "x": 1}}},
         ]
-        assert view.messages[1].parts == [{"type": "text", "content": "No."}]
+        assert view.messages[1].parts == [{"type": "text", "content": "No.", "metadata": {"refusal": True}}]
         assert [message.role for message in view.messages] == ["user", "assistant", "user", "assistant", "tool", "user"]
         [call] = view.tool_calls
         assert (call.name, call.arguments, call.output) == ("unknown", "not json", {"a": 1})

@@ -45,20 +45,20 @@ def test_what_follows_a_record_on_its_line_is_a_problem_of_its_own() -> None:
     assert first.text == b'{"n":1}'
     assert first.problem is None
     assert rest.text == b'{"n":'
-    assert rest.problem == "not JSON: Expecting value: line 1 column 13 (char 12)"
+    assert (rest.problem or "").startswith("not JSON: ")
     assert not rest.unfinished
 
 
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        (b"not json", "not JSON: Expecting value: line 1 column 1 (char 0)"),
+        (b"not json", "not JSON: ..."),
         (b"42", "JSON, but not an object: int"),
         (b'"massive error"', "JSON, but not an object: str"),
         (b"[1]", "JSON, but not an object: list"),
         (b"null", "JSON, but not an object: NoneType"),
         (b"2026-11-21 a log line", "not JSON"),
-        (b'{"n":"\xff"}', "not UTF-8: invalid start byte at byte 6"),
+        (b'{"n":"\xff"}', "not UTF-8: ... at byte 6"),
         (b"[" * 5000, "nested too deeply"),
         (b'{"n":' * 300 + b"1" + b"}" * 300, "nested more than 200 levels deep"),
     ],
@@ -66,7 +66,10 @@ def test_what_follows_a_record_on_its_line_is_a_problem_of_its_own() -> None:
 def test_a_line_that_is_no_object_is_one_problem_and_keeps_its_text(line: bytes, problem: str) -> None:
     before, bad, after = _read(b'{"n":1}\n' + line + b'\n{"n":2}\n')
     assert (before.head, after.head) == (Head(1), Head(2))
-    assert (bad.line, bad.text, bad.problem, bad.unfinished) == (2, line, problem, False)
+    assert (bad.line, bad.text, bad.unfinished) == (2, line, False)
+    begin, cut, end = problem.partition("...")  # where the words of Python's own readers stand
+    assert bad.problem is not None
+    assert (bad.problem.startswith(begin) and bad.problem.endswith(end)) if cut else bad.problem == problem
 
 
 def test_nul_bytes_are_a_problem_of_their_own_and_the_record_behind_them_is_read() -> None:

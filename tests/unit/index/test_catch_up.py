@@ -166,7 +166,7 @@ def test_a_session_that_was_replaced_is_folded_anew(tmp_path: Path) -> None:
     fill(path, 3)
     with EventLog.open(path) as log, Catalog.open(log, prices=NO_PRICES) as catalog:
         assert catalog.list(title="t1").total == 1
-    segment = path / "sessions" / shard("s001") / "s001.1.jsonl"
+    segment = path / "sessions" / shard("s001") / "s001.jsonl"
     segment.unlink()
     with EventLog.open(path) as log, Catalog.open(log, prices=NO_PRICES) as catalog:
         log.session("s001", create=True).append(SessionStarted(title="other"), MessageAdded(role="user", content="hello"))
@@ -180,7 +180,7 @@ def test_a_session_that_is_gone_is_forgotten_at_the_next_full_look(tmp_path: Pat
     fill(path, 3)
     with EventLog.open(path) as log, Catalog.open(log, prices=NO_PRICES) as catalog:
         assert catalog.list().total == 3
-        (path / "sessions" / shard("s001") / "s001.1.jsonl").unlink()
+        (path / "sessions" / shard("s001") / "s001.jsonl").unlink()
         catalog.look_at_everything()
         assert [item.session_id for item in catalog.list().items] == ["s002", "s000"]
         assert catalog.search("t1").total == 0
@@ -218,7 +218,7 @@ def test_what_damage_has_left_is_folded(tmp_path: Path) -> None:
         session = log.session("s", create=True)
         for word in ("one", "two", "three"):
             session.append(MessageAdded(role="user", content=word))
-    segment = path / "sessions" / shard("s") / "s.1.jsonl"
+    segment = path / "sessions" / shard("s") / "s.jsonl"
     segment.write_bytes(segment.read_bytes().replace(b"two", b"tvo"))
     with EventLog.open(path) as log, Catalog.open(log, prices=NO_PRICES) as catalog:
         assert catalog.list().items[0].messages == 2

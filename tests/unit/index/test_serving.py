@@ -323,9 +323,9 @@ def test_where_a_program_keeps_everybody_out_the_answer_is_made_in_memory(tmp_pa
         other.execute("BEGIN EXCLUSIVE")
     found, notices = ask(tmp_path)
     assert found == RIGHT
-    assert notices == [
-        f"the projection {name} cannot be written (database is locked); this answer is made in memory" for name in ("catalog", "search")
-    ]
+    for name, notice in zip(("catalog", "search"), notices, strict=True):
+        assert notice.startswith(f"the projection {name} cannot be written (")
+        assert notice.endswith("); this answer is made in memory")
     for other in others:
         other.close()
     assert files(tmp_path) == before  # nothing was taken for damaged

@@ -178,7 +178,7 @@ def test_damage_is_not_copied_unless_it_is_to_be_left_out(tmp_path: Path) -> Non
         session = log.start(id="s")
         for number in range(5):
             session.append(MessageAdded(role="user", content=f"text {number}"))
-    [file] = (tmp_path / "store" / "sessions").rglob("s.1.jsonl")
+    [file] = (tmp_path / "store" / "sessions").rglob("s.jsonl")
     data = file.read_bytes()
     file.write_bytes(data.replace(b"text 1", b"text X"))
     with EventLog.open(settings=settings) as log:
@@ -195,7 +195,7 @@ def test_a_session_whose_beginning_is_damaged_is_forked_with_a_new_one(tmp_path:
         session = log.start(id="s", title="lost")
         for number in range(3):
             session.append(MessageAdded(role="user", content=f"text {number}"))
-    [file] = (tmp_path / "store" / "sessions").rglob("s.1.jsonl")
+    [file] = (tmp_path / "store" / "sessions").rglob("s.jsonl")
     file.write_bytes(file.read_bytes().replace(b"lost", b"LOST"))
     with EventLog.open(settings=settings) as log:
         view = replay(log.fork("s", 4, on_damage="skip").read(), SessionView)

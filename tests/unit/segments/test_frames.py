@@ -135,6 +135,9 @@ def test_the_table_can_be_read_with_what_the_format_says() -> None:
                 "running": 0,
             }
         ],
+        "session_id": "s",
+        "first_seq": 1,
+        "ids": "",
     }
     assert zstandard.ZstdDecompressor().decompress(data[:start]) == text
 
@@ -201,7 +204,7 @@ def test_a_table_of_many_frames_is_read_whole() -> None:
 
 def test_an_empty_file_of_frames_is_a_table_of_none() -> None:
     data = compress(b"")
-    assert table_of(data) == Table(1, 0, [])
+    assert table_of(data) == Table(1, 0, [], ids="")
     assert walk(data) == [Piece(0, len(data), is_table=True)]
 
 
