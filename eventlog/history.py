@@ -78,6 +78,17 @@ def taken_back(events: Iterable[StoredEvent]) -> Ranges:
     return found
 
 
+def not_yet(ranges: Ranges, cleared_until: int) -> tuple[Ranges, int]:
+    """What of the ranges is behind ``cleared_until``, up to where everything was named before, and up to where everything is named now.
+
+    So a session that is cleared again and again is not looked through from its beginning each time."""
+    fresh = ranges.without(Ranges([(0, cleared_until)]))
+    for first, last in ranges:
+        if first <= cleared_until + 1:
+            cleared_until = max(cleared_until, last)
+    return fresh, cleared_until
+
+
 def _before(seq: int, ranges: Iterable[tuple[int, int]]) -> Ranges:
     found = Ranges()
     for first, last in ranges:

@@ -23,7 +23,7 @@ from msgspec import UNSET
 from eventlog import StoredEvent
 from eventlog import events as e
 from eventlog.copies import as_meant
-from eventlog.history import can_be_taken_back, named
+from eventlog.history import can_be_taken_back, named, not_yet
 from eventlog.ranges import Ranges
 
 from ..projection import State, Table
@@ -355,11 +355,7 @@ def _taken_back(state: State[Kept], stored: StoredEvent) -> None:
     """What was taken back is not found. The deltas of a message that is whole are no text of their own any more, also where what made it
     whole is taken back."""
     kept = state.kept
-    ranges = named(stored)
-    fresh = ranges.without(Ranges([(0, kept.cleared_until)]))
-    for first, last in ranges:
-        if first <= kept.cleared_until + 1:
-            kept.cleared_until = max(kept.cleared_until, last)
+    fresh, kept.cleared_until = not_yet(named(stored), kept.cleared_until)
     touched: dict[str, None] = {}
     for seq, message_id, parts in texts_within(state.memory, fresh):
         if message_id is not None:

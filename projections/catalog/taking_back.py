@@ -6,7 +6,7 @@ What the events had changed is in the `journal`; the messages and calls that the
 from __future__ import annotations
 
 from eventlog import StoredEvent
-from eventlog.history import named
+from eventlog.history import named, not_yet
 from eventlog.ranges import Ranges
 
 from ..projection import State
@@ -18,10 +18,7 @@ from .summary import Summary
 def taken_back(state: State[Summary], stored: StoredEvent) -> None:
     """A `history.retracted` or `history.cleared`."""
     kept = state.kept
-    ranges = named(stored).without(Ranges([(0, kept.cleared_until)]))
-    for first, last in named(stored):
-        if first <= kept.cleared_until + 1:
-            kept.cleared_until = max(kept.cleared_until, last)
+    ranges, kept.cleared_until = not_yet(named(stored), kept.cleared_until)
     journal = Journal(state.memory)
     entries = [entry for entry in journal.within(ranges) if not (isinstance(entry, Project) and entry.is_gone)]
     if kept.cleared_until >= max((entry.seq for entry in entries), default=0):

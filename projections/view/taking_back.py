@@ -19,7 +19,7 @@ from eventlog.events import (
     ToolCalled,
     ToolReturned,
 )
-from eventlog.history import can_be_taken_back, is_about_the_record
+from eventlog.history import can_be_taken_back, is_about_the_record, not_yet
 from eventlog.ranges import Ranges
 
 from .messages import Messages
@@ -32,9 +32,10 @@ _OF_A_MESSAGE = (MessageAdded, MessageDelta, MessageAmended, MessageRetracted)
 class Journal:
     """The events so far that have not been taken back, in order."""
 
-    __slots__ = ("events", "seqs")
+    __slots__ = ("cleared_until", "events", "seqs")
 
     def __init__(self) -> None:
+        self.cleared_until = 0  # up to here everything is gone that can be
         self.seqs: list[int] = []
         self.events: list[Any] = []
 
@@ -79,6 +80,7 @@ class Journal:
 
 def take_back(ranges: Ranges, journal: Journal, messages: Messages, tools: ToolCalls, models: Seen, compactions: list[Any]) -> list[int]:
     """Take the events of these ranges out of the journal, and out of what they had changed but for the context; returns their seqs."""
+    ranges, journal.cleared_until = not_yet(ranges, journal.cleared_until)
     cut = journal.within(ranges)
     gone = [seq for seq, _ in cut]
     where = frozenset(gone)

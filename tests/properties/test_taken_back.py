@@ -28,7 +28,15 @@ from eventlog.events import (
     UsageRecorded,
 )
 from eventlog.history import ABOUT_THE_RECORD, can_be_taken_back, named
-from projections import SessionView, replay
+from projections import Catalog, SessionView, replay
+from projections.catalog.cost import NO_PRICES
+from projections.catalog.search import Search
+from projections.catalog.tally import Tally
+from projections.index import catch_up
+from projections.index.building import attach, connect
+from projections.index.database import Index
+from projections.index.dump import dump
+from projections.projection import Projection
 
 from .test_session_view import contents, ids, maybe_ids, others, roles, stored_events, times, words
 
@@ -109,6 +117,95 @@ def test_the_view_is_that_of_the_session_without_what_was_taken_back(history: li
     for each in stored:
         one_by_one = SessionView.fold(one_by_one, each)
     assert msgspec.json.encode(one_by_one) == msgspec.json.encode(at_once)
+
+
+def index_of(projection: Projection[Any]) -> Index:
+    connection = connect()
+    attach(connection, projection.name, ":memory:")
+    index = Index(connection, projection)
+    index.create()
+    index.finish()
+    return index
+
+
+def first_text(view: SessionView) -> str | None:
+    """The first text of a user that the model sees, of messages that are whole."""
+    for message in view.messages:
+        if message.role == "user" and not (message.partial or message.exclude_from_context or message.alternative_to):
+            texts = [part["content"] for part in message.parts if part["type"] == "text" and part["content"]]
+            if texts:
+                return str(texts[0])
+    return None
+
+
+CALL = ["call_id", "name", "arguments", "output", "is_error", "duration_ms", "called_seq", "returned_seq", "message_id"]
+
+
+@quick
+@given(histories, st.sets(st.integers(0, 25)))
+def test_the_catalog_says_what_the_view_says_and_caught_up_in_pieces_what_a_rebuild_says(history: list[Any], cuts: set[int]) -> None:
+    with EventLog.memory() as log, Catalog.open(log, prices=NO_PRICES) as catalog:
+        session = log.start(id="s", title="T")
+        index = index_of(Tally(NO_PRICES))
+        for number, (event, time) in enumerate(history):
+            session.append(event, time=time)
+            if number in cuts:
+                catch_up.catch_up(log, [index])
+        catch_up.catch_up(log, [index])
+        rebuilt = index_of(Tally(NO_PRICES))
+        catch_up.catch_up(log, [rebuilt])
+        assert list(dump(index)) == list(dump(rebuilt))
+        item, view = catalog.list().items[0], replay(session.read(), SessionView)
+        for name in ("status", "model", "models", "provider", "started_at", "updated_at"):
+            assert getattr(item, name) == getattr(view, name), name
+        for name in view.counts.__struct_fields__:
+            assert getattr(item, name) == getattr(view.counts, name), name
+        assert item.preview == first_text(view)
+        rows = catalog.tools(session_id="s").items
+        assert [[getattr(row, name) for name in CALL] for row in rows] == [
+            [getattr(call, name) for name in CALL] for call in view.tool_calls
+        ]
+        numbers = catalog.statistics()
+        assert (numbers.events, sum(numbers.messages.values()), numbers.tool_calls) == (
+            view.counts.events,
+            view.counts.messages,
+            view.counts.tool_calls,
+        )
+        index.connection.close()
+        rebuilt.connection.close()
+
+
+def live_texts(index: Index) -> list[Any]:
+    rows = index.connection.execute("SELECT seq, part, kind, role, message_id, digest FROM search.passage WHERE live")
+    return sorted(row for row in rows if row[2] != "partial")
+
+
+@quick
+@given(histories, st.sets(st.integers(0, 25)))
+def test_the_search_finds_what_is_found_in_the_session_without_it(history: list[Any], cuts: set[int]) -> None:
+    """But for the deltas of a message of which only what made it whole was taken back: their text is not held that long."""
+    with EventLog.memory() as log:
+        session = log.start(id="s")
+        index = index_of(Search())
+        for number, (event, time) in enumerate(history):
+            session.append(event, time=time)
+            if number in cuts:
+                catch_up.catch_up(log, [index])
+        catch_up.catch_up(log, [index])
+        rebuilt = index_of(Search())
+        catch_up.catch_up(log, [rebuilt])
+        assert list(dump(index)) == list(dump(rebuilt))
+        stored = list(session.read())
+        gone, search = gone_of(stored), Search()
+        state = search.initial()
+        for each in stored:
+            if each.seq not in gone:
+                search.fold(state, each)
+        names = ("seq", "part", "kind", "role", "message_id", "digest")
+        rows = [row for row in state.rows.put_rows.get("passage", {}).values() if row["live"] and row["kind"] != "partial"]
+        assert live_texts(index) == sorted(tuple(row[name] for name in names) for row in rows)
+        index.connection.close()
+        rebuilt.connection.close()
 
 
 def append_all(log: EventLog, session_id: str, history: list[Any]) -> None:
