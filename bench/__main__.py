@@ -21,6 +21,8 @@ AREAS = {
     "reading": "reading",
     "start-up": "start_up",
     "listing": "listing",
+    "under-load": "under_load",
+    "windows": "windows",
     "searching": "searching",
     "rebuild": "rebuild",
     "tail-latency": "tail_latency",

@@ -15,6 +15,8 @@ The idempotency key of an append is not copied: it belongs to an append to the o
 The data stands as it was also where it means something else here; the origin then says what, and whoever folds events asks for it: where
 a compaction's first kept event is now (`first_kept_seq`), what a message is called whose id another session of a merge
 uses for a message of its own (``"ids":{"m1":"b:m1"}``, `as_meant`), and where the events are now that ranges of seqs name (`ranges`).
+
+Data that is nested deeper than a line may be (`limits`; older logs took it) is copied as a `SourceRecord` with its text in ``record``.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from . import timestamps
-from .events import SessionCompacted, UsageRecorded
-from .limits import fields_of
+from .events import SessionCompacted, SourceRecord, UsageRecorded
+from .limits import MAX_DEPTH, fields_of, is_deeper
 from .line import Envelope
 from .registry import Event
 from .stored import NO_ORIGIN, StoredEvent, envelope
@@ -37,6 +39,7 @@ _IDS = b'"ids":'
 _WHENCE = ("session_id", "seq", "origin")
 _NAMES_A_MESSAGE = ("message_id", "reply_to", "alternative_to")
 MISSING_PER_APPEND = 256
+_TOO_DEEP = "nested too deeply to be an event here; its data is the text in origin.record"
 
 
 class Identity(NamedTuple):
@@ -65,12 +68,16 @@ def copy(stored: StoredEvent, *, more: bool, said: bytes = b"") -> Envelope:
     """The event as it is appended to another session. ``said`` is further JSON for its origin, beginning with a comma."""
     line = envelope(stored.raw)
     moment = stored.time
+    type, version, data = stored.type, line.v, bytes(line.data) or b"{}"
+    if is_deeper(data, MAX_DEPTH):
+        said += b',"record":' + _encode(data.decode(errors="replace"))
+        type, version, data = SourceRecord.type, 1, _encode(SourceRecord(kind=stored.type, note=_TOO_DEEP))
     return Envelope(
         0,
         moment if moment.microsecond else timestamps.to_text(moment),
-        stored.type,
-        line.data if bytes(line.data) else msgspec.Raw(b"{}"),
-        line.v,
+        type,
+        msgspec.Raw(data),
+        version,
         origin=origin_of(stored, said),
         more=more,
     )

@@ -14,15 +14,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from . import line as codec
 from .backend import (
     Backend,
+    Capabilities,
     Changes,
     Feed,
     Follower,
+    Footprint,
     Lines,
     NewOnes,
     OnDamage,
     PendingAppend,
-    Progress,
-    Report,
     Stream,
     Sync,
     Watch,
@@ -31,6 +31,7 @@ from .backend import (
 from .errors import SessionNotFound
 from .line import Envelope
 from .memory import MemoryFeed
+from .reports import Progress, Report
 from .settings import Settings
 
 
@@ -122,7 +123,10 @@ def _no_watch(session_id: str | None) -> Watch:
 
 
 class DiscardBackend:
-    """``recorded`` is what was recorded before, where there is anything."""
+    """``recorded`` is what was recorded before, where there is anything. Of what may change it or copy it, nothing is done."""
+
+    place = "recording is off"
+    capabilities = Capabilities()
 
     def __init__(self, settings: Settings, recorded: Backend | None = None) -> None:
         self.path: str | None = None
@@ -138,6 +142,9 @@ class DiscardBackend:
 
     def stamps(self) -> Iterator[tuple[str, str]]:
         return iter(()) if self._recorded is None else self._recorded.stamps()
+
+    def footprint(self, session_id: str) -> Footprint:
+        return Footprint(0, 0, None) if self._recorded is None else self._recorded.footprint(session_id)
 
     def changed_since(self, cursor: str | None) -> Changes:
         return MemoryFeed([], None).next() if self._recorded is None else self._recorded.changed_since(cursor)

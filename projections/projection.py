@@ -78,9 +78,23 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     indexes: tuple[str, ...] = ()
 
 
+class Rollup(msgspec.Struct, frozen=True, kw_only=True):
+    """A table over all sessions that the database keeps by itself from the rows of the others: what is asked often is not counted.
+
+    ``columns`` with their SQL types, those of the key first. ``select`` gives its rows from nothing; ``triggers`` change it with the rows
+    that it is made of (each from ``AFTER`` to ``END``). In both, tables have their bare names, each after FROM or JOIN. The two must
+    agree: a check compares them."""
+
+    name: str
+    columns: dict[str, str]
+    key: tuple[str, ...]
+    select: str
+    triggers: tuple[str, ...]
+
+
 @runtime_checkable
 class Tabular(Protocol):
-    """What a projection with tables has besides."""
+    """What a projection with tables has besides; it may have ``rollups``, too."""
 
     @property
     def tables(self) -> tuple[Table, ...]: ...
@@ -187,6 +201,12 @@ class State(Generic[K]):
         self.kept = kept
         self.memory = Memory()
         self.rows = Rows()
+
+
+def rollups_of(projection: Projection[Any]) -> tuple[Rollup, ...]:
+    """What the database of this projection keeps by itself."""
+    found: tuple[Rollup, ...] = getattr(projection, "rollups", ())
+    return found
 
 
 def decoder_of(projection: Projection[Any]) -> msgspec.msgpack.Decoder[Any]:

@@ -12,9 +12,11 @@ import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
-from ..backend import Changes, Feed, Follower, Lines, OnDamage, Progress, Report, Watch
+from ..backend import Capabilities, Changes, Feed, Follower, Footprint, Lines, OnDamage, Watch
 from ..errors import EventLogError
+from ..reports import Progress, Report
 from ..settings import Settings
 from . import reader
 from .changes import Journal, JournalFeed
@@ -77,6 +79,7 @@ class FilesBackend:
     def __init__(self, layout: Layout, store: StoreFile, settings: Settings, disk: Disk) -> None:
         self.layout = layout
         self.path: str | None = layout.root
+        self.place = layout.root
         self.store = store
         self.settings = settings
         self.disk = disk
@@ -132,6 +135,19 @@ class FilesBackend:
 
     def stamps(self) -> Iterator[tuple[str, str]]:
         return self.layout.stamps()
+
+    def footprint(self, session_id: str) -> Footprint:
+        states = [state for name in self.layout.segments(session_id) if (state := _state(self.layout.path(name))) is not None]
+        written = max((state.st_mtime for state in states if state.st_size > 0), default=None)
+        size_bytes = sum(state.st_size for state in states)
+        return Footprint(len(states), size_bytes, None if written is None else datetime.fromtimestamp(written, UTC))
+
+    @property
+    def capabilities(self) -> Capabilities:
+        from .upkeep import Upkeep
+
+        upkeep = Upkeep(self)
+        return Capabilities(seal=upkeep, rewrite=upkeep, erase=upkeep, snapshot=upkeep)
 
     def changed_since(self, cursor: str | None) -> Changes:
         return self.journal.since(cursor)
@@ -233,6 +249,13 @@ class FilesBackend:
         self.journal.forget()
         for stream in list(self._streams):
             stream.after_fork()
+
+
+def _state(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None  # compressed since it was listed
 
 
 def _after_fork() -> None:

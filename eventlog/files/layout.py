@@ -134,20 +134,21 @@ class Layout:
         one with the session's name is there because somebody put an older copy of that back; and a stray copy under a number has no end."""
         if one.unnumbered != other.unnumbered:
             numbered, last = (other, one) if one.unnumbered else (one, other)
-            return numbered if self._is_own(numbered) and opening.has_end(self.path(numbered)) else last
+            return numbered if self.is_own(numbered) and opening.has_end(self.path(numbered)) else last
         raw, zst = sorted((one, other))
-        return zst if self._is_own(zst) else raw
+        return zst if self.is_own(zst) else raw
 
-    def _is_own(self, name: SegmentName) -> bool:
-        """Whether a compressed file is what its name says; for a raw one reading tells."""
-        if not name.compressed:
-            return True
+    def is_own(self, name: SegmentName) -> bool:
+        """Whether the file says, by its header or its table, that it is what its name says."""
         try:
             fd = opening.open_regular(self.path(name))
         except (FileNotFoundError, NotRegular):
             return False
         try:
-            return compressed.owner(fd) in (None, (name.session_id, name.first_seq))
+            if name.compressed:
+                return compressed.owner(fd) == (name.session_id, name.first_seq)
+            opened = opening.header(fd)
+            return opened is not None and (opened.session_id, opened.first_seq) == (name.session_id, name.first_seq)
         finally:
             os.close(fd)
 
@@ -160,7 +161,14 @@ class Layout:
 
     def is_older_copy(self, last: SegmentName) -> bool:
         """Whether a segment with the session's name was finished once: then somebody has put a copy of it back, from before that."""
-        return any(opening.has_end(self.path(name)) and self._is_own(name) for name in self.numbered(last.session_id, last.first_seq))
+        return any(opening.has_end(self.path(name)) and self.is_own(name) for name in self.numbered(last.session_id, last.first_seq))
+
+    def is_followed(self, last: SegmentName) -> bool:
+        """The same, also where what it was finished as has gone since: lists the folder."""
+        return any(
+            not name.unnumbered and name.first_seq >= last.first_seq and self.is_own(name) and opening.has_end(self.path(name))
+            for name in self.segments(last.session_id)
+        )
 
     def has(self, session_id: str) -> bool:
         """Whether the session has an event, by names alone: its last segment is there, or its first is. An empty raw one has none yet; an

@@ -315,7 +315,8 @@ class LockedSegment(EndingSegment):
         layout = self._host.layout
         if known is None:
             self._check_header()
-            if self._name.first_seq != NOT_YET and size and layout.is_older_copy(self._name):
+            looks_old = layout.is_older_copy if self._name.first_seq == 1 else layout.is_followed  # few sessions have a second segment
+            if self._name.first_seq != NOT_YET and size and looks_old(self._name):
                 self._put_away(self._path)  # it was finished once, and its number has all that was in it
                 self._disk.unlink(self._path)
                 self._disk.sync_directory(layout.folder(self.session_id))

@@ -201,6 +201,8 @@ def _furthest(layout: Layout, names: list[SegmentName], next_seq: int) -> tuple[
     ends: list[tuple[int, Ended, SegmentName]] = []
     for name in reversed(names):
         try:
+            if scan.is_foreign(layout.path(name), name):
+                continue  # its seqs say nothing here
             ended = end_of(layout, name)
         except (Damaged, NotRegular):
             continue

@@ -71,6 +71,15 @@ def scan_file(path: str, name: SegmentName, *, after: int = 0, max_append_bytes:
         os.close(fd)
 
 
+def is_foreign(path: str, name: SegmentName) -> bool:
+    """Whether the file says that it is another segment than its name does. Raises `FileNotFoundError`, `NotRegular`, `SegmentTooNew`."""
+    fd = open_regular(path)
+    try:
+        return _foreign(fd, name) is not None
+    finally:
+        os.close(fd)
+
+
 def _foreign(fd: int, name: SegmentName) -> str | None:
     """Why the file does not belong under this name, if it does not. One whose header cannot be read is not foreign but damaged."""
     if name.compressed:

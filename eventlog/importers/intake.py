@@ -252,7 +252,7 @@ class Intake:
         for batch in (events, [SourceRecord(note=_UNREAD)]):
             origins = [self._provenance.of(entry.text, is_json=is_json)] + [self._provenance.rest] * (len(batch) - 1)
             drafts = [
-                draft(event, when, origin=origin, more=index < len(batch))
+                draft(event, time=when, origin=origin, more=index < len(batch))
                 for index, (event, origin) in enumerate(zip(batch, origins, strict=True), 1)
             ]
             try:

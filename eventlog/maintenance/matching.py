@@ -12,15 +12,14 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Final
 
 import msgspec
 
 from ..errors import EventLogError, PatternTooSlow
-from ..files.upkeep.rewriting import seq_of
-from ..line import TAIL_SIZE
+from ..line import TAIL_SIZE, seq_of
 from .redaction import REASON, Pattern
 
 LIMIT_S: Final = 10.0  # of processor time, for each chunk: a sixteenth of a MiB and more of lines, or one larger line
@@ -56,6 +55,7 @@ def limited(pattern: str | re.Pattern[str], limit_s: float = LIMIT_S) -> Iterato
 class Limited:
     """`Pattern`, asked from afar: a change of lines (see `rewriting`). What a chunk becomes is worked out once, by `touches`."""
 
+    what = Pattern.what
     reason = REASON
 
     def __init__(self, here: Pattern, process: subprocess.Popen[bytes], limit_s: float) -> None:
@@ -70,6 +70,9 @@ class Limited:
 
     def found_across(self) -> list[int]:
         return list(self._ask("found_across", None))
+
+    def without(self, found: Collection[int]) -> list[int]:
+        return []
 
     def found_in(self, text: str) -> bool:
         return bool(self._ask("found_in", text))

@@ -14,7 +14,7 @@ import base64
 import re
 from collections.abc import Collection
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -22,8 +22,7 @@ from .. import events as vocabulary
 from .. import line as lines
 from .. import registry
 from ..errors import InvalidInput
-from ..files.upkeep.rewriting import seq_of
-from ..line import TAIL_SIZE, Envelope
+from ..line import TAIL_SIZE, Envelope, seq_of
 from ..ranges import Ranges
 from ..stored import envelope
 from ..timestamps import to_text
@@ -44,8 +43,9 @@ _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Pattern:
-    """Replaces the matches of a pattern: a change of lines (see `rewriting`)."""
+    """Replaces the matches of a pattern: an `eventlog.backend.Redaction`."""
 
+    what = "matches of a pattern"
     reason = REASON
 
     def __init__(self, pattern: str | re.Pattern[str], names: Collection[str] | None = None) -> None:
@@ -67,6 +67,10 @@ class Pattern:
     def found_across(self) -> list[int]:
         """The seqs of the deltas that hold a part of a match, in what was observed since this was asked before."""
         return self._streamed.found()
+
+    def without(self, found: Collection[int]) -> list[int]:
+        """No event is asked for by its seq."""
+        return []
 
     def found_in(self, text: str) -> bool:
         return self.pattern.search(text) is not None
@@ -114,8 +118,9 @@ class Pattern:
 
 
 class Seqs:
-    """Empties the events with these seqs: a change of lines (see `rewriting`)."""
+    """Empties the events with these seqs: an `eventlog.backend.Redaction`."""
 
+    what = "whole events"
     reason = REASON
 
     def __init__(self, seqs: Collection[int]) -> None:
@@ -148,26 +153,6 @@ class Seqs:
 
     def found_in_bytes(self, data: bytes) -> bool:
         return False
-
-
-class Redaction(Protocol):
-    """What is to be taken out of the lines: one of the two, or what stands for one (`matching.Limited`)."""
-
-    reason: str
-
-    def observe(self, chunk: bytes) -> None: ...
-
-    def found_across(self) -> list[int]: ...
-
-    def found_in(self, text: str) -> bool: ...
-
-    def found_in_bytes(self, data: bytes) -> bool: ...
-
-    def touches(self, chunk: bytes) -> bool: ...
-
-    def matches(self, line: bytes) -> bool: ...
-
-    def apply(self, line: bytes) -> bytes: ...
 
 
 def _with_content(line: bytes, rest: bytes, content: str) -> bytes:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -47,10 +47,21 @@ if TYPE_CHECKING:
 _RESULTS_ONLY = frozenset({"tool_call_response"})
 
 
-def fork(log: EventLog, source_id: str, at: int | None, *, id: str | None, on_damage: OnDamage) -> str:
+class Point(NamedTuple):
+    """Where to fork: at a seq, or at what was there; at most one of them. See `EventLog.fork`."""
+
+    at: int | None
+    message: str | None
+    turn: int | str | None
+    call: str | None
+
+
+def fork(log: EventLog, source_id: str, point: Point, *, id: str | None, on_damage: OnDamage) -> str:
     """Write the fork; returns its id. See `EventLog.fork`."""
+    if sum(way is not None for way in point) > 1:
+        raise TypeError("fork takes one of at, message, turn and call")
     with log.session(source_id) as source:
-        at = _position(source, at)
+        at = _position(source, point.at) if point[1:] == (None, None, None) else _position_of(source, point)
         target_id = new_session_id() if id is None else id
         with log.session(target_id, create=True, exclusive=True) as target:
             if target.last_seq > 0 and not _is_this_fork(target, source_id, at):
@@ -148,14 +159,14 @@ def _begins_with_its_parent(target: Session) -> bool:
 # --- where to fork -----------------------------------------------------------------------------------------------------------
 
 
-def position_of(source: Session, *, message: str | None, turn: int | str | None, call: str | None) -> int:
+def _position_of(source: Session, point: Point) -> int:
     """The seq up to which the session holds a message, a turn or a tool call. Raises `InvalidInput` where there is no such thing."""
-    if message is not None:
-        found, what = _end_of_message(source, message), f"message {message!r}"
-    elif call is not None:
-        found, what = _end_of_call(source, call), f"tool call {call!r}"
+    if point.message is not None:
+        found, what = _end_of_message(source, point.message), f"message {point.message!r}"
+    elif point.call is not None:
+        found, what = _end_of_call(source, point.call), f"tool call {point.call!r}"
     else:
-        found, what = _end_of_turn(source, turn), f"turn {turn!r}"
+        found, what = _end_of_turn(source, point.turn), f"turn {point.turn!r}"
     if found is None:
         raise InvalidInput(f"session {source.id!r} has no {what}; `eventlog cat {source.id}` shows what it has")
     return found

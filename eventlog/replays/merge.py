@@ -220,7 +220,7 @@ class _Merge:
         news = [conflict for conflict in conflicts(said, wanted) if conflict not in self._recorded]
         events: list[Event] = [*self._now.changes_to(wanted), SessionMerged(sources=sources, conflicts=news)]
         when = now()
-        self._target.append_envelopes([draft(event, when, more=event is not events[-1]) for event in events], sync="never")
+        self._target.append_envelopes([draft(event, time=when, more=event is not events[-1]) for event in events], sync="never")
 
 
 def _details(session: Session, end: int) -> Details:

@@ -19,10 +19,12 @@ from typing import Any, ClassVar
 import msgspec
 
 from .. import errors
-from ..events import MessageAdded, SessionDeleted, SessionEnded, SessionRestored, SessionStarted, UnknownEvent
+from ..events import SessionDeleted, SessionEnded, SessionRestored, SessionStarted, UnknownEvent
 from ..log import EventLog
-from ..session import Session
+from ..session import Session, as_envelopes
 from ..settings import Settings
+from .capabilities import CapabilityConformance
+from .capabilities import note as _note
 
 
 class _Caught:
@@ -42,10 +44,6 @@ def _raises(kind: type[BaseException]) -> Iterator[_Caught]:
         raise AssertionError(f"{kind.__name__} was not raised")
 
 
-def _note(text: str) -> MessageAdded:
-    return MessageAdded(role="user", content=text)
-
-
 def _texts(session: Session, **window: Any) -> list[Any]:
     return [stored.event.content for stored in session.read(**window)]
 
@@ -54,7 +52,7 @@ def _seqs(session: Session, **window: Any) -> list[int]:
     return [stored.seq for stored in session.read(**window)]
 
 
-class BackendConformance:
+class BackendConformance(CapabilityConformance):
     """``reopens``: whether a log opened again with the same settings has the same events."""
 
     reopens: ClassVar[bool] = False
@@ -216,10 +214,10 @@ class BackendConformance:
     def test_appends_that_are_stored_together_keep_their_order_and_have_their_own_outcomes(self) -> None:
         with self.open(Settings()) as log, log.session("a", create=True) as session:
             appends = [
-                session.pending([_note("1")], None, "k", None, None, None),
-                session.pending([_note("x")], 7, None, None, None, None),
-                session.pending([_note("2"), _note("3")], 1, None, "never", None, None),
-                session.pending([_note("1")], None, "k", None, None, None),
+                session.pending(as_envelopes([_note("1")], None, "k", None), None, "k", None),
+                session.pending(as_envelopes([_note("x")], None, None, None), 7, None, None),
+                session.pending(as_envelopes([_note("2"), _note("3")], None, None, None), 1, None, "never"),
+                session.pending(as_envelopes([_note("1")], None, "k", None), None, "k", None),
             ]
             session.append_all(appends)
             first, refused, batch, retried = (append.outcome for append in appends)

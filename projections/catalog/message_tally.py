@@ -266,7 +266,7 @@ class Messages:
         if known.role in ("user", "assistant"):
             amounts[f"{known.role}_messages"] = amount
         count(self._state, known.cell, amounts)
-        self._state.rows.add("role", (known.cell[1], known.role), {"messages": amount})
+        self._state.rows.add("role", (*known.cell[:2], known.role), {"messages": amount})
 
     def _preview(self, seq: int, text: str | None) -> None:
         """A user's text stands, or (None) no longer stands, at ``seq``: the first one of all is the preview."""

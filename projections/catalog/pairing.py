@@ -47,7 +47,7 @@ TOOL_CALLS: Final = Table(
         "output_part": "INTEGER",
     },
     key=("seq", "part"),
-    indexes=("tool, called_at",),
+    indexes=("tool, called_at", "tool, duration_ms", "call_id"),
 )
 Key = tuple[int, int]  # seq and part of a record; of a row, those of the first record of its call
 

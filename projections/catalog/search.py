@@ -5,7 +5,7 @@ Each text of an event (a message's text or reasoning, a tool's arguments or outp
 
 Texts are prepared so that SQLite's tokenizer finds what people look for: characters of scripts that are written without spaces
 (and Hangul, whose words carry endings) and emoji are words of their own, and the parts of identifiers written in camel case are
-indexed besides the whole. A query is prepared alike (`search_query`).
+indexed besides the whole; so are words like ``C++`` and ``C#`` with their signs. A query is prepared alike (`search_query`).
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ _NO_SPACES: Final = re.compile(
 )
 _IDENTIFIER = re.compile(r"[^\W_]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_SIGNED = re.compile(r"(?<![^\W_])([^\W_]{1,16})(\+\+|#)(?![^\W_]|[+#])")
+_SIGNS = str.maketrans({"+": "\ue02b", "#": "\ue023"})  # private characters, which the tokenizer takes for letters
 _ENDLESS = re.compile(r"[A-Za-z0-9+/=_-]{300,}")
 _NAME_SIZE = 16  # characters: the pieces of names and paths are shorter on average, those of encoded bytes longer
 MOST_INDEXED: Final = 1 << 20  # characters of one text
@@ -100,7 +102,7 @@ class Kept(msgspec.Struct, omit_defaults=True):
 
 class Search:
     name = "search"
-    version = 3
+    version = 4
     tables = (
         Table(
             name="passage",
@@ -219,9 +221,20 @@ def humps(word: str) -> list[str]:
     return _HUMP.sub(" ", word).split(" ")
 
 
+def signed_words(text: str) -> list[str]:
+    """The words that end in ``++`` or ``#``, as they are indexed besides the bare ones.
+
+    >>> signed_words("C++ and c#, but not a+b, x+++ or #1") == ["C\\ue02b\\ue02b", "c\\ue023"]
+    True
+    """
+    if "++" not in text and "#" not in text:
+        return []
+    return [word + signs.translate(_SIGNS) for word, signs in dict.fromkeys(_SIGNED.findall(text))]
+
+
 def names_in(text: str) -> str:
-    """The parts of all identifiers in camel case, each identifier once."""
-    found = []
+    """The parts of all identifiers in camel case, each identifier once; and the words that end in signs."""
+    found = signed_words(text)
     for word in dict.fromkeys(_IDENTIFIER.findall(text)):
         if not (word.islower() or word.isupper() or word.istitle() or word.isdigit()):
             parts = humps(word)

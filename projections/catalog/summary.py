@@ -27,6 +27,14 @@ AMOUNTS: Final = (
     "cost_nano",
     "unpriced_tokens",
 )
+ORDERS: Final[dict[str, str]] = {  # of the list, each with an index of its own
+    "updated": "updated_at",
+    "started": "started_at",
+    "messages": "messages",
+    "tokens": "(input_tokens + output_tokens + cache_read_tokens + cache_write_tokens)",
+    "cost": "cost_nano",
+    "size": "size_bytes",
+}
 
 
 class Summary(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -55,6 +63,8 @@ class Summary(msgspec.Struct, omit_defaults=True, kw_only=True):
     places: dict[str, Any] = {}
     project_seq: int = 0  # of the context.updated that named the project last
     cleared_until: int = 0  # up to here everything is gone that can be
+    metadata_names: list[str] = []
+    key: tuple[str, str, int] | None = None  # namespace, key, generation
     parent: Parent | None = None
     started_at: int | None = None
     updated_at: int | None = None
@@ -78,8 +88,7 @@ class Summary(msgspec.Struct, omit_defaults=True, kw_only=True):
     turns: Latest = msgspec.field(default_factory=Latest)
     quarter: int | None = None
     source: str = ""
-    active: tuple[int, str] | None = None  # the quarter and source that something happened in last
-    run: int = 0  # events of the present source that are not in ``copied`` yet
+    run: int = 0  # events of the present source that have no row yet
 
     @property
     def status(self) -> str:
@@ -136,6 +145,9 @@ def row_of(kept: Summary) -> dict[str, Any]:
         "models": text(kept.models).decode(),
         "provider": kept.provider,
         "project": project_of(kept),
+        "namespace": None if kept.key is None else kept.key[0],
+        "foreign_key": None if kept.key is None else kept.key[1],
+        "generation": None if kept.key is None else kept.key[2],
         "parent": None if kept.parent is None else text(kept.parent).decode(),
         "started_at": kept.started_at or 0,
         "updated_at": (kept.started_at if kept.updated_at is None else kept.updated_at) or 0,

@@ -10,7 +10,7 @@ from eventlog.history import named, not_yet
 from eventlog.ranges import Ranges
 
 from ..projection import State
-from .journal import Added, Entry, Journal, Project, last_of
+from .journal import Added, Cell, Entry, Journal, Project, last_of
 from .message_tally import messages_of
 from .summary import Summary
 
@@ -24,19 +24,20 @@ def taken_back(state: State[Summary], stored: StoredEvent) -> None:
     if kept.cleared_until >= max((entry.seq for entry in entries), default=0):
         kept.long_texts = 0
     for entry in entries:
-        _discount(state, entry, journal.cell_of(entry)[1], ranges)
+        _discount(state, entry, journal.cell_of(entry), ranges)
     messages_of(state, stored.seq).take_back(entries, ranges)
     _forget_models(kept, journal, entries, stored.seq)
     if any(isinstance(entry, Project) for entry in entries):
         _name_project(kept, journal)
 
 
-def _discount(state: State[Summary], entry: Entry, source: str, ranges: Ranges) -> None:
+def _discount(state: State[Summary], entry: Entry, cell: Cell, ranges: Ranges) -> None:
     """Its events count no more, and did not make the session active again."""
     kept = state.kept
     for first, last in Ranges([(entry.seq, last_of(entry))]).without(Ranges([(entry.seq, last_of(entry))]).without(ranges)):
         kept.events -= last - first + 1
-        state.rows.add("copied", (source,), {"events": first - last - 1})
+        state.rows.add("copied", cell[1:2], {"events": first - last - 1})
+        state.rows.add("activity", (*cell[:2], ""), {"events": first - last - 1})
         if kept.ended is not None:
             kept.waking -= max(0, last - max(first, kept.ended[0] + 1) + 1)
 

@@ -28,10 +28,12 @@ from ..projection import State, Table
 from .cost import NO_PRICES, Prices, installed_prices
 from .journal import Journal, Project
 from .message_tally import HANDLERS as MESSAGE_HANDLERS
+from .metadata import METADATA, begin_metadata, patch_metadata
 from .moments import microseconds_of, quarter_of
 from .pairing import TOOL_CALLS
-from .summary import AMOUNTS, PLACES, Summary, cell_of, row_of, saw_model
+from .summary import AMOUNTS, ORDERS, PLACES, Summary, cell_of, row_of, saw_model
 from .taking_back import taken_back
+from .totals import ROLLUPS
 from .usage_tally import count_usage
 
 Handler = Callable[[State[Summary], StoredEvent], None]
@@ -59,6 +61,9 @@ class Tally:
                 "models": "TEXT NOT NULL",
                 "provider": "TEXT",
                 "project": "TEXT",
+                "namespace": "TEXT",
+                "foreign_key": "TEXT",
+                "generation": "INTEGER",
                 "parent": "TEXT",
                 "started_at": "INTEGER NOT NULL",
                 "updated_at": "INTEGER NOT NULL",
@@ -67,27 +72,46 @@ class Tally:
                 "price_version": "TEXT",
                 "size_bytes": "INTEGER NOT NULL",
             },
-            indexes=("deleted, updated_at DESC, session_id DESC",),
+            indexes=(
+                *(f"deleted, {order} DESC, session_id DESC" for order in ORDERS.values()),
+                "user_id, deleted, updated_at DESC",
+                "session_id",
+                "foreign_key, namespace",
+                "namespace, deleted, updated_at DESC",
+            ),
         ),
         Table(name="label", columns={"kind": "TEXT", "value": "TEXT"}, key=("kind", "value"), indexes=("kind, value",)),
         Table(
             name="activity",
-            columns={"quarter": "INTEGER", "source": "TEXT", "model": "TEXT", **dict.fromkeys(AMOUNTS, "INTEGER NOT NULL DEFAULT 0")},
+            columns={
+                "quarter": "INTEGER",
+                "source": "TEXT",
+                "model": "TEXT",
+                "events": "INTEGER NOT NULL DEFAULT 0",
+                **dict.fromkeys(AMOUNTS, "INTEGER NOT NULL DEFAULT 0"),
+            },
             key=("quarter", "source", "model"),
         ),
         Table(
             name="role",
-            columns={"source": "TEXT", "role": "TEXT", "messages": "INTEGER NOT NULL DEFAULT 0"},
-            key=("source", "role"),
+            columns={"quarter": "INTEGER", "source": "TEXT", "role": "TEXT", "messages": "INTEGER NOT NULL DEFAULT 0"},
+            key=("quarter", "source", "role"),
         ),
-        Table(name="copied", columns={"source": "TEXT", "events": "INTEGER NOT NULL DEFAULT 0"}, key=("source",)),
+        Table(
+            name="copied",
+            columns={"source": "TEXT", "events": "INTEGER NOT NULL DEFAULT 0"},
+            key=("source",),
+            indexes=("source",),  # what was copied is found without looking at what was not
+        ),
         Table(
             name="foreign_cost",
-            columns={"source": "TEXT", "currency": "TEXT", "cost_nano": "INTEGER NOT NULL DEFAULT 0"},
-            key=("source", "currency"),
+            columns={"quarter": "INTEGER", "source": "TEXT", "currency": "TEXT", "cost_nano": "INTEGER NOT NULL DEFAULT 0"},
+            key=("quarter", "source", "currency"),
         ),
+        METADATA,
         TOOL_CALLS,
     )
+    rollups = ROLLUPS
 
     @classmethod
     def elsewhere(cls) -> Tally:
@@ -96,7 +120,7 @@ class Tally:
 
     def __init__(self, prices: Prices = NO_PRICES) -> None:
         self.prices = prices
-        self.version = f"3.{prices.version}"
+        self.version = f"4.{prices.version}"
         self._handlers: dict[type, Handler] = {**_HANDLERS, e.UsageRecorded: partial(count_usage, prices)}
 
     def initial(self) -> State[Summary]:
@@ -116,13 +140,12 @@ class Tally:
         if is_work:
             kept.updated_at = moment if kept.updated_at is None else max(kept.updated_at, moment)
         source = "" if stored.origin_raw is NO_ORIGIN else _source(stored)
-        if source != kept.source:
+        quarter = quarter_of(moment) if is_work or kept.quarter is None else kept.quarter  # nothing else is activity
+        if source != kept.source or quarter != kept.quarter:
             _end_run(state)
             kept.source = source
-        kept.quarter = quarter_of(moment)
-        if is_work and kept.active != (kept.quarter, source):
-            kept.active = kept.quarter, source
-            state.rows.add("activity", (kept.quarter, source, ""), {})
+            kept.quarter = quarter
+            state.rows.add("activity", (quarter, source, ""), {})
         kept.run += 1
         kind = type(event)
         if kept.ended is not None and is_work:
@@ -160,6 +183,7 @@ def _end_run(state: State[Summary]) -> None:
     kept = state.kept
     if kept.run:
         state.rows.add("copied", (kept.source,), {"events": kept.run})
+        state.rows.add("activity", cell_of(kept), {"events": kept.run})
         kept.run = 0
 
 
@@ -178,6 +202,7 @@ def _started(state: State[Summary], stored: StoredEvent) -> None:
     for name in PLACES:
         if name in event.metadata:
             kept.places.setdefault(name, event.metadata[name])
+    begin_metadata(state, event.metadata)
 
 
 def _updated(state: State[Summary], stored: StoredEvent) -> None:
@@ -188,6 +213,7 @@ def _updated(state: State[Summary], stored: StoredEvent) -> None:
         if value is not UNSET:
             setattr(kept, name, value)
     saw_model(kept, kept.model, stored.seq, for_good=True)
+    patch_metadata(state, event.metadata)
     tags = kept.tags if event.tags is UNSET else event.tags or []
     kept.tags = [tag for tag in dict.fromkeys([*tags, *event.add_tags]) if tag not in event.remove_tags]
     if event.metadata is None:

@@ -47,7 +47,7 @@ def _count_usage(state: State[Summary], cell: Cell, currency: str, version: str 
         if currency == DOLLARS:
             _see_prices(state.kept, version, amounts["costs"])
         else:
-            state.rows.add("foreign_cost", (cell[1], currency), {"cost_nano": amounts["cost_nano"]})
+            state.rows.add("foreign_cost", (*cell[:2], currency), {"cost_nano": amounts["cost_nano"]})
             amounts = {name: amount for name, amount in amounts.items() if name not in ("costs", "cost_nano")}
     count(state, cell, amounts)
 

@@ -11,7 +11,7 @@ import msgspec
 
 from eventlog.cli.context import Context, command
 
-from .. import SessionView, priced, replay
+from .. import PricedView, SessionView, replay
 from ..exporters.transcript import notes
 
 _ARGUMENTS_SHOWN = 200
@@ -27,7 +27,7 @@ def show(context: Context, session: str, skip_damaged: bool) -> None:
 
     Long tool output is shortened; --json has everything."""
     with context.open_log() as log, log.session(context.find_session(log, session)) as handle:
-        view = priced(replay(handle.read(on_damage="skip" if skip_damaged else "raise"), SessionView))
+        view = replay(handle.read(on_damage="skip" if skip_damaged else "raise"), PricedView())
     if context.json:
         context.emit(view)
         return

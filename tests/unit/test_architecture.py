@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 # What each part may import from outside. A name that is not here, or not in the standard library, is a new dependency.
 THIRD_PARTY = {
     "eventlog": {"msgspec", "watchfiles", "zstandard"},
+    "eventlog/aio": set(),
     "eventlog/cli": {"click", "msgspec", "rich"},
     "eventlog/files": {"msgspec", "watchfiles", "zstandard"},
     "eventlog/importers": {"msgspec", "watchfiles"},
@@ -31,6 +32,7 @@ THIRD_PARTY = {
     "projections/cli": {"click", "msgspec", "rich"},
     "projections/exporters": {"msgspec", "pyarrow"},
     "projections/index": {"msgspec"},
+    "projections/operations": {"msgspec"},
     "projections/view": {"msgspec"},
 }
 # Too slow to be paid for by `import eventlog`: only ever imported inside the function that needs them.
@@ -39,12 +41,13 @@ LAZY = {"sqlite3", "tomllib", "watchfiles", "zstandard"}
 ROOMS = {
     "eventlog": set(),
     "eventlog/__main__.py": {"eventlog.cli"},
+    "eventlog/aio": {"eventlog.aio"},
     "eventlog/cli": {"eventlog.cli", "eventlog.files", "eventlog.importers", "eventlog.maintenance"},
     "eventlog/entry.py": {"eventlog.shapes"},  # inside the functions that need them: providers' parts are made ours at the door,
-    "eventlog/files": {"eventlog.files", "eventlog.maintenance", "eventlog.segments"},
-    "eventlog/importers": {"eventlog.files", "eventlog.importers", "eventlog.shapes"},
+    "eventlog/files": {"eventlog.files", "eventlog.segments"},
+    "eventlog/importers": {"eventlog.importers", "eventlog.shapes"},
     "eventlog/log.py": {"eventlog.files", "eventlog.maintenance", "eventlog.replays"},  # the doors to them: inside the methods, see below
-    "eventlog/maintenance": {"eventlog.files", "eventlog.maintenance"},
+    "eventlog/maintenance": {"eventlog.maintenance"},
     "eventlog/replays": {"eventlog.replays"},
     "eventlog/segments": {"eventlog.segments"},
     "eventlog/session.py": {"eventlog.shapes"},  # messages and responses of SDKs are told apart,
@@ -53,9 +56,23 @@ ROOMS = {
     "eventlog/testing": {"eventlog.files", "eventlog.testing"},
     "projections": {"projections.catalog", "projections.view"},
     "projections/catalog": {"eventlog.files", "projections.catalog", "projections.index", "projections.view"},
-    "projections/cli": {"eventlog.cli", "projections.catalog", "projections.cli", "projections.exporters", "projections.view"},
+    "projections/cli": {
+        "eventlog.cli",
+        "projections.catalog",
+        "projections.cli",
+        "projections.exporters",
+        "projections.operations",
+        "projections.view",
+    },
     "projections/exporters": {"eventlog.importers", "projections.catalog", "projections.exporters", "projections.view"},
     "projections/index": {"eventlog.files", "projections.index"},
+    "projections/operations": {
+        "eventlog.maintenance",
+        "projections.catalog",
+        "projections.exporters",
+        "projections.operations",
+        "projections.view",
+    },
     "projections/view": {"projections.view"},
 }
 DURABLE = {

@@ -14,10 +14,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
-
-from ...backend import Problem
 from ...errors import InvalidInput, SessionNotFound
+from ...reports import BackupReport, Kept
 from ...settings import Settings
 from .. import reader, scan
 from ..backend import FilesBackend
@@ -32,30 +30,6 @@ from .incoming import Incoming
 from .snapshot import OpenFile
 
 _COMPARED = 64 * 1024
-
-
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that was left as it is where it was to be copied to, and why."""
-
-    session_id: str
-    reason: str
-
-
-class BackupReport(msgspec.Struct, kw_only=True):
-    """What was copied, into a backup or out of one. ``sessions`` were looked at, ``changed`` of them were copied in whole or in part;
-    ``problems`` is what verifying these found."""
-
-    sessions: int = 0
-    changed: int = 0
-    files: int = 0
-    bytes: int = 0
-    removed: int = 0
-    kept: list[Kept] = []
-    problems: list[Problem] = []
-
-    @property
-    def ok(self) -> bool:
-        return not self.problems
 
 
 def backup(backend: FilesBackend, target: Path) -> BackupReport:

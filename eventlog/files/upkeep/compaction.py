@@ -15,13 +15,12 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from ...errors import Damaged, EventLogError, SessionLocked, SessionNotFound
 from ...events import SessionCompacted
 from ...ids import shard as shard_of
 from ...line import Envelope
 from ...ranges import Ranges
+from ...reports import CompactionReport, Skipped
 from ...segments.frames import Unproven
 from ...segments.segment import Opened
 from .. import layout as layouts
@@ -39,30 +38,6 @@ if TYPE_CHECKING:
 Drop = type[CompleteDeltas] | type[RetractedEvents]
 _ATTEMPTS = 5
 _RANGES_PER_EVENT = 10_000
-
-
-class Skipped(msgspec.Struct, frozen=True, kw_only=True):
-    """What could not be done for a session, and why."""
-
-    session_id: str
-    reason: str
-
-
-class CompactionReport(msgspec.Struct, kw_only=True):
-    """What a compaction did. Counts are of segments: ``joined`` ones became part of another. ``removed`` are files that a crash had left,
-    ``left_out`` events; ``too_young`` counts sessions with something to compress to which something happened not long ago. The bytes are those of all segment files of the sessions that were looked at."""
-
-    sessions: int = 0
-    sealed: int = 0
-    compressed: int = 0
-    joined: int = 0
-    removed: int = 0
-    left_out: int = 0
-    too_young: int = 0
-    bytes_before: int = 0
-    bytes_after: int = 0
-    skipped: list[Skipped] = []
-    dry_run: bool = False
 
 
 def compact(

@@ -13,13 +13,12 @@ from ... import stored
 from ...backend import Lines
 from ...events import MessageAdded, MessageDelta, SessionCompacted, SessionDeleted
 from ...history import taken_back
-from ...line import TAIL_SIZE
+from ...line import TAIL_SIZE, seq_of
 from ...ranges import Ranges
 from ...segments.segment import Sealed
 from .. import scan
 from ..layout import Layout
 from ..pieces import Own
-from .rewriting import seq_of
 
 _TYPE = b'","type":"'
 _MESSAGE, _COMPACTED, _HISTORY = _TYPE + b"message.", _TYPE + SessionCompacted.type.encode(), _TYPE + b"history."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ... import stored
 from ...backend import Lines
 from ...events import SessionCompacted, SessionDeleted
-from ...line import TAIL_SIZE
+from ...line import TAIL_SIZE, seq_of
 from ...maintenance.taken_back import TakenBack
 from ...ranges import Ranges
 from ...segments.segment import Sealed
@@ -13,7 +13,6 @@ from ...stored import NO_ORIGIN, StoredEvent
 from .. import scan
 from ..layout import Layout
 from ..pieces import Own
-from .rewriting import seq_of
 
 
 class RetractedEvents:

@@ -16,7 +16,7 @@ from zlib import crc32
 
 from ... import line as lines
 from ...errors import EventTooLarge
-from ...line import TAIL_SIZE
+from ...line import TAIL_SIZE, seq_of
 from ...ranges import Ranges
 from ...segments.segment import Closed, Opened, Sealed, encode_own, id_hash, pack_ids
 from ..pieces import Bad, Piece, count_lines
@@ -164,8 +164,3 @@ class Rewriting:
             raise EventTooLarge(len(text), self._limit, "rewritten append")
         self._sha.update(text)
         return text
-
-
-def seq_of(chunk: bytes, start: int = 0) -> int:
-    """The seq of the proven event line that begins at ``start``."""
-    return int(chunk[start + 7 : chunk.index(b",", start)])

@@ -171,6 +171,16 @@ def test_deleted_sessions_are_hidden_unless_asked_for(log: EventLog, catalog: Ca
     assert [(item.session_id, item.status) for item in catalog.list().items] == [("b", "completed"), ("a", "active")]
 
 
+def test_pages_of_deleted_and_other_sessions_together_are_in_one_order(log: EventLog, catalog: Catalog) -> None:
+    for number in range(6):
+        record(log, f"s{number}", SessionStarted(), *([SessionDeleted()] if number % 2 else []), minutes=10 * number)
+    first = catalog.list(deleted=True, limit=4)
+    second = catalog.list(deleted=True, limit=4, after=first.next)
+    assert [item.session_id for item in (*first.items, *second.items)] == ["s5", "s4", "s3", "s2", "s1", "s0"]
+    assert (first.total, second.next) == (6, None)
+    assert [item.session_id for item in catalog.list(deleted=True, status="active").items] == ["s4", "s2", "s0"]
+
+
 def test_tags_change_by_events_and_the_filter_follows(log: EventLog, catalog: Catalog) -> None:
     record(log, "a", SessionStarted(tags=["x", "y"]))
     assert ids(catalog, tags=["x"]) == ["a"]

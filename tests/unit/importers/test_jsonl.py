@@ -55,7 +55,7 @@ def test_everything_comes_back_and_nothing_is_added(tmp_path: Path) -> None:
         origin = msgspec.Raw(b'{"format":"f","record":{"x":[1e400]}}')
         events = [UnknownEvent("shop.rated", msgspec.Raw(b'{"stars":1e400}'), 7), MessageAdded(role="user", content="x")]
         session.append_envelopes(
-            [draft(events[0], "2026-01-02T03:04:05Z", origin=origin, more=True), draft(events[1], "2026-01-02T03:04:06Z")]
+            [draft(events[0], time="2026-01-02T03:04:05Z", origin=origin, more=True), draft(events[1], time="2026-01-02T03:04:06Z")]
         )
         session.append(events[1], id="same key")
         export(log, ["s"], "jsonl", tmp_path / "s.jsonl")

@@ -177,7 +177,7 @@ def test_any_projection_with_these_names_can_be_replayed() -> None:
 
 def test_the_package_gives_its_names_and_says_which_it_has() -> None:
     assert {"Catalog", "SessionView", "replay"} <= set(dir(projections))
-    with pytest.raises(AttributeError, match="it has Catalog, SessionView, replay"):
+    with pytest.raises(AttributeError, match="it has Catalog, Live, PricedView, SessionView, replay"):
         projections.Catalogue  # noqa: B018
 
 

@@ -44,7 +44,7 @@ def test_a_session_is_recorded_and_read(settings: Settings) -> None:
     async def main() -> None:
         async with await aio.EventLog.open(settings=settings) as log, await log.start(id="a", title="T") as session:
             assert await session.append(note("1"), note("2")) == 3
-            assert await session.last_seq() == 3
+            assert await session.last_seq == 3
             assert await session.end() == 4
             assert [stored.seq async for stored in session.read(after=1)] == [2, 3, 4]
             with pytest.raises(SessionNotFound):
@@ -306,3 +306,15 @@ def test_an_event_is_stamped_when_append_is_called() -> None:
         assert stored.time.isoformat() == "2026-11-21T00:44:01+00:00"
 
     run(program, EventLog.memory())
+
+
+def test_what_the_user_and_the_assistant_say_may_be_what_an_sdk_gives() -> None:
+    async def chat() -> list[StoredEvent]:
+        async with aio.EventLog.memory() as log:
+            session = await log.start()
+            assert await session.user({"role": "user", "content": "Hi"}) == 2
+            body = {"id": "r", "choices": [{"message": {"content": "Hello"}}], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
+            assert await session.assistant(body, id="k") == await session.assistant(body, id="k") == 3
+            return [stored async for stored in session.read(after=1)]
+
+    assert [stored.type for stored in asyncio.run(chat())] == ["message.added", "message.added", "usage.recorded"]
