@@ -263,6 +263,10 @@ class Seals(Protocol):
         """See `EventLog.compact`."""
         ...
 
+    def seal(self, session_ids: Iterable[str]) -> None:
+        """See `EventLog.seal`."""
+        ...
+
 
 class Rewrites(Protocol):
     """Can write again what is stored, and say that it did."""

@@ -270,6 +270,14 @@ class EventLog:
             session_ids, drop_deltas=drop_deltas, drop_retracted=drop_retracted, idle_s=idle_s, dry_run=dry_run
         )
 
+    def seal(self, session_ids: Iterable[str]) -> None:
+        """Finish what was written of these sessions: their segments end here, and the next append begins new ones.
+
+        A session that another writer holds, or that is not there, stays as it is; so do all where there are no segments."""
+        seals = self._live.capabilities.seal
+        if seals is not None:
+            seals.seal(session_ids)
+
     def repair(
         self, session_ids: Iterable[str] | None = None, *, apply: bool = False, progress: reports.Progress | None = None
     ) -> reports.RepairReport:

@@ -190,6 +190,10 @@ class EventLog:
             )
         )
 
+    async def seal(self, session_ids: Iterable[str]) -> None:
+        """Finish what was written of sessions. See `eventlog.EventLog.seal`."""
+        await self._work.run(lambda: self.sync_log.seal(session_ids))
+
     async def repair(
         self, session_ids: Iterable[str] | None = None, *, apply: bool = False, progress: reports.Progress | None = None
     ) -> reports.RepairReport:
@@ -241,7 +245,7 @@ class EventLog:
         """Bring sessions back from a copy. See `eventlog.EventLog.restore_backup`."""
         return await asyncio.to_thread(sync_log.EventLog.restore_backup, folder, settings=settings, session_ids=session_ids)
 
-    async def bundle(self, session_ids: Iterable[str], path: str | os.PathLike[str]) -> reports.Manifest:
+    async def bundle(self, session_ids: Iterable[str], path: str | os.PathLike[str] | Callable[[bytes], object]) -> reports.Manifest:
         """Write sessions into one file. See `eventlog.EventLog.bundle`."""
         return await self._work.run(lambda: self.sync_log.bundle(session_ids, path))
 

@@ -329,8 +329,8 @@ class LockedSegment(EndingSegment):
         self._tail, self._size = state, size
         if state.seq < self._position:
             self._record_the_hole(state)
-        if self._name.first_seq == NOT_YET and size == 0:
-            self._name = last_name(self.session_id, state.seq + 1)
+        if self._name.first_seq == NOT_YET:
+            self._name = last_name(self.session_id, state.seq + 1 if size == 0 else recovery.first_seq(layout, self._name))
         if state.ended is not None:
             return
         if state.damage_next_seq is not None:
@@ -424,9 +424,12 @@ class LockedSegment(EndingSegment):
         layout = self._host.layout
         try:
             before = None if self._name.first_seq == 1 else layout.last_compressed(self.session_id)
-            if before is not None and before.first_seq != NOT_YET:
+            if before is not None:
                 path = layout.path(before)
-                if layout.is_older_copy(before):
+                if before.first_seq == NOT_YET:
+                    before = finished_name(self.session_id, recovery.first_seq(layout, before), compressed=True)
+                    self._give_number(path, before)
+                elif layout.is_older_copy(before):
                     self._put_away(path)
                     self._disk.unlink(path)
                 else:

@@ -10,9 +10,7 @@ that the same one is the same session wherever it is found. What ``eventlog expo
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterator
-from datetime import datetime, timezone
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +18,16 @@ import msgspec
 
 from eventlog.events import Event, SessionStarted, SourceRecord
 from eventlog.ids import session_id_for
-from eventlog.log import EventLog
 from eventlog.shapes import openai_chat
 from eventlog.stored import StoredEvent
 
-from .intake import Entry, Intake, Place, Reading
+from .declaration import Conversation, Documents, Format, Found
+from .intake import Place, Source
 from .provenance import fingerprint
-from .records import Record, document, load, read
-from .report import ImportReport
-from .sources import import_each
-from .whole_file import WholeFile
+from .records import Record, document, read
 
-FORMAT = "openai"
+NAME = "openai"
+_LOOKED_AT = 100
 _SETTINGS = ("tools", "parallel_tool_calls", "functions", "response_format")
 
 
@@ -45,53 +41,20 @@ class Head(msgspec.Struct, gc=False):
 _heads = msgspec.json.Decoder(Head)
 
 
-class OpenaiImporter:
-    """Imports files into a log. ``report`` counts over all of them; a record is a conversation."""
+def _is_document(value: Any) -> bool:
+    if isinstance(value, list):
+        return _has_roles(value) or any(isinstance(item, dict) and _is_document(item) for item in value[:_LOOKED_AT])
+    return isinstance(value, dict) and isinstance(value.get("messages"), list) and (not value["messages"] or _has_roles(value["messages"]))
 
-    def __init__(self, log: EventLog) -> None:
-        self._intake = Intake(log, FORMAT, OpenaiMeaning)
 
-    @property
-    def report(self) -> ImportReport:
-        return self._intake.report
-
-    def import_path(self, path: Path) -> None:
-        """A file, or all ``.jsonl`` and ``.json`` files below a directory. What cannot be read is reported; nothing stops the rest."""
-        import_each(path, self.reads, self.import_file, self._intake.skip)
-
-    def import_file(self, path: Path) -> dict[str, int]:
-        """Take what is new in the file; returns how many events each session got."""
-        try:
-            with open(path, "rb") as file:
-                data = file.read()
-                changed_at = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, timezone.utc)
-        except OSError as error:
-            self._intake.skip(str(path), None, error.strerror or str(error))
-            return {}
-        if not data.strip():
-            return {}
-        self.report.files += 1
-        return self._intake.take(Reading(str(path)), self._entries(path, _records(data), changed_at), changed_at)
-
-    def reads(self, name: str) -> bool:
-        """Whether a file of this name in a folder is one of conversations."""
-        return name.endswith((".jsonl", ".json")) and not name.endswith(".provenance.jsonl")
-
-    def description_of(self, path: Path) -> Path | None:
-        """Nothing else is needed to read a file."""
-        return None
-
-    def open_file(self, path: Path) -> WholeFile:
-        return WholeFile(path, self.import_file)
-
-    def _entries(self, path: Path, records: list[Record[Head]], when: datetime) -> Iterator[Entry]:
-        for record in records:
-            problem = _problem_with(record)
-            if problem is not None:
-                self._intake.skip(str(path), record.line, problem)
-                continue
-            session_id = session_id_for(FORMAT, fingerprint(record.text).hex())
-            yield Entry(record.line, record.text, Place(session_id, (session_id,)), when)
+def _split(path: Path, data: bytes, value: Any) -> Iterator[Conversation]:
+    for record in _records(data):
+        problem = _problem_with(record)
+        if problem is not None:
+            yield Conversation(None, [Found(record.text, line=record.line, problem=problem)])
+            continue
+        session_id = session_id_for(NAME, fingerprint(record.text).hex())
+        yield Conversation(Place(session_id, (session_id,)), [Found(record.text, line=record.line)])
 
 
 def _records(data: bytes) -> list[Record[Head]]:
@@ -138,24 +101,29 @@ class OpenaiMeaning:
         self._settings: dict[str, Any] = {}
         self._model: str | None = None
 
-    def events(self, text: bytes, content: bytes, occurrence: int, overruled: Collection[str]) -> tuple[list[Event], bool]:
-        record, is_json = ({"messages": _array_in(text)}, True) if text[:1] == b"[" else load(text)
-        if occurrence > 1:
-            return [SourceRecord(kind="conversation", note="repeats an earlier one")], is_json
+    def events(self, source: Source) -> list[Event]:
+        record = source.record if isinstance(source.record, dict) else {"messages": source.record}
+        if source.occurrence > 1:
+            return [SourceRecord(kind="conversation", note="repeats an earlier one")]
         self._settings = {name: record[name] for name in _SETTINGS if record.get(name) is not None}
         model = record.get("model")
         self._model = model if isinstance(model, str) else None
         messages = [message for message in record["messages"] if isinstance(message, dict)]
-        return [openai_chat.message(message).event() for message in messages] or [SourceRecord(kind="conversation")], is_json
-
-    def sets(self, text: bytes) -> Collection[str]:
-        return ()
+        return [openai_chat.message(message).event() for message in messages] or [SourceRecord(kind="conversation")]
 
     def observe(self, stored: StoredEvent) -> None:
         """Nothing that is recorded later changes what the conversation means."""
 
     def start(self) -> SessionStarted:
-        return SessionStarted(kind="chat", model=self._model, settings=self._settings, metadata={"source": FORMAT})
+        return SessionStarted(kind="chat", model=self._model, settings=self._settings, metadata={"source": NAME})
 
 
-importer = OpenaiImporter
+FORMAT = Format(
+    name=NAME,
+    tool="OpenAI's message lists (fine-tuning files, exports)",
+    meaning=OpenaiMeaning,
+    names=("*.jsonl", "*.json"),
+    not_names=("*.provenance.jsonl",),
+    documents=Documents(_is_document, _split, each_line=True),
+    writes_back=True,
+)

@@ -1,7 +1,8 @@
 """Which events a compaction may leave out because a program took them back: no view shows them.
 
-Stays: the session's first event and the one of the latest time (they say when the session began and was last worked on), and an event with
-an idempotency key (a retry of its append must find it).
+Stays: the session's first event and the one of the latest time (they say when the session began and was last worked on), an event with an
+idempotency key (a retry of its append must find it), and one that was copied or imported (another merge or import would bring it again, and
+other records may name its own). What is left out of the session's own events a merge knows by their seqs.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from datetime import datetime
 
 from .. import history
 from ..ranges import Ranges
-from ..stored import StoredEvent
+from ..stored import NO_ORIGIN, StoredEvent
 
 
 class TakenBack:
@@ -30,7 +31,7 @@ class TakenBack:
             return
         if self._latest is None or stored.time > self._latest[0]:
             self._latest = stored.time, stored.seq
-        if stored.id is None and not is_first and history.can_be_taken_back(event.type):
+        if stored.id is None and stored.origin_raw is NO_ORIGIN and not is_first and history.can_be_taken_back(event.type):
             self._can_be.add(stored.seq, stored.seq)
 
     def seqs(self) -> Ranges:

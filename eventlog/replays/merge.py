@@ -25,9 +25,10 @@ import msgspec
 from .. import copies, history
 from ..backend import OnDamage
 from ..errors import InvalidInput, SessionDeleted
-from ..events import ContextCompacted, Event, HistoryCleared, HistoryRetracted, SessionMerged, Source, UsageRecorded
+from ..events import ContextCompacted, Event, HistoryCleared, HistoryRetracted, SessionCompacted, SessionMerged, Source, UsageRecorded
 from ..events import SessionDeleted as DeletedEvent
 from ..ids import session_id_for
+from ..ranges import Ranges
 from ..session import Session, draft
 from ..stored import StoredEvent
 from ..timestamps import now
@@ -69,6 +70,7 @@ class _Merge:
         self._is_into = is_into
         self._on_damage: OnDamage = on_damage
         self._places = Places()
+        self._left_out = Ranges()  # of the target's own events: what a compaction did not keep is not brought back
         self._lineages: dict[str, Lineage] = {}
         self._families: dict[str, str] = {}
         self._owners: dict[str, str] = {}  # by message id, as it is meant here: the family that uses it
@@ -99,6 +101,8 @@ class _Merge:
             event = meant.event
             self._now.apply(event)
             taken_from = copies.taken_from(stored)
+            if isinstance(event, SessionCompacted) and taken_from is None:
+                self._left_out.add_all(event.left_out)
             if isinstance(event, SessionMerged) and taken_from is None:
                 self._taken.update((source.session_id, source.last_seq) for source in event.sources)
                 self._recorded += event.conflicts
@@ -126,7 +130,8 @@ class _Merge:
     # --- taking over ---------------------------------------------------------------------------------------------------------
 
     def _has(self, stored: StoredEvent) -> bool:
-        return copies.identity(stored) in self._places
+        which = copies.identity(stored)
+        return which in self._places or (which.session_id == self._target.id and which.seq in self._left_out)
 
     def _take(self, fresh: list[StoredEvent]) -> None:
         if not fresh:

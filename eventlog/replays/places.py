@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from .. import copies
 from ..ranges import Ranges
 from ..session import Session
-from ..stored import StoredEvent
 
 
 class Places:
@@ -49,11 +48,13 @@ _Run = tuple[int, int, int]  # the first seq there, the first seq here, how many
 
 
 class Lineage:
-    """Which identities the events of one session have, read as far as it was asked for."""
+    """Which identities the events of one session have, read as far as it was asked for. One that is not there any more (it was left out)
+    was the session's own."""
 
-    __slots__ = ("_events", "_firsts", "_read", "_runs")
+    __slots__ = ("_events", "_firsts", "_id", "_read", "_runs")
 
     def __init__(self, source: Session) -> None:
+        self._id = source.id
         self._events = iter(source.read(on_damage="skip"))
         self._firsts = array("Q")  # of the runs
         self._runs: list[tuple[str, int, int]] = []  # session, first seq there, how many
@@ -77,18 +78,19 @@ class Lineage:
             stored = next(self._events, None)
             if stored is None:
                 return
+            if stored.seq > self._read + 1:
+                self._add(self._read + 1, copies.Identity(self._id, self._read + 1), stored.seq - self._read - 1)
             self._read = stored.seq
-            self._add(stored)
+            self._add(stored.seq, copies.identity(stored), 1)
 
-    def _add(self, stored: StoredEvent) -> None:
-        which = copies.identity(stored)
+    def _add(self, seq: int, which: copies.Identity, more: int) -> None:
         if self._runs:
             session_id, there, count = self._runs[-1]
-            if session_id == which.session_id and (which.seq, stored.seq) == (there + count, self._firsts[-1] + count):
-                self._runs[-1] = (session_id, there, count + 1)
+            if session_id == which.session_id and (which.seq, seq) == (there + count, self._firsts[-1] + count):
+                self._runs[-1] = (session_id, there, count + more)
                 return
-        self._firsts.append(stored.seq)
-        self._runs.append((which.session_id, which.seq, 1))
+        self._firsts.append(seq)
+        self._runs.append((which.session_id, which.seq, more))
 
 
 def moved(ranges: Iterable[tuple[int, int]], until: int, lineage: Lineage, places: Places) -> Ranges:

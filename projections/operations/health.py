@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from eventlog import __version__
-from eventlog.backend import Lost, Problem, Rewrite
+from eventlog.reports import Lost, Problem, Rewrite
 
 from .context import Context
 from .row import Arguments

@@ -11,7 +11,7 @@ from msgspec import Meta
 from eventlog.errors import EventLogError, InvalidInput
 from eventlog.events import SessionUpdated
 from eventlog.ids import session_id_for
-from eventlog.maintenance.retention import CleanupReport
+from eventlog.reports import CleanupReport
 
 from .context import Context
 from .failures import Failure, failure_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from eventlog.errors import InvalidInput
-from eventlog.maintenance.retention import CleanupReport
+from eventlog.reports import CleanupReport
 
 from ..catalog.listing import SessionItem
 from ..catalog.page import Page

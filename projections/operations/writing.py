@@ -165,7 +165,7 @@ def append(context: Context, asked: Append) -> Written:
 
 
 def _append(session: Any, asked: Append, events: Sequence[Event | UnknownEvent]) -> int:
-    from eventlog.session import draft
+    from eventlog import draft
     from eventlog.timestamps import now
 
     last = asked.events[-1]
@@ -176,7 +176,7 @@ def _append(session: Any, asked: Append, events: Sequence[Event | UnknownEvent])
     key = last.id or asked.idempotency_key
     when = now()
     envelopes = [
-        draft(event, given.time or when, id=key if given is last else None, more=given is not last)
+        draft(event, time=given.time or when, id=key if given is last else None, more=given is not last)
         for event, given in zip(events, asked.events, strict=True)
     ]
     return int(session.append_envelopes(envelopes, expected=asked.expected, id=key))

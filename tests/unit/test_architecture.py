@@ -21,7 +21,7 @@ THIRD_PARTY = {
     "eventlog/aio": set(),
     "eventlog/cli": {"click", "msgspec", "rich"},
     "eventlog/files": {"msgspec", "watchfiles", "zstandard"},
-    "eventlog/importers": {"msgspec", "watchfiles"},
+    "eventlog/importers": {"msgspec", "watchfiles", "zstandard"},
     "eventlog/maintenance": {"msgspec"},
     "eventlog/replays": {"msgspec"},
     "eventlog/segments": {"msgspec", "zstandard"},

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from eventlog.errors import InvalidInput
-from eventlog.maintenance.retention import Expired
+from eventlog.reports import Expired
 
 from .. import lifecycle, transcripts, writing
 from ..bounds import NAME, TEXT, cut, fitting

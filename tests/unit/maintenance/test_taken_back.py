@@ -119,3 +119,27 @@ def test_the_deltas_of_a_message_whose_whole_was_taken_back_stay(tmp_path: Path)
         report = log.compact(drop_deltas=True, drop_retracted=True, idle_s=0)
         assert report.left_out == 1
         assert everything(log) == before
+
+
+def test_what_was_copied_or_imported_stays_because_it_would_be_brought_again() -> None:
+    with EventLog.memory() as log:
+        session = log.session("s", create=True)
+        session.append(said("a"), said("b"))
+        session.append(said("c"), origin={"format": "codex", "record": {}})
+        session.append(said("d"), origin={"session_id": "other", "seq": 4})
+        session.append(HistoryCleared(), said("e"))
+        assert can_go(session) == [(2, 2)]
+
+
+def test_what_was_left_out_does_not_come_back_with_a_fork(tmp_path: Path) -> None:
+    with EventLog.open(tmp_path / "store") as log:
+        session = record(log, said("alpha"), said("beta"), said("gamma"))
+        log.fork("s", id="fork").close()
+        session.append(HistoryRetracted(ranges=[(2, 3)]), said("delta"))
+        session.close()
+        log.compact(["s"], drop_retracted=True, idle_s=0)
+        assert [stored.seq for stored in log.session("s").read()][:3] == [1, 4, 5]
+        both = replay(log.merge(["s", "fork"]).read(), SessionView)
+        assert [message.parts[0]["content"] for message in both.messages] == ["gamma", "delta"]
+        again = replay(log.merge(["fork"], into="s").read(), SessionView)
+        assert [message.parts[0]["content"] for message in again.messages] == ["gamma", "delta"]
