@@ -10,6 +10,7 @@ the events alone:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, Final
 
 from . import copies
@@ -24,7 +25,7 @@ from .events import (
     SessionUpdated,
 )
 from .ranges import Ranges
-from .stored import StoredEvent
+from .stored import NO_ORIGIN, StoredEvent
 
 TYPES: Final = (HistoryRetracted.type, HistoryCleared.type)
 # These are about the record and not about the work: they do not move ``updated_at`` and do not make an ended session active again.
@@ -76,6 +77,39 @@ def taken_back(events: Iterable[StoredEvent]) -> Ranges:
     for stored in events:
         found.add_all(named(stored))
     return found
+
+
+class TakenBack:
+    """Which events of a session a compaction may leave out because they were taken back: no view shows them.
+
+    Takes the events in order; memory is bounded by 16 bytes for each run of them. Stays: the session's first event and the one of the
+    latest time (they say when it began and was last worked on), an event with an idempotency key (a retry of its append must find it), and
+    one that was copied or imported (another merge or import would bring it again, and other records may name its own). What is left out
+    of a session's own events a merge knows by their seqs."""
+
+    def __init__(self) -> None:
+        self._can_be = Ranges()
+        self._named = Ranges()
+        self._began = False
+        self._latest: tuple[datetime, int] | None = None
+
+    def observe(self, stored: StoredEvent) -> None:
+        event, is_first = stored.event, not self._began
+        self._began = True
+        if is_about_the_record(event):
+            self._named.add_all(named(stored))
+            return
+        if self._latest is None or stored.time > self._latest[0]:
+            self._latest = stored.time, stored.seq
+        if stored.id is None and stored.origin_raw is NO_ORIGIN and not is_first and can_be_taken_back(event.type):
+            self._can_be.add(stored.seq, stored.seq)
+
+    def seqs(self) -> Ranges:
+        """The seqs of the events that can be left out."""
+        kept = self._can_be.without(self._named)
+        if self._latest is not None:
+            kept.add(self._latest[1], self._latest[1])
+        return self._can_be.without(kept)
 
 
 def not_yet(ranges: Ranges, cleared_until: int) -> tuple[Ranges, int]:

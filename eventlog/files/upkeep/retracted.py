@@ -5,8 +5,8 @@ from __future__ import annotations
 from ... import stored
 from ...backend import Lines
 from ...events import SessionCompacted, SessionDeleted
+from ...history import TakenBack
 from ...line import TAIL_SIZE, seq_of
-from ...maintenance.taken_back import TakenBack
 from ...ranges import Ranges
 from ...segments.segment import Sealed
 from ...stored import NO_ORIGIN, StoredEvent

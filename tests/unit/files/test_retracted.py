@@ -20,7 +20,7 @@ from eventlog.events import (
     ToolCalled,
     UsageRecorded,
 )
-from eventlog.maintenance.taken_back import TakenBack
+from eventlog.history import TakenBack
 from projections import Catalog, SessionView, replay
 from projections.catalog.cost import NO_PRICES
 
