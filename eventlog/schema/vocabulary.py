@@ -1,6 +1,6 @@
 """The vocabulary for those who do not read Python: a JSON Schema of the events, and the table in FORMAT.md. Both are made from `events`.
 
-``python -m eventlog.vocabulary`` prints the table, with ``--schema`` the schema; a test holds FORMAT.md and ``events.schema.json`` equal to
+``python -m eventlog.schema.vocabulary`` prints the table, with ``--schema`` the schema; a test holds FORMAT.md and ``events.schema.json`` equal to
 them.
 """
 
@@ -14,8 +14,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
-from . import events
-from .registry import Event, known_types
+from .. import events
+from ..registry import Event, known_types
 
 SCHEMA_FILE: Final = "events.schema.json"  # beside this file, in the package
 _NAMES: Final = {
@@ -133,7 +133,7 @@ def main(arguments: list[str]) -> None:
     elif not arguments:
         sys.stdout.write(markdown_table())
     else:
-        sys.exit("usage: python -m eventlog.vocabulary [--schema]")
+        sys.exit("usage: python -m eventlog.schema.vocabulary [--schema]")
 
 
 if __name__ == "__main__":

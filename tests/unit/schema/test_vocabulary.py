@@ -10,21 +10,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from eventlog import vocabulary
 from eventlog.registry import Event, event_type, known_types
-from eventlog.vocabulary import event_types, json_schema, markdown_table
+from eventlog.schema import vocabulary
+from eventlog.schema.vocabulary import event_types, json_schema, markdown_table
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_the_table_in_the_format_is_the_one_that_is_made_from_the_structs() -> None:
     text = (ROOT / "FORMAT.md").read_text()
-    assert text.endswith(markdown_table()), "run `python -m eventlog.vocabulary` and put what it prints at the end of FORMAT.md"
+    assert text.endswith(markdown_table()), "run `python -m eventlog.schema.vocabulary` and put what it prints at the end of FORMAT.md"
 
 
 def test_the_schema_that_ships_is_the_one_that_is_made_from_the_structs() -> None:
     shipped = msgspec.json.decode((Path(vocabulary.__file__).parent / vocabulary.SCHEMA_FILE).read_bytes())
-    assert shipped == json_schema(), f"run `python -m eventlog.vocabulary --schema > eventlog/{vocabulary.SCHEMA_FILE}`"
+    assert shipped == json_schema(), f"run `python -m eventlog.schema.vocabulary --schema > eventlog/schema/{vocabulary.SCHEMA_FILE}`"
 
 
 def test_every_type_has_a_meaning_and_every_field_a_row() -> None:
@@ -76,10 +76,12 @@ def test_the_schema_defines_what_it_names_and_asks_nothing_of_other_types() -> N
 
 @pytest.mark.parametrize(("arguments", "said"), [([], "| type | field |"), (["--schema"], '{\n  "$schema"')])
 def test_the_module_prints_both(arguments: list[str], said: str) -> None:
-    found = subprocess.run([sys.executable, "-m", "eventlog.vocabulary", *arguments], capture_output=True, text=True, check=True, cwd=ROOT)
+    found = subprocess.run(
+        [sys.executable, "-m", "eventlog.schema.vocabulary", *arguments], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert found.stdout.startswith(said)
 
 
 def test_another_argument_is_told_what_there_is() -> None:
-    found = subprocess.run([sys.executable, "-m", "eventlog.vocabulary", "--all"], capture_output=True, text=True, cwd=ROOT)
-    assert (found.returncode, found.stderr) == (1, "usage: python -m eventlog.vocabulary [--schema]\n")
+    found = subprocess.run([sys.executable, "-m", "eventlog.schema.vocabulary", "--all"], capture_output=True, text=True, cwd=ROOT)
+    assert (found.returncode, found.stderr) == (1, "usage: python -m eventlog.schema.vocabulary [--schema]\n")
