@@ -43,7 +43,7 @@ from . import recovery
 from .disk import make_folder
 from .ending import EndingSegment
 from .layout import NOT_YET, SegmentName, finished_name, last_name
-from .opening import NotRegular, header, is_folder, open_regular
+from .opening import NotRegular, header, is_folder, open_regular, stat_of
 from .recovery import Ended, Tail
 from .syncing import Host, identity_of
 
@@ -190,11 +190,8 @@ class LockedSegment(EndingSegment):
 
     def _has_its_name(self) -> bool:
         """Whether the file that is open is the one that has the session's name."""
-        try:
-            found = os.lstat(self._path)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        return (found.st_dev, found.st_ino) == self._identity
+        found = stat_of(self._path)
+        return found is not None and (found.st_dev, found.st_ino) == self._identity
 
     def _name_is_old(self) -> bool:
         return time.monotonic() - self._named_at > self._interval_s
