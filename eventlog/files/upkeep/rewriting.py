@@ -101,7 +101,8 @@ class Rewriting:
 
     def _events(self, chunk: bytes) -> Iterator[bytes]:
         self._ids.update(id_hash(key) for key, _ in ids_in(chunk))
-        if self._same and not self._change.touches(chunk):
+        is_touched = self._change.touches(chunk)  # asked of every chunk: what it becomes may be worked out there
+        if self._same and not is_touched:
             self._count_in(chunk)
             yield self._take(chunk)
             return
