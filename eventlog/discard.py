@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from . import line as codec
 from .backend import (
@@ -28,7 +28,7 @@ from .backend import (
     Watch,
     append_each,
 )
-from .errors import SessionNotFound
+from .errors import SessionNotFound, StoreNotFound
 from .line import Envelope
 from .memory import MemoryFeed
 from .reports import Progress, Report
@@ -132,6 +132,14 @@ class DiscardBackend:
         self.path: str | None = None
         self._max_event_bytes = settings.max_event_bytes
         self._recorded = recorded
+
+    @classmethod
+    def over(cls, recorded: Callable[[], Backend], settings: Settings) -> DiscardBackend:
+        """Over the store that ``recorded`` opens, where there is one."""
+        try:
+            return cls(settings, recorded())
+        except StoreNotFound:
+            return cls(settings)
 
     def stream(self, session_id: str, *, create: bool, exclusive: bool = False, new: bool = False) -> DiscardStream:
         recorded = None if self._recorded is None else self._recorded.stream(session_id, create=False)

@@ -82,6 +82,10 @@ class EventLog:
         """A handle on a session. See `eventlog.EventLog.session`."""
         return self._opening(lambda: self.sync_log.session(session_id, create=create, exclusive=exclusive))
 
+    def keyed(self, namespace: str, *key: str) -> Opening[Session]:
+        """The session of a foreign key. See `eventlog.EventLog.keyed`."""
+        return self._opening(lambda: self.sync_log.keyed(namespace, *key))
+
     def fork(
         self,
         session_id: str,
