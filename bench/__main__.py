@@ -30,6 +30,7 @@ AREAS = {
     "recovery": "recovery",
     "memory": "memory",
     "growth": "growth",
+    "sessions": "sessions",
 }
 
 

@@ -23,6 +23,7 @@ from .changes import Journal, JournalFeed
 from .disk import Disk
 from .follower import FileFollower
 from .layout import SHARDS, Layout, SegmentName
+from .opening import stat_of
 from .store import StoreFile, open_store
 from .syncing import Writer
 from .writer import SessionWriter
@@ -54,11 +55,10 @@ class FileStream(SessionWriter):
 
     def has_news(self, after: int) -> bool:
         """As long as the last segment is the file that it was, as large as it was, nothing was written."""
-        try:
-            found = os.lstat(self._path)
-            seen = found.st_dev, found.st_ino, found.st_size
-        except (FileNotFoundError, NotADirectoryError):
+        found = stat_of(self._path)
+        if found is None:
             return self.last_seq() > after
+        seen = found.st_dev, found.st_ino, found.st_size
         if seen != self._news[:3]:
             self._news = *seen, self.last_seq()
         return self._news[3] > after

@@ -43,7 +43,7 @@ from . import recovery
 from .disk import make_folder
 from .ending import EndingSegment
 from .layout import NOT_YET, SegmentName, finished_name, last_name
-from .opening import NotRegular, header, is_folder, open_regular
+from .opening import NotRegular, header, is_folder, open_regular, stat_of
 from .recovery import Ended, Tail
 from .syncing import Host, identity_of
 
@@ -190,11 +190,8 @@ class LockedSegment(EndingSegment):
 
     def _has_its_name(self) -> bool:
         """Whether the file that is open is the one that has the session's name."""
-        try:
-            found = os.lstat(self._path)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        return (found.st_dev, found.st_ino) == self._identity
+        found = stat_of(self._path)
+        return found is not None and (found.st_dev, found.st_ino) == self._identity
 
     def _name_is_old(self) -> bool:
         return time.monotonic() - self._named_at > self._interval_s
@@ -329,8 +326,8 @@ class LockedSegment(EndingSegment):
         self._tail, self._size = state, size
         if state.seq < self._position:
             self._record_the_hole(state)
-        if self._name.first_seq == NOT_YET and size == 0:
-            self._name = last_name(self.session_id, state.seq + 1)
+        if self._name.first_seq == NOT_YET:
+            self._name = last_name(self.session_id, state.seq + 1 if size == 0 else recovery.first_seq(layout, self._name))
         if state.ended is not None:
             return
         if state.damage_next_seq is not None:
@@ -424,9 +421,12 @@ class LockedSegment(EndingSegment):
         layout = self._host.layout
         try:
             before = None if self._name.first_seq == 1 else layout.last_compressed(self.session_id)
-            if before is not None and before.first_seq != NOT_YET:
+            if before is not None:
                 path = layout.path(before)
-                if layout.is_older_copy(before):
+                if before.first_seq == NOT_YET:
+                    before = finished_name(self.session_id, recovery.first_seq(layout, before), compressed=True)
+                    self._give_number(path, before)
+                elif layout.is_older_copy(before):
                     self._put_away(path)
                     self._disk.unlink(path)
                 else:

@@ -26,6 +26,7 @@ _KINDS = (
     (stat.S_ISBLK, "a device"),
 )
 _NO_FILE = frozenset({errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EISDIR, errno.EOPNOTSUPP, errno.EMLINK})
+_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -42,17 +43,28 @@ def open_regular(path: str, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
     system's other `OSError`."""
     try:
         fd = os.open(path, flags | FLAGS, mode)
-    except NotADirectoryError as error:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
     except OSError as error:
-        if error.errno in _NO_FILE:
-            raise NotRegular(path, kind_of(os.lstat(path).st_mode)) from None
-        raise
+        if error.errno not in _NOWHERE | _NO_FILE:
+            raise
+        there = stat_of(path)
+        if there is None or error.errno == errno.ENOENT:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
+        raise NotRegular(path, kind_of(there.st_mode)) from None
     found = os.fstat(fd).st_mode
     if not stat.S_ISREG(found):
         os.close(fd)
         raise NotRegular(path, kind_of(found))
     return fd
+
+
+def stat_of(path: str) -> os.stat_result | None:
+    """What has the name, without following links at its end; None where nothing has, or where no folder of the way leads there."""
+    try:
+        return os.lstat(path)
+    except OSError as error:
+        if error.errno in _NOWHERE:
+            return None
+        raise
 
 
 def kind_of(mode: int) -> str:
@@ -61,27 +73,20 @@ def kind_of(mode: int) -> str:
 
 def is_regular(path: str, *, with_content: bool = False) -> bool:
     """Whether a regular file has the name, without following links. False where nothing has."""
-    try:
-        found = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return stat.S_ISREG(found.st_mode) and (found.st_size > 0 or not with_content)
+    found = stat_of(path)
+    return found is not None and stat.S_ISREG(found.st_mode) and (found.st_size > 0 or not with_content)
 
 
 def is_folder(path: str) -> bool:
     """Whether a folder has the name, without following links: what a link leads to is not in the store."""
-    try:
-        return stat.S_ISDIR(os.lstat(path).st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+    found = stat_of(path)
+    return found is not None and stat.S_ISDIR(found.st_mode)
 
 
 def is_empty(path: str) -> bool:
     """Whether there is nothing in the file, or no file."""
-    try:
-        return os.lstat(path).st_size == 0
-    except (FileNotFoundError, NotADirectoryError):
-        return True
+    found = stat_of(path)
+    return found is None or found.st_size == 0
 
 
 def has_end(path: str) -> bool:

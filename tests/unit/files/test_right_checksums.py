@@ -96,6 +96,10 @@ def test_a_segment_of_a_later_version_is_refused_named_and_left_alone(tmp_path: 
         assert "format 2" in problem.detail
         assert log.repair(apply=True).actions == []
         assert path.read_bytes() == before
+        with Catalog.open(log) as catalog:  # the others are not kept from being listed
+            assert [item.session_id for item in catalog.list().items] == ["other"]
+            assert catalog.statistics().sessions.total == 1
+            assert catalog.search("x").total == 1
 
 
 NO_EVENTS: list[bytes] = [
