@@ -28,7 +28,7 @@ class Log(Protocol):
 
 
 def keyed_id(namespace: str, *key: str) -> str:
-    """The id of the key's first generation (FORMAT.md, "Session ids"). Raises `InvalidInput` for a namespace that is none, `TypeError` where
+    """The id of the key's first generation (FORMAT.md, "Session ids"). Raises `InvalidInput` for what is no namespace, `TypeError` where
     the key is no texts."""
     if not isinstance(namespace, str) or not key or not all(isinstance(text, str) for text in key):
         raise TypeError("a key is a namespace and one text or several")

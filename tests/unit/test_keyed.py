@@ -131,9 +131,7 @@ with EventLog.open(sys.argv[1], sync="never") as log:
 
 def test_programs_that_ask_at_once_make_one_session(tmp_path: Path) -> None:
     with EventLog.open(tmp_path / "store") as log:
-        programs = [
-            subprocess.Popen([sys.executable, "-c", ASK, str(tmp_path / "store"), name], stdin=subprocess.PIPE) for name in "pqr"
-        ]
+        programs = [subprocess.Popen([sys.executable, "-c", ASK, str(tmp_path / "store"), name], stdin=subprocess.PIPE) for name in "pqr"]
         for program in programs:
             assert program.stdin is not None
             program.stdin.write(b"\n")
