@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from . import line as codec
 from .backend import (
@@ -27,6 +27,7 @@ from .backend import (
     Sync,
     Watch,
     append_each,
+    read_each,
 )
 from .errors import SessionNotFound, StoreNotFound
 from .line import Envelope
@@ -162,6 +163,9 @@ class DiscardBackend:
 
     def watch(self) -> Watch:
         return _no_watch(None) if self._recorded is None else self._recorded.watch()
+
+    def read_many(self, after: Mapping[str, int], on_damage: OnDamage) -> Iterator[Lines]:
+        return read_each(self, after, on_damage)
 
     def settle(self, session_id: str) -> None:
         """Nothing is promised."""
