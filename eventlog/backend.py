@@ -257,7 +257,9 @@ class Bundle(Protocol):
 class Seals(Protocol):
     """Can end what is finished and store it smaller."""
 
-    def compact(self, session_ids: Iterable[str] | None, *, drop_deltas: bool, idle_s: float | None, dry_run: bool) -> CompactionReport:
+    def compact(
+        self, session_ids: Iterable[str] | None, *, drop_deltas: bool, drop_retracted: bool, idle_s: float | None, dry_run: bool
+    ) -> CompactionReport:
         """See `EventLog.compact`."""
         ...
 

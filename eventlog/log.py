@@ -267,16 +267,26 @@ class EventLog:
         return self._live.verify(session_ids, progress)
 
     def compact(
-        self, session_ids: Iterable[str] | None = None, *, drop_deltas: bool = False, idle_s: float | None = None, dry_run: bool = False
+        self,
+        session_ids: Iterable[str] | None = None,
+        *,
+        drop_deltas: bool = False,
+        drop_retracted: bool = False,
+        idle_s: float | None = None,
+        dry_run: bool = False,
     ) -> reports.CompactionReport:
         """Make fewer and smaller files of the given sessions, or of all, with the same events in them.
 
         Seals, compresses and joins the segments of sessions to which nothing happened for ``idle_s`` (default: the setting
         ``compress_after``), by the time of the last event; removes what crashes have left. ``drop_deltas`` also leaves out every
-        `MessageDelta` whose message was added whole after it, and says so with a `SessionCompacted`. Writers, readers and tails may run
-        meanwhile; a crash leaves the old files or the new. What cannot be done for a session (it is damaged, locked, the disk is full) is
-        in the report and stops no other. ``dry_run`` only counts what would be done. Raises `SessionNotFound`, `Unsupported`."""
-        return sealing(self._live, "compact").compact(session_ids, drop_deltas=drop_deltas, idle_s=idle_s, dry_run=dry_run)
+        `MessageDelta` whose message was added whole after it, ``drop_retracted`` what a `HistoryRetracted` or `HistoryCleared` took back
+        (but for what says when the session was begun and last worked on, and what has an id); a `SessionCompacted` says so. Writers,
+        readers and tails may run meanwhile; a crash leaves the old files or the new. What cannot be done for a session (it is damaged,
+        locked, the disk is full) is in the report and stops no other. ``dry_run`` only counts what would be done. Raises
+        `SessionNotFound`, `Unsupported`."""
+        return sealing(self._live, "compact").compact(
+            session_ids, drop_deltas=drop_deltas, drop_retracted=drop_retracted, idle_s=idle_s, dry_run=dry_run
+        )
 
     def seal(self, session_ids: Iterable[str]) -> None:
         """Finish what was written of these sessions: their segments end here, and the next append begins new ones.

@@ -183,10 +183,20 @@ class EventLog:
         return await self._work.run(lambda: self.sync_log.verify(session_ids, progress=progress))
 
     async def compact(
-        self, session_ids: Iterable[str] | None = None, *, drop_deltas: bool = False, idle_s: float | None = None, dry_run: bool = False
+        self,
+        session_ids: Iterable[str] | None = None,
+        *,
+        drop_deltas: bool = False,
+        drop_retracted: bool = False,
+        idle_s: float | None = None,
+        dry_run: bool = False,
     ) -> reports.CompactionReport:
         """Fewer and smaller files. See `eventlog.EventLog.compact`."""
-        return await self._work.run(lambda: self.sync_log.compact(session_ids, drop_deltas=drop_deltas, idle_s=idle_s, dry_run=dry_run))
+        return await self._work.run(
+            lambda: self.sync_log.compact(
+                session_ids, drop_deltas=drop_deltas, drop_retracted=drop_retracted, idle_s=idle_s, dry_run=dry_run
+            )
+        )
 
     async def seal(self, session_ids: Iterable[str]) -> None:
         """Finish what was written of sessions. See `eventlog.EventLog.seal`."""

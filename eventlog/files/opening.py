@@ -13,7 +13,7 @@ import stat
 
 from .. import line as lines
 from ..segments import segment
-from ..segments.segment import Opened
+from ..segments.segment import Closed, Opened, Sealed
 
 _OPENING_SIZE = 1024  # a header is shorter
 _LAST_SIZE = 4096
@@ -91,12 +91,22 @@ def is_empty(path: str) -> bool:
 
 def has_end(path: str) -> bool:
     """Whether a finished segment's file, raw or compressed, ends as one does. A compressed one gets its name when all of it is there."""
-    if path.endswith(".zst"):
-        return True
+    return path.endswith(".zst") or _last_line(path).startswith((segment.SEALED, segment.CLOSED))
+
+
+def next_seq(path: str) -> int:
+    """The seq that comes after a raw segment, as its last line says; 0 where that is no end."""
+    line = _last_line(path)
+    record = segment.decode_own(line) if line.startswith((segment.SEALED, segment.CLOSED)) and line.endswith(b"\n") else None
+    return record.next_seq if isinstance(record, Sealed | Closed) else 0
+
+
+def _last_line(path: str) -> bytes:
+    """The last line of a raw segment, or what stands in its place; nothing where there is no such file."""
     try:
         fd = open_regular(path)
     except (FileNotFoundError, NotRegular):
-        return False
+        return b""
     try:
         size = os.fstat(fd).st_size
         window = _LAST_SIZE
@@ -104,7 +114,7 @@ def has_end(path: str) -> bool:
         while (begin := data.rfind(b"\n", 0, -1) + 1) == 0 and window < size:
             window *= 4
             data = os.pread(fd, window, max(0, size - window))
-        return data.startswith((segment.SEALED, segment.CLOSED), begin)
+        return data[begin:]
     finally:
         os.close(fd)
 
