@@ -1,7 +1,7 @@
 """Which lines of a chunk have to be decoded, found in its bytes: by position at the beginnings of lines, by type as its text.
 
-What is chosen may hold more than was asked for, never less: whoever decodes looks again. It rests on the fields before ``data``, whose order
-and spelling the format fixes (FORMAT.md, "Lines"). A line that is not spelled like that is found by decoding everything.
+What is chosen may hold more than was asked for, never less: whoever decodes looks again. It rests on the fields before ``data``, whose
+order and spelling the format fixes (FORMAT.md, "Lines"). A chunk that is not spelled like that is decoded whole.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class FileStream(SessionWriter):
         super().__init__(backend, session_id, exclusive=exclusive)
         self._backend = backend
         self._layout = backend.layout
-        self._news = (-1, -1, -1, 0)  # the last segment when it was looked at, and the position then
+        self._news = (-1, -1, -1, -1, 0)  # the last segment when it was looked at, and the position then
 
     def read(self, after: int, before: int | None, on_damage: OnDamage) -> Iterator[Lines]:
         return reader.read(self._layout, self.session_id, after, before, on_damage, self._limit)
@@ -57,16 +57,16 @@ class FileStream(SessionWriter):
         return self._last_seen() > after
 
     def _last_seen(self) -> int:
-        """The position. As long as the last segment is the file that it was, as large as it was, nothing was written."""
-        try:
-            found = os.lstat(self._path)
-            seen = found.st_dev, found.st_ino, found.st_size
-        except (FileNotFoundError, NotADirectoryError):
+        """The position. As long as the last segment is the file that it was, as large as it was and last written when it was (what was torn
+        may be cut and made good to the same size), nothing was written."""
+        found = stat_of(self._path)
+        if found is None:
             return reader.last_seq(self._layout, self.session_id)
+        seen = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
         news = self._news
-        if seen != news[:3]:
+        if seen != news[:4]:
             self._news = news = *seen, reader.last_seq(self._layout, self.session_id)
-        return news[3]
+        return news[4]
 
     def exists(self) -> bool:
         """Whoever may create the session asks names alone, which costs the same however many sessions there are."""
