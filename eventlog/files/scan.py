@@ -57,6 +57,7 @@ def scan_file(path: str, name: SegmentName, *, after: int = 0, max_append_bytes:
         return
     try:
         size = os.fstat(fd).st_size
+        judged_bytes = max_append_bytes  # a longer rest is damage without being looked at as a whole: nobody here has appended it
         max_append_bytes = max(max_append_bytes, ANY_SIZE if name.compressed else min(size, ANY_SIZE))
         foreign = _foreign(fd, name)
         if foreign is not None:
@@ -67,7 +68,7 @@ def scan_file(path: str, name: SegmentName, *, after: int = 0, max_append_bytes:
             start = find_start(fd, after) if after >= name.first_seq else Start()
             if start.offset:
                 yield from _opening(fd)
-            yield from scan_raw(fd, start=start, first_seq=name.first_seq, max_append_bytes=max_append_bytes)
+            yield from scan_raw(fd, start=start, first_seq=name.first_seq, max_append_bytes=max_append_bytes, judged_bytes=judged_bytes)
     finally:
         os.close(fd)
 
@@ -129,7 +130,7 @@ def _opening(fd: int) -> Iterator[Piece]:
         yield from split_own(line, 0)
 
 
-def scan_raw(fd: int, *, start: Start, first_seq: int, max_append_bytes: int) -> Iterator[Piece]:
+def scan_raw(fd: int, *, start: Start, first_seq: int, max_append_bytes: int, judged_bytes: int) -> Iterator[Piece]:
     """The pieces of a raw segment from ``start`` to its end as it is now."""
     offset, running, size = start.offset, start.running, FIRST_CHUNK_SIZE
     read_again = True
@@ -151,7 +152,7 @@ def scan_raw(fd: int, *, start: Start, first_seq: int, max_append_bytes: int) ->
                 read_again = False
                 continue
             if start.offset and offset == start.offset:  # the line before the boundary did not vouch for it
-                yield from scan_raw(fd, start=Start(), first_seq=first_seq, max_append_bytes=max_append_bytes)
+                yield from scan_raw(fd, start=Start(), first_seq=first_seq, max_append_bytes=max_append_bytes, judged_bytes=judged_bytes)
                 return
             break
         read_again = True
@@ -160,12 +161,12 @@ def scan_raw(fd: int, *, start: Start, first_seq: int, max_append_bytes: int) ->
         running = proven
         size = CHUNK_SIZE
     if os.fstat(fd).st_size > offset:
-        yield from _scan_doubtful(fd, offset, running, first_seq, max_append_bytes)
+        yield from _scan_doubtful(fd, offset, running, first_seq, max_append_bytes, judged_bytes)
 
 
-def _scan_doubtful(fd: int, offset: int, running: int, first_seq: int, max_append_bytes: int) -> Iterator[Piece]:
+def _scan_doubtful(fd: int, offset: int, running: int, first_seq: int, max_append_bytes: int, judged_bytes: int) -> Iterator[Piece]:
     """From the first byte that is not a proven whole append: a torn tail, an append under way, or damage."""
-    limit = max_append_bytes + CHUNK_SIZE
+    limit = judged_bytes + CHUNK_SIZE
     rest = read_rest(fd, offset, limit)
     proven = proven_appends(rest.data, offset, running)
     if proven:
