@@ -82,10 +82,10 @@ class Layout:
         self.store_file = os.path.join(self.root, STORE_FILE)
 
     def folder(self, session_id: str) -> str:
-        return os.path.join(self.sessions, shard(session_id))
+        return f"{self.sessions}/{shard(session_id)}"  # asked for twenty times by a look at one event: joining paths is slower
 
     def path(self, name: SegmentName) -> str:
-        return os.path.join(self.folder(name.session_id), str(name))
+        return f"{self.sessions}/{shard(name.session_id)}/{name}"
 
     # --- one session ---------------------------------------------------------------------------------------------------------
 

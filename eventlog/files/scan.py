@@ -17,7 +17,7 @@ import msgspec
 from .. import line as lines
 from .. import stored
 from ..errors import Damaged, SegmentTooNew
-from ..line import TAIL_SIZE
+from ..line import MORE, TAIL_SIZE
 from ..segments import segment
 from ..segments.segment import Span, Walker
 from . import compressed
@@ -29,6 +29,7 @@ CHUNK_SIZE = 128 * 1024
 FIRST_CHUNK_SIZE = 16 * 1024  # one event out of a session should not cost a whole chunk
 ANY_SIZE = compressed.MOST_FRAME_BYTES  # for whoever reads no more than the end of a finished segment
 _SEEK_WINDOW = 64 * 1024
+_PROBE_SIZE = 4 * 1024  # most lines and most appends are smaller
 _READ_SIZE = 1024 * 1024
 _MOST_HOLES = 64
 _OPENING_SIZE = 1024
@@ -363,26 +364,40 @@ def find_start(fd: int, after: int) -> Start:
     The line before the boundary vouches for the checksum there; where it does not, reading finds a mismatch and begins at 0."""
     low, high = 0, os.fstat(fd).st_size
     best = Start()
-    while high - low > _SEEK_WINDOW:
+    while high - low > FIRST_CHUNK_SIZE:
         middle = (low + high) // 2
-        data = os.pread(fd, _SEEK_WINDOW, middle)
-        begin = data.find(b"\n") + 1
-        end = data.find(b"\n", begin) + 1
-        if not begin or not end:
+        found = _append_end(fd, middle, _PROBE_SIZE) or _append_end(fd, middle, _SEEK_WINDOW)
+        if found is None:
             high = middle
             continue
-        line = data[begin:end]
-        running = lines.after(line)
+        line, end, is_append_end = found
         try:
-            found = stored.position.decode(line)
+            seq = stored.position.decode(line).seq
         except (msgspec.DecodeError, UnicodeDecodeError):
             return Start()
-        if running is None:
-            return Start()
-        if found.seq <= after:
-            low = middle + end
-            if not found.more:
-                best = Start(low, running)
-        else:
+        if seq > after:
             high = middle
+            continue
+        low = end
+        if is_append_end:
+            running = lines.after(line)
+            if running is None:
+                return Start()
+            best = Start(low, running)
     return best
+
+
+def _append_end(fd: int, offset: int, window: int) -> tuple[bytes, int, bool] | None:
+    """The first whole line behind ``offset`` that ends an append, where it ends, and that it does; of a large append of which the end is
+    farther than the largest window, a line. None where there is no such line in the window."""
+    data = os.pread(fd, window, offset)
+    begin = data.find(b"\n") + 1
+    end = first_end = data.find(b"\n", begin) + 1
+    if not begin or not end:
+        return None
+    first = begin
+    while data.endswith(MORE, begin, end - TAIL_SIZE):
+        begin, end = end, data.find(b"\n", end) + 1
+        if not end:
+            return (data[first:first_end], offset + first_end, False) if window == _SEEK_WINDOW else None
+    return data[begin:end], offset + end, True
