@@ -20,6 +20,7 @@ from .line_file import LineFile
 from .report import ImportReport
 from .row_file import RowFile
 from .sources import import_each
+from .text_file import TextFile
 
 _ZSTD = ".zst"
 
@@ -111,13 +112,15 @@ class FormatImporter:
     def _open(self, path: Path, data: bytes | None) -> SourceFile:
         """The file in the shape that it has: by its first bytes where they are given, else by its name."""
         lines, documents = self.format.lines, self.format.documents
+        if self.format.texts is not None:
+            return TextFile(path, self.format.texts, self._intake, self._refuse)
         if lines is not None and (documents is None or not _is_document(path, data)):
             return LineFile(path, lines, self._intake, self._refuse)
         assert documents is not None
         return DocumentFile(path, documents, self._intake, self._refuse)
 
     def _is_text(self) -> bool:
-        return self.format.lines is not None or self.format.documents is not None
+        return self.format.rows is None or self.format.lines is not None or self.format.documents is not None
 
     def _unit_of(self, path: Path) -> Path:
         documents = self.format.documents

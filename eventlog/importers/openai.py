@@ -21,6 +21,7 @@ from eventlog.ids import session_id_for
 from eventlog.shapes import openai_chat
 from eventlog.stored import StoredEvent
 
+from . import mini_swe_agent
 from .declaration import Conversation, Documents, Format, Found
 from .intake import Place, Source
 from .provenance import fingerprint
@@ -29,6 +30,8 @@ from .records import Record, document, read
 NAME = "openai"
 _LOOKED_AT = 100
 _SETTINGS = ("tools", "parallel_tool_calls", "functions", "response_format")
+
+_OTHERS = ("trajectory_format", "history", "session_id", "sessionId")  # of formats whose messages have this shape, too
 
 
 class Head(msgspec.Struct, gc=False):
@@ -42,7 +45,11 @@ _heads = msgspec.json.Decoder(Head)
 
 
 def _is_document(value: Any) -> bool:
+    if isinstance(value, dict) and any(name in value for name in _OTHERS):
+        return False
     if isinstance(value, list):
+        if mini_swe_agent.is_bare(value):
+            return False
         return _has_roles(value) or any(isinstance(item, dict) and _is_document(item) for item in value[:_LOOKED_AT])
     return isinstance(value, dict) and isinstance(value.get("messages"), list) and (not value["messages"] or _has_roles(value["messages"]))
 
