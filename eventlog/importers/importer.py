@@ -17,6 +17,7 @@ from .declaration import Documents, Format
 from .document_file import DocumentFile
 from .intake import Intake
 from .line_file import LineFile
+from .records import line_values
 from .report import ImportReport
 from .row_file import RowFile
 from .sources import import_each
@@ -114,7 +115,7 @@ class FormatImporter:
         lines, documents = self.format.lines, self.format.documents
         if self.format.texts is not None:
             return TextFile(path, self.format.texts, self._intake, self._refuse)
-        if lines is not None and (documents is None or not _is_document(path, data)):
+        if lines is not None and (documents is None or not (_is_document(path, data) or _has_documents(documents, path, data))):
             return LineFile(path, lines, self._intake, self._refuse)
         assert documents is not None
         return DocumentFile(path, documents, self._intake, self._refuse)
@@ -143,6 +144,19 @@ def _is_document(path: Path, data: bytes | None) -> bool:
     from .looking import is_one_value
 
     return is_one_value(path, data)
+
+
+def _has_documents(documents: Documents, path: Path, data: bytes | None) -> bool:
+    """Whether the first line is a document, in a format that has both files of records and files of documents."""
+    if not documents.each_line:
+        return False
+    if data is None:
+        try:
+            with open(path, "rb") as file:
+                data = file.readline()
+        except OSError:
+            return False
+    return any(map(documents.is_document, line_values(data.partition(b"\n")[0])))
 
 
 def _there(path: Path) -> Path:

@@ -124,10 +124,30 @@ class ListedMeaning:
         parts = [Part(type="text", content=text)] if isinstance(text, str) and text else []
         return self.tell(name, Spoken(role=role, parts=parts), hidden=hidden) if parts else []
 
-    def total(self, *, cost: float | None = None, model: str | None = None, **tokens: int) -> list[Event]:
-        """The tokens and the money of the whole session, where the source states them only so."""
-        said = Cost(amount=cost) if cost else None
-        return self.said.usage(UsageRecorded(message_id=f"{self.NAME}-total-{model or ''}", model=model, cost=said, **tokens))
+    def total(
+        self,
+        *,
+        cost: float | None = None,
+        model: str | None = None,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+        cache_read_tokens: int = 0,
+        cache_write_tokens: int = 0,
+        reasoning_tokens: int = 0,
+    ) -> list[Event]:
+        """The tokens and the money of the whole session, by model where they are, where the source states them only so."""
+        return self.said.usage(
+            UsageRecorded(
+                message_id=f"{self.NAME}-total-{model or ''}",
+                model=model,
+                input_tokens=input_tokens,
+                output_tokens=output_tokens,
+                cache_read_tokens=cache_read_tokens,
+                cache_write_tokens=cache_write_tokens,
+                reasoning_tokens=reasoning_tokens,
+                cost=Cost(amount=cost) if cost else None,
+            )
+        )
 
     def _rest(self, names: list[Any], record: dict[str, Any]) -> list[Event]:
         if len(names) < len(self._listed) and self._listed[: len(names)] == names:

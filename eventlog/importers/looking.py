@@ -14,6 +14,7 @@ from . import FORMATS, OWN, declared
 from .archives import is_archive, members
 from .databases import is_database, opened, tables_of
 from .declaration import Format, Tables
+from .inspect_logs import SAMPLE
 from .records import lenient_value, line_values, load, read
 from .text_file import text_in
 
@@ -134,7 +135,7 @@ def is_one_value(path: Path, data: bytes) -> bool:
 
 
 def _may_be_conversations(name: str) -> bool:
-    return name.startswith("conversations") and name.endswith(".json")
+    return (name.startswith("conversations") and name.endswith(".json")) or SAMPLE.search(name) is not None
 
 
 def _first_of(path: Path) -> bytes:

@@ -32,8 +32,9 @@ def _is_document(value: Any) -> bool:
     history, steps = value.get("history"), value.get("trajectory")
     if isinstance(steps, list) and any("observation" in mapping_of(step) for step in steps):
         return True
-    is_run = isinstance(history, list) and all("role" in mapping_of(message) for message in history)
-    return is_run and bool(history) and any(name in mapping_of(history[0]) for name in ("agent", "message_type"))
+    if not isinstance(history, list) or not history or not all("role" in mapping_of(message) for message in history):
+        return False
+    return any(name in history[0] for name in ("agent", "message_type"))
 
 
 def _split(path: Path, data: bytes, value: dict[str, Any]) -> Iterator[Conversation]:
@@ -58,8 +59,8 @@ class SweAgentMeaning(ListedMeaning):
             environment=text_of(record.get("environment")), exit_status=text_of(info.get("exit_status")), submission=info.get("submission")
         )
         cost = amount_of(stats.get("instance_cost"))
-        tokens = {"input_tokens": count_of(stats.get("tokens_sent")), "output_tokens": count_of(stats.get("tokens_received"))}
-        return events + self.facts.uses(model) + self.total(cost=cost, **tokens)
+        sent, received = count_of(stats.get("tokens_sent")), count_of(stats.get("tokens_received"))
+        return events + self.facts.uses(model) + self.total(cost=cost, input_tokens=sent, output_tokens=received)
 
     def events(self, source: Any) -> list[Event]:
         record = source.record

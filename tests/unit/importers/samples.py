@@ -12,8 +12,8 @@ HOUR = "2026-03-05T10"
 
 
 class Sample(NamedTuple):
-    """``write`` puts the session's files below a folder and gives what to import. ``records``: how many it has. ``shows``: by session.``states``: writes the
-    states that its files went through, one after the other, and gives each."""
+    """``write`` puts the session's files below a folder and gives what to import. ``records``: how many it has. ``shows``: by session.
+    ``states``: writes the states that its files went through, one after the other, and gives each."""
 
     format: str
     name: str

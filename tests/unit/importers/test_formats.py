@@ -19,11 +19,11 @@ from eventlog.importers.looking import Look, is_of, recognise
 from eventlog.importers.provenance import Records
 from projections import Catalog, SessionView, replay
 
-from . import samples_of_runs
+from . import samples_of_runs, samples_of_traces
 from .samples import SAMPLES as FIRST_SAMPLES
 from .samples import Sample, add_opencode_session, as_lines, chatgpt, claude_ai, gemini_document
 
-SAMPLES = [*FIRST_SAMPLES, *samples_of_runs.SAMPLES]
+SAMPLES = [*FIRST_SAMPLES, *samples_of_runs.SAMPLES, *samples_of_traces.SAMPLES]
 
 by_name = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 of_lines = pytest.mark.parametrize("sample", [sample for sample in SAMPLES if sample.lines], ids=lambda sample: sample.name)
@@ -124,7 +124,7 @@ def untimed(value: Any) -> Any:
     return [untimed(item) for item in value] if isinstance(value, list) else value
 
 
-@pytest.mark.parametrize("sample", [sample for sample in samples_of_runs.SAMPLES if sample.value], ids=lambda sample: sample.name)
+@pytest.mark.parametrize("sample", [sample for sample in SAMPLES if sample.value], ids=lambda sample: sample.name)
 def test_a_field_of_any_type_in_a_run_is_read(sample: Sample, tmp_path: Path) -> None:
     assert sample.value is not None
     path = sample.write(tmp_path)
