@@ -114,6 +114,17 @@ class EventLog:
             raise SessionNotFound(session_id)
         return Session(stream, self.settings, self._tails, create=create)
 
+    def keyed(self, namespace: str, *key: str) -> Session:
+        """The session of a foreign key, which other programs name otherwise: a chat's number, a ticket; begun if there is none.
+
+        Its id follows from the key: ``<namespace>-<24 hex>``. Where the last session of the key is deleted, the next one is begun (``.2``,
+        ``.3``); restoring an older one does not make it current. `SessionStarted.metadata` has the ``key``. Raises `InvalidInput` for a
+        namespace that is none."""
+        from .keyed import keyed
+
+        self._check_open()
+        return keyed(self, namespace, *key)
+
     def fork(
         self,
         session_id: str,

@@ -22,6 +22,7 @@ THIRD_PARTY = {
     "eventlog/files": {"msgspec", "watchfiles", "zstandard"},
     "eventlog/importers": {"msgspec", "watchfiles"},
     "eventlog/maintenance": {"msgspec"},
+    "eventlog/recorders": {"genai_prices", "msgspec"},  # no SDK and no HTTP library: their classes are found where they are loaded
     "eventlog/replays": {"msgspec"},
     "eventlog/segments": {"msgspec", "zstandard"},
     "eventlog/shapes": {"msgspec"},
@@ -45,6 +46,7 @@ ROOMS = {
     "eventlog/importers": {"eventlog.files", "eventlog.importers", "eventlog.shapes"},
     "eventlog/log.py": {"eventlog.files", "eventlog.maintenance", "eventlog.replays"},  # the doors to them: inside the methods, see below
     "eventlog/maintenance": {"eventlog.files", "eventlog.maintenance"},
+    "eventlog/recorders": {"eventlog.recorders", "eventlog.shapes"},
     "eventlog/replays": {"eventlog.replays"},
     "eventlog/segments": {"eventlog.segments"},
     "eventlog/session.py": {"eventlog.shapes"},  # messages and responses of SDKs are told apart,
@@ -82,6 +84,7 @@ DURABLE = {
     "symlink",
 }
 WRITES_BYTES = {"eventlog/files/disk.py", "eventlog/testing"}
+WRITES_BYTES |= {"eventlog/recorders/restart.py"}  # a folder for its database, which promises nothing
 
 
 class Import(NamedTuple):
