@@ -105,7 +105,7 @@ class Call:
     def _room_for(self, size: int) -> bool:
         if self.cut or size > self.held:
             return False
-        more = max(size - self.granted, GRANTED)
+        more = min(max(size - self.granted, GRANTED), self.held - self.granted)
         if not self.room.grant(more):
             return False
         self.granted += more

@@ -151,8 +151,8 @@ class Recorded:
         return seqs
 
     def _open(self, log: EventLog) -> Session:
-        if self._handle is None:
-            self._handle = log.session(self.id, create=True)
+        if self._handle is None:  # one that had events and is not there any more is not begun again: its seqs were given out
+            self._handle = log.session(self.id, create=not self.seen)
         return self._handle
 
     def forget_handle(self) -> None:

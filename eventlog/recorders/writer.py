@@ -215,8 +215,8 @@ class Writer:
             due = next_look if due is None else min(due, next_look)
         if not books.is_waiting:
             self._answer_flushes()
-            if self._rebuilding is not None:
-                return 0.0 if self._rebuild() else None
+            if self._rebuilding is not None and self._rebuild():
+                return 0.0
         if due is None and self._flushes:
             due = now + 0.01
         return None if due is None else min(max(due - time.monotonic(), 0.001), _LONGEST_S)
