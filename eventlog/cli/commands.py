@@ -32,6 +32,7 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
         "show": Command("projections.cli.show:show", "Show a session: its header, messages, tools and totals."),
         "tail": Command("eventlog.cli.tail:tail", "Show what is there, then what happens, live."),
         "cat": Command("eventlog.cli.cat:cat", "Print a session's stored event lines, as they are."),
+        "mcp": Command("projections.cli.mcp:mcp", "Serve the sessions to an agent, by MCP on stdin and stdout."),
     },
     "Replay": {
         "fork": Command("eventlog.cli.fork:fork", "Begin a new session as another one was at some point."),

@@ -35,6 +35,7 @@ THIRD_PARTY = {
     "projections/cli": {"click", "msgspec", "rich"},
     "projections/exporters": {"msgspec", "pyarrow"},
     "projections/index": {"msgspec"},
+    "projections/mcp": {"anyio", "mcp", "mcp_types", "msgspec"},
     "projections/operations": {"msgspec"},
     "projections/view": {"msgspec"},
 }
@@ -67,11 +68,13 @@ ROOMS = {
         "projections.catalog",
         "projections.cli",
         "projections.exporters",
+        "projections.mcp",
         "projections.operations",
         "projections.view",
     },
     "projections/exporters": {"eventlog.files", "eventlog.importers", "projections.catalog", "projections.exporters", "projections.view"},
     "projections/index": {"eventlog.files", "projections.index"},
+    "projections/mcp": {"projections.mcp", "projections.operations"},
     "projections/operations": {
         "eventlog.maintenance",
         "projections.catalog",
