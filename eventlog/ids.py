@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from hashlib import sha256
 from heapq import merge
 from typing import IO, Final
@@ -42,6 +43,13 @@ def session_id_for(*names: str) -> str:
     return str(uuid.uuid5(_FOREIGN, "\x00".join(names)))
 
 
+def session_id_of(*names: str) -> str:
+    """The id for a foreign name, which is the last of these: the name itself where our rule allows it, else the one that `session_id_for`
+    gives."""
+    return names[-1] if _RULE.fullmatch(names[-1]) else session_id_for(*names)
+
+
+@lru_cache(1024)
 def shard(session_id: str) -> str:
     """Two hex digits that follow from the id, folded to lower case so that ids that differ only in case meet in one place."""
     return sha256(session_id.lower().encode()).hexdigest()[:2]

@@ -15,14 +15,16 @@ from .view.to_messages import to_messages
 if TYPE_CHECKING:
     from .catalog.facade import Catalog
     from .live import Live
+    from .pricing import PricedView
     from .view.session import SessionView
 
-__all__ = ["Catalog", "Live", "SessionView", "replay", "to_messages", "view_of"]
+__all__ = ["Catalog", "Live", "PricedView", "SessionView", "replay", "to_messages", "view_of"]
 
 _HOMES = {
     "Catalog": "projections.catalog.facade",
     "Live": "projections.live",
     "SessionView": "projections.view.session",
+    "PricedView": "projections.pricing",
 }
 
 

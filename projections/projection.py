@@ -176,6 +176,12 @@ class Rows:
         for key in [key for key, row in rows.items() if all(row.get(name) == value for name, value in where.items())]:
             del rows[key]
 
+    def remove(self, table: str, key: Key, where: dict[str, Any]) -> None:
+        """The row with this key is gone; ``where`` are the columns of the key. Not for rows that are added to."""
+        self.dropped.append((table, where))
+        self.changed.pop((table, key), None)
+        self.put_rows.get(table, {}).pop(key, None)
+
     def clear(self) -> None:
         self.put_rows.clear()
         self.changed.clear()
@@ -185,11 +191,13 @@ class Rows:
 
 
 class State(Generic[K]):
-    """What a projection with tables or a memory works on."""
+    """What a projection with tables or a memory works on. ``aside`` is whatever the fold made for itself to work with: it lasts as long
+    as this object, and is never stored."""
 
-    __slots__ = ("kept", "memory", "rows")
+    __slots__ = ("aside", "kept", "memory", "rows")
 
     def __init__(self, kept: K) -> None:
+        self.aside: Any = None
         self.kept = kept
         self.memory = Memory()
         self.rows = Rows()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -82,6 +82,10 @@ class EventLog:
         """A handle on a session. See `eventlog.EventLog.session`."""
         return self._opening(lambda: self.sync_log.session(session_id, create=create, exclusive=exclusive))
 
+    def keyed(self, namespace: str, *key: str) -> Opening[Session]:
+        """The session of a foreign key. See `eventlog.EventLog.keyed`."""
+        return self._opening(lambda: self.sync_log.keyed(namespace, *key))
+
     def fork(
         self,
         session_id: str,
@@ -115,6 +119,10 @@ class EventLog:
     async def changed_since(self, cursor: str | None = None) -> Changes:
         """Which sessions may have changed. See `eventlog.EventLog.changed_since`."""
         return await self._work.run(lambda: self.sync_log.changed_since(cursor))
+
+    def read_many(self, after: Mapping[str, int], on_damage: OnDamage = "raise") -> AsyncIterator[StoredEvent]:
+        """The events of several sessions. See `eventlog.EventLog.read_many`."""
+        return self._work.each(lambda: self.sync_log.read_many(after, on_damage))
 
     # --- live ----------------------------------------------------------------------------------------------------------------
 
@@ -175,10 +183,24 @@ class EventLog:
         return await self._work.run(lambda: self.sync_log.verify(session_ids, progress=progress))
 
     async def compact(
-        self, session_ids: Iterable[str] | None = None, *, drop_deltas: bool = False, idle_s: float | None = None, dry_run: bool = False
+        self,
+        session_ids: Iterable[str] | None = None,
+        *,
+        drop_deltas: bool = False,
+        drop_retracted: bool = False,
+        idle_s: float | None = None,
+        dry_run: bool = False,
     ) -> reports.CompactionReport:
         """Fewer and smaller files. See `eventlog.EventLog.compact`."""
-        return await self._work.run(lambda: self.sync_log.compact(session_ids, drop_deltas=drop_deltas, idle_s=idle_s, dry_run=dry_run))
+        return await self._work.run(
+            lambda: self.sync_log.compact(
+                session_ids, drop_deltas=drop_deltas, drop_retracted=drop_retracted, idle_s=idle_s, dry_run=dry_run
+            )
+        )
+
+    async def seal(self, session_ids: Iterable[str]) -> None:
+        """Finish what was written of sessions. See `eventlog.EventLog.seal`."""
+        await self._work.run(lambda: self.sync_log.seal(session_ids))
 
     async def repair(
         self, session_ids: Iterable[str] | None = None, *, apply: bool = False, progress: reports.Progress | None = None
@@ -231,7 +253,7 @@ class EventLog:
         """Bring sessions back from a copy. See `eventlog.EventLog.restore_backup`."""
         return await asyncio.to_thread(sync_log.EventLog.restore_backup, folder, settings=settings, session_ids=session_ids)
 
-    async def bundle(self, session_ids: Iterable[str], path: str | os.PathLike[str]) -> reports.Manifest:
+    async def bundle(self, session_ids: Iterable[str], path: str | os.PathLike[str] | Callable[[bytes], object]) -> reports.Manifest:
         """Write sessions into one file. See `eventlog.EventLog.bundle`."""
         return await self._work.run(lambda: self.sync_log.bundle(session_ids, path))
 

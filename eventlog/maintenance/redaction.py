@@ -21,9 +21,9 @@ import msgspec
 from .. import events as vocabulary
 from .. import line as lines
 from .. import registry
+from ..algebra.ranges import Ranges
 from ..errors import InvalidInput
 from ..line import TAIL_SIZE, Envelope, seq_of
-from ..ranges import Ranges
 from ..stored import envelope
 from ..timestamps import to_text
 from .streamed import StreamedMatches
@@ -175,7 +175,7 @@ def _text(inside: bytes) -> str:
 
 def _field_names() -> frozenset[str]:
     """Names of fields of the format and of all known event types. A pattern that happens to match one does not mean it."""
-    names = {"v", "id", "origin", "more", "record", "format", "bytes", "redacted"}
+    names = {"v", "id", "origin", "more", "record", "format", "bytes", "redacted", "same", "sha256", "content", "$same"}
     waiting: list[Any] = list(registry.known_types().values())
     seen: set[Any] = set()
     while waiting:
@@ -221,7 +221,9 @@ def _with_fingerprint(line: bytes, rest: bytes) -> bytes:
 
 
 def _fingerprint(origin: dict[str, msgspec.Raw]) -> str:
-    """The identity of a record's content, as importers know it: BLAKE2b over its text."""
+    """The identity of a record's content, as importers know it: BLAKE2b over its text, where that does not name what it leaves out."""
+    if "content" in origin:
+        return msgspec.json.decode(origin["content"], type=str)
     record = bytes(origin["record"])
     if "bytes" in origin:
         record = base64.b64decode(msgspec.json.decode(origin["bytes"], type=str))
@@ -235,7 +237,7 @@ def _fingerprint(origin: dict[str, msgspec.Raw]) -> str:
 # Of the vocabulary's events, what says how they belong to others, and what kind of thing they are.
 _KEPT = frozenset({"role", "kind", "status", "message_id", "call_id", "reply_to", "parent", "seqs", "left_out", "first_kept_seq"})
 _KEPT_IN_PARTS = frozenset({"type", "id"})
-_KEPT_IN_ORIGIN = frozenset({"format", "session_id", "seq", "redacted"})
+_KEPT_IN_ORIGIN = frozenset({"format", "session_id", "seq", "redacted", "content"})
 
 
 def _emptied(line: bytes) -> bytes:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from .. import timestamps
+from .. import history, timestamps
+from ..algebra.ranges import Ranges
 from ..backend import erasing
 from ..errors import Conflict, InvalidInput, NotDeleted, SessionDeleted, SessionPurged, StillRestorable
-from ..events import EventRedacted, SessionCompacted, SessionEnded, SessionMerged, SessionRestored, SessionUpdated
 from ..events import SessionDeleted as DeletedEvent
+from ..events import SessionEnded, SessionRestored, SessionUpdated
 from ..reports import CleanupReport, Deleted, Expired, PurgeReport
 from ..stored import StoredEvent
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from ..session import Session
 
 STATUSES = ("active", "completed", "failed", "abandoned")
-_ABOUT_THE_RECORD = (SessionUpdated, SessionMerged, SessionCompacted, EventRedacted, DeletedEvent, SessionRestored)
 
 
 def delete(session: Session, reason: str | None, expected: int | None = None) -> int:
@@ -158,12 +158,20 @@ class _State:
         self.status = "active"
 
     def fold(self, session: Session) -> _State:
+        ended = "active"
+        work = Ranges()  # since it ended, as far as it can be taken back
+        gone = Ranges()
         for stored in session.read(on_damage="skip"):
             event = stored.event
             if isinstance(event, SessionEnded):
-                self.status = event.status
-            elif not isinstance(event, _ABOUT_THE_RECORD):
-                self.status = "active"
-            elif isinstance(event, SessionUpdated) and event.pinned is not msgspec.UNSET:
-                self.pinned = bool(event.pinned)
+                ended, work = event.status, Ranges()
+            elif isinstance(event, SessionUpdated):
+                self.pinned = self.pinned if event.pinned is msgspec.UNSET else bool(event.pinned)
+            elif history.can_be_taken_back(event.type):
+                work.add(stored.seq, stored.seq)
+            elif history.is_about_the_record(event):
+                gone.add_all(history.named(stored))
+            else:
+                ended = "active"
+        self.status = "active" if work.without(gone) else ended
         return self

@@ -20,10 +20,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from .. import copies, timestamps
+from .. import copies, history, timestamps
 from ..backend import OnDamage
 from ..errors import InvalidInput, SessionDeleted, SessionExists
-from ..events import MessageAdded, MessageDelta, Parent, SessionStarted, SessionUpdated, ToolCalled, ToolReturned, UsageRecorded
+from ..events import (
+    HistoryCleared,
+    HistoryRetracted,
+    MessageAdded,
+    MessageDelta,
+    Parent,
+    SessionStarted,
+    SessionUpdated,
+    ToolCalled,
+    ToolReturned,
+    UsageRecorded,
+)
 from ..events import SessionDeleted as DeletedEvent
 from ..ids import new_session_id
 from ..line import Envelope
@@ -82,7 +93,7 @@ def _copy(source: Session, target: Session, at: int, on_damage: OnDamage) -> Non
         first = append[0]
         if first.seq > last_seq + 1:
             last_seq = _fill(source, target, last_seq, first.seq - 1, moment or first.time, at)
-        batch = [copies.copy(stored, more=stored is not append[-1]) for stored in append]
+        batch = [copies.copy(stored, more=stored is not append[-1], said=_ranges(stored)) for stored in append]
         if first.seq == 1 and first.type == SessionStarted.type:
             batch[0] = _started(source, batch[0], copies.data_of(first), at)
         last_seq = target.append_envelopes(batch, expected=last_seq, sync="never")
@@ -91,6 +102,16 @@ def _copy(source: Session, target: Session, at: int, on_damage: OnDamage) -> Non
         raise InvalidInput(f"session {source.id!r} has nothing left up to event {at}; `eventlog cat {source.id}` shows what it has")
     if last_seq < at:
         _fill(source, target, last_seq, at, moment or _time_of(target, last_seq), at)
+
+
+def _ranges(stored: StoredEvent) -> bytes:
+    """What the origin says of where the events are that the copy names: where they are in the source, as every seq stays."""
+    event = stored.event
+    if isinstance(event, (HistoryRetracted, HistoryCleared)):
+        return copies.saying_ranges(history.named(stored))
+    if isinstance(event, UsageRecorded) and event.context:
+        return copies.saying_ranges(copies.ranges(stored, event.context))
+    return b""
 
 
 def _fill(source: Session, target: Session, last_seq: int, until: int, when: datetime, at: int) -> int:
@@ -179,8 +200,9 @@ def _end_of_turn(source: Session, turn: int | str | None) -> int | None:
     """The event before the next turn begins. A turn begins with what a user says; it is named by that message's id, or its number."""
     known: set[str] = set()
     number, began = 0, False
+    gone = history.taken_back(source.read(types=history.TYPES, on_damage="skip"))
     for stored in source.read(types=(MessageAdded.type,), on_damage="skip"):
-        if not _begins_turn(stored, known):
+        if stored.seq in gone or not _begins_turn(stored, known):
             continue
         if began:
             return stored.seq - 1

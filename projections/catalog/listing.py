@@ -33,7 +33,8 @@ class Money(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class SessionItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One session in the list. ``updated_at`` is the time of its last event; ``size_bytes`` counts its lines, uncompressed."""
+    """One session in the list. ``updated_at`` is the latest time of an event about the work (as in `SessionView`), ``events`` are those
+    that were not taken back; ``size_bytes`` counts all lines, uncompressed."""
 
     session_id: str
     title: str | None

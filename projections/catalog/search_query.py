@@ -19,6 +19,7 @@ import msgspec
 from eventlog import EventLog
 from eventlog.errors import InvalidInput
 from eventlog.events import MessageDelta
+from eventlog.history import TYPES, taken_back
 
 from .listing import Filter
 from .moments import moment_of
@@ -171,7 +172,7 @@ def find(
         "hit CROSS JOIN search.passage AS passage ON passage.id = hit.id"
         " CROSS JOIN search.checkpoint AS known ON known.sid = passage.sid"
         " CROSS JOIN catalog.checkpoint AS listed ON listed.session_id = known.session_id"
-        " CROSS JOIN catalog.session AS session ON session.sid = listed.sid"
+        " CROSS JOIN catalog.session AS session ON session.sid = listed.sid AND passage.live"
     )
     values = [*hit_values, *values]
     try:
@@ -238,9 +239,10 @@ def _texts(log: EventLog, rows: list[tuple[Any, ...]]) -> dict[tuple[str, int, i
 
 def _deltas(log: EventLog, session_id: str, seq: int, message_id: str) -> str:
     with log.session(session_id, create=True) as session:
-        partial = Partial(seq, 0, "")
+        gone = taken_back(session.read(types=TYPES, on_damage="skip"))
+        partial = Partial(0, "")
         for stored in session.read(after=seq - 1, types=(MessageDelta.type,), on_damage="skip"):
-            if stored.event.message_id == message_id and not partial.grow(stored.event):
+            if stored.event.message_id == message_id and stored.seq not in gone and not partial.grow(stored.seq, stored.event):
                 break
         return partial.text
 

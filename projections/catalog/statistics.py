@@ -270,7 +270,7 @@ class _Computing:
             tools_used=[tool.name for tool in tools if tool.name is not None],
             total_duration_ms=math.fsum(tool.total_duration_ms for tool in tools),
             errors=amounts["errors"],
-            usage=Usage(**_usage(amounts)),
+            usage=Usage(**_usage(amounts, self._price_version())),
             other_costs=[Money(nano / NANO, currency) for currency, nano in foreign],
             unknown_models=[share.model for share in models if share.unpriced_tokens],
             by_day=days,
@@ -281,6 +281,15 @@ class _Computing:
             by_hour=by_hour,
             by_weekday=by_weekday,
         )
+
+    def _price_version(self) -> str | None:
+        """That of the costs of one session, where they are of one price list. (Of many sessions it would take a look at each.)"""
+        if self.scope.session_id is None:
+            return None
+        row = self.connection.execute(
+            f"SELECT price_version FROM catalog.session AS session WHERE {self.scope.which()}", self.values
+        ).fetchone()
+        return None if row is None else row[0]
 
     def _sessions(self) -> int:
         """How many sessions; of a time, those in which something happened."""
@@ -406,8 +415,8 @@ class _Computing:
         return float(found[0])
 
 
-def _usage(amounts: dict[str, int]) -> dict[str, Any]:
-    cost = Money(amounts["cost_nano"] / NANO, "USD") if amounts["costs"] else None
+def _usage(amounts: dict[str, int], price_version: str | None = None) -> dict[str, Any]:
+    cost = Money(amounts["cost_nano"] / NANO, "USD", price_version) if amounts["costs"] else None
     return {**{name: amounts[name] for name in TOKENS}, "cost": cost}
 
 

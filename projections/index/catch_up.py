@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 
 from eventlog import EventLog, Session, StoredEvent
 from eventlog.backend import Changes
-from eventlog.errors import InvalidCursor
+from eventlog.errors import Damaged, InvalidCursor, SegmentTooNew
 from eventlog.events import EventRedacted, SessionCompacted
 
 from ..projection import ProjectionFailed
@@ -129,8 +129,11 @@ class _Looking:
 
     def _hinted(self) -> Iterator[tuple[str, str, bool]]:
         for session_id in self.changes.sessions:
-            with self.log.session(session_id, create=True) as session:
-                position = session.last_seq
+            try:
+                with self.log.session(session_id, create=True) as session:
+                    position = session.last_seq
+            except (SegmentTooNew, Damaged):
+                position = -1  # reading it says what is the matter
             yield session_id, "", any(index.seq(session_id) != position for index in self.indexes)
 
     def _all(self) -> Iterator[tuple[str, str, bool]]:
@@ -189,7 +192,10 @@ class _Folding:
         self._bytes_left = BYTES_PER_TRANSACTION
         following: tuple[str, str] | None = first
         while following is not None:
-            self._fold_session(*following)
+            try:
+                self._fold_session(*following)
+            except (SegmentTooNew, Damaged):
+                pass  # nothing of it can be told here: `verify` names it, and the other sessions are not kept from being told
             if self._full():
                 return following
             following = next(others, None)

@@ -15,6 +15,7 @@ from eventlog.events import SessionResumed
 
 from ..catalog.windows import MOST_MESSAGES, Outline, Window
 from ..exporters import FORMATS, export
+from ..pricing import PricedView
 from ..view.session import SessionView
 from ..view.to_messages import Provider, system_prompt, to_messages
 from .context import Context
@@ -138,10 +139,11 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def show(context: Context, asked: Show) -> SessionView:
-    view = SessionView.initial()
+    projection = PricedView()
+    view = projection.initial()
     with context.log.session(asked.session_id) as session:
         events = session.read()
-        SessionView.fold_all(view, events if asked.parts == "header" else _up_to_the_limit(asked.session_id, events))
+        projection.fold_all(view, events if asked.parts == "header" else _up_to_the_limit(asked.session_id, events))
     if asked.parts == "header":
         view.messages, view.tool_calls, view.errors, view.compactions, view.retracted, view.orphan_results = [], [], [], [], [], []
     return view
@@ -259,7 +261,7 @@ def _last_said(view: SessionView, characters: int) -> list[Said]:
     found: list[Said] = []
     for message in reversed(view.messages):
         text = said_in(message.parts)
-        if message.exclude_from_context or not text:
+        if message.exclude_from_context or message.alternative_to is not None or not text:
             continue
         fits = len(text) <= characters
         if not fits and found:

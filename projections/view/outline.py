@@ -7,14 +7,15 @@ folding the session. What a message is follows the rules of `messages`:
   is more than the one at ``seq``. Errors and compactions have rows, too (``kind``).
 - A correction (an amendment, a retraction, further parts) changes the row of the message, however long ago that was, and its flags say so.
 - Retracted messages keep their rows, with a flag. ``count`` has how many messages there are of each role, shown and retracted.
-- For each message with an id the memory keeps what each of its events said (`Piece`), and for each block of seqs which event belongs to
+- What was taken back (`eventlog.history`) has no row and no part in one. For each message with an id the memory keeps what each of its
+events said (`Piece`), and for each block of seqs which event belongs to
   which message, so that taking back events costs what they said, wherever they stand. Of a run of deltas it is kept as a whole how much
   text it brought: where only some of them are taken back, the length of what is left is an estimate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -24,10 +25,11 @@ from eventlog import StoredEvent
 from eventlog import events as e
 from eventlog.copies import as_meant
 from eventlog.decoding import decoder
+from eventlog.history import named, not_yet
 
 from ..projection import State, Table
 
-PARTIAL, AMENDED, EXCLUDED, RETRACTED, CALLS, RESULTS, FAILED = (1 << bit for bit in range(7))
+PARTIAL, AMENDED, EXCLUDED, RETRACTED, CALLS, RESULTS, FAILED, ALTERNATIVE = (1 << bit for bit in range(8))
 FLAGS: Final = {
     "partial": PARTIAL,
     "amended": AMENDED,
@@ -36,6 +38,7 @@ FLAGS: Final = {
     "calls": CALLS,
     "results": RESULTS,
     "failed": FAILED,
+    "alternative": ALTERNATIVE,
 }
 MESSAGE: Final = "message"
 ERROR: Final = "error"
@@ -197,10 +200,25 @@ class Outlined(State[Kept]):
         else:
             block.append([seq, seq, message_id, what])
 
+    def disown(self, first: int, last: int) -> Iterator[tuple[str | None, int, str]]:
+        """The events from first to last belong to nothing any more: whose they were (the message's id, or where the row is that is theirs
+        alone, and what that is of)."""
+        for number in range(first // _BLOCK, last // _BLOCK + 1):
+            block = self.memory.find(f"block {number}")
+            if block is None:
+                continue
+            left: list[Any] = []
+            for begin, end, message_id, what in block:
+                parts = ((begin, min(end, first - 1)), (max(begin, last + 1), end))
+                left += [[low, high, message_id, what] for low, high in parts if low <= high]
+                if begin <= last and end >= first:
+                    yield message_id, begin, what
+            self.memory.keep(f"block {number}", left)
+
 
 class OutlineProjection:
     name = "outline"
-    version = 1
+    version = 2
     tables = (
         Table(
             name="entry",
@@ -283,6 +301,7 @@ def _recount(state: Outlined, known: Known) -> None:
 def _added(state: Outlined, stored: StoredEvent, event: e.MessageAdded) -> None:
     seq = stored.seq
     chars, flags = _measure(event.content)
+    flags |= 0 if event.alternative_to is None else ALTERNATIVE
     piece = Piece(_ADDED, seq, seq, event.role, chars, flags, event.exclude_from_context)
     if event.message_id is not None:
         _say(state, seq, event.message_id, event.role, piece)
@@ -317,6 +336,25 @@ def _error(state: Outlined, stored: StoredEvent, event: e.ErrorLogged) -> None:
 def _compacted(state: Outlined, stored: StoredEvent, event: e.ContextCompacted) -> None:
     _put(state, Shape(stored.seq, "", len(event.summary or "")), None, COMPACTION)
     state.own(stored.seq, None, COMPACTION)
+
+
+def _taken_back(state: Outlined, stored: StoredEvent, event: e.HistoryRetracted | e.HistoryCleared) -> None:
+    """Costs what the events said that it names: each message of which some were is put together from its other pieces."""
+    ranges, state.kept.cleared = not_yet(named(stored), state.kept.cleared)
+    touched: dict[str, None] = {}
+    for first, last in ranges:
+        for message_id, seq, what in state.disown(first, last):
+            if message_id is not None:
+                touched[message_id] = None
+            else:
+                _drop(state, seq)
+                if what != COMPACTION:
+                    _count(state, (what, 0), -1)
+    for message_id in touched:
+        known = state.known(message_id)
+        for first, last in ranges:
+            known.without(first, last)
+        _recount(state, known)
 
 
 def _drop(state: Outlined, seq: int) -> None:
@@ -355,4 +393,6 @@ _HANDLERS: Final[dict[type, Callable[[Outlined, StoredEvent, Any], None]]] = {
     e.MessageRetracted: _retracted,
     e.ErrorLogged: _error,
     e.ContextCompacted: _compacted,
+    e.HistoryRetracted: _taken_back,
+    e.HistoryCleared: _taken_back,
 }

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventlog import EventLog
-from eventlog.events import ContextCompacted, MessageDelta
+from eventlog.events import ContextCompacted, HistoryCleared, HistoryRetracted, MessageDelta
 from projections import Catalog, SessionView, replay
 from projections.catalog.cost import NO_PRICES
 from projections.catalog.windows import Window
@@ -24,7 +24,9 @@ from .test_session_view import events, ids, times, words
 CATCH_UP = None
 compactions = st.builds(ContextCompacted, summary=st.none() | words, first_kept_seq=st.none() | st.integers(1, 9))
 deltas = st.builds(MessageDelta, message_id=ids, content=words)
-talk = events | compactions | deltas
+takes_back = st.builds(HistoryRetracted, ranges=st.lists(st.tuples(st.integers(1, 12), st.integers(1, 14)), min_size=1, max_size=2))
+takes_back |= st.builds(HistoryCleared, up_to=st.none() | st.integers(1, 12))
+talk = events | compactions | deltas | takes_back
 replayed = st.tuples(st.sampled_from(["fork", "merge"]), st.integers(1, 9))
 steps = st.lists(st.none() | st.tuples(st.sampled_from(["s1", "s2"]), talk, times) | replayed, max_size=30)
 CALL = ["call_id", "name", "arguments", "output", "is_error", "duration_ms", "called_seq", "returned_seq", "message_id"]

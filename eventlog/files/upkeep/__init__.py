@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...backend import Bundle, Redaction
+from ...errors import SessionDeleted, SessionLocked, SessionNotFound
 from ...reports import BackupReport, CompactionReport, Manifest, Progress, PurgeReport, RedactionReport, RepairReport
 
 if TYPE_CHECKING:
@@ -23,10 +24,20 @@ class Upkeep:
     def __init__(self, backend: FilesBackend) -> None:
         self._backend = backend
 
-    def compact(self, session_ids: Iterable[str] | None, *, drop_deltas: bool, idle_s: float | None, dry_run: bool) -> CompactionReport:
+    def compact(
+        self, session_ids: Iterable[str] | None, *, drop_deltas: bool, drop_retracted: bool, idle_s: float | None, dry_run: bool
+    ) -> CompactionReport:
         from .compaction import compact
 
-        return compact(self._backend, session_ids, drop_deltas=drop_deltas, idle_s=idle_s, dry_run=dry_run)
+        return compact(self._backend, session_ids, drop_deltas=drop_deltas, drop_retracted=drop_retracted, idle_s=idle_s, dry_run=dry_run)
+
+    def seal(self, session_ids: Iterable[str]) -> None:
+        for session_id in session_ids:
+            try:
+                with self._backend.holding(session_id) as stream:
+                    stream.seal()
+            except (SessionDeleted, SessionLocked, SessionNotFound):
+                pass  # somebody else is at it
 
     def redact(self, session_id: str, redaction: Redaction, *, reason: str | None, dry_run: bool) -> RedactionReport:
         from .erasing import redact

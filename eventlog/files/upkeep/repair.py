@@ -164,18 +164,19 @@ def _place(backend: FilesBackend, session_id: str, first_seq: int) -> _Place | N
 
 def _header_needed(backend: FilesBackend, before: SegmentName | None, name: SegmentName) -> Opened | None:
     """The header with which the segment goes on from the one before it; None where it has that."""
+    first_seq = name.first_seq if name.first_seq != NOT_YET else recovery.first_seq(backend.layout, name)
     next_seq, digest = 1, None
     if before is not None:
         ended = recovery.end_of(backend.layout, before)
         next_seq, digest = ended.next_seq, ended.digest
-    gap = (next_seq, name.first_seq - 1) if name.first_seq > next_seq else None
+    gap = (next_seq, first_seq - 1) if first_seq > next_seq else None
     pieces = scan.scan_file(backend.layout.path(name), name, max_append_bytes=backend.settings.max_event_bytes)
     first = next(iter(pieces), None)
     opened = first.record if isinstance(first, Own) and isinstance(first.record, Opened) else None
     if opened is not None and opened.previous == digest and (gap is None or reader.covers(opened.lost, *gap)):
         return None
     lost = gap or (opened.lost if opened is not None else None)
-    return Opened(format=FORMAT, min_reader=FORMAT, session_id=name.session_id, first_seq=name.first_seq, previous=digest, lost=lost)
+    return Opened(format=FORMAT, min_reader=FORMAT, session_id=name.session_id, first_seq=first_seq, previous=digest, lost=lost)
 
 
 def _write_again(backend: FilesBackend, session_id: str, first_seq: int, *, wanted: bool) -> None:

@@ -11,6 +11,8 @@ from msgspec import Meta
 from eventlog.errors import InvalidInput
 
 from ...exporters import FORMATS
+from ...pricing import PricedView
+from ...replay import replay
 from ...view.session import Counts, SessionView
 from ...view.usage import Usage
 from .. import transcripts
@@ -62,7 +64,7 @@ class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 def _get_session(context: Context, asked: GetSession) -> SessionAnswer:
     with context.log.session(asked.session_id) as session:
-        view = SessionView.fold_all(SessionView.initial(), session.read(on_damage="skip"))
+        view = replay(session.read(on_damage="skip"), PricedView())
     include = asked.include or ("header", "context", "usage")
     prompts = [message for message in view.messages if message.role == "user" and said_in(message.parts)]
     tools: dict[str, int] = {}

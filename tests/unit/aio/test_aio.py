@@ -306,3 +306,15 @@ def test_an_event_is_stamped_when_append_is_called() -> None:
         assert stored.time.isoformat() == "2026-11-21T00:44:01+00:00"
 
     run(program, EventLog.memory())
+
+
+def test_what_the_user_and_the_assistant_say_may_be_what_an_sdk_gives() -> None:
+    async def chat() -> list[StoredEvent]:
+        async with aio.EventLog.memory() as log:
+            session = await log.start()
+            assert await session.user({"role": "user", "content": "Hi"}) == 2
+            body = {"id": "r", "choices": [{"message": {"content": "Hello"}}], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
+            assert await session.assistant(body, id="k") == await session.assistant(body, id="k") == 3
+            return [stored async for stored in session.read(after=1)]
+
+    assert [stored.type for stored in asyncio.run(chat())] == ["message.added", "message.added", "usage.recorded"]

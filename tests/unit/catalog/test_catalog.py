@@ -112,7 +112,7 @@ def test_an_item_says_what_the_session_is_and_how_much_is_in_it(log: EventLog, c
         cache_read_tokens=30,
         cache_write_tokens=7,
         reasoning_tokens=5,
-        cost=Money(0.3, "USD", None),
+        cost=Money(0.3, "USD", "x"),
         size_bytes=sum(len(stored.raw) + 1 for stored in log.session("s").read()),
     )
 
@@ -196,7 +196,9 @@ def test_each_order_puts_the_largest_first(log: EventLog, catalog: Catalog) -> N
     orders = {"updated": "acb", "started": "acb", "messages": "acb", "tokens": "bca", "cost": "cba", "size": "cab"}
     for sort, order in orders.items():
         assert ids(catalog, sort=sort) == list(order), sort
-    record(log, "b", SessionUpdated(title="now"), minutes=60)
+    record(log, "b", SessionUpdated(title="now"), minutes=60)  # is no work on the session
+    assert ids(catalog, sort="updated") == ["a", "c", "b"]
+    record(log, "b", MessageAdded(role="user", content="3"), minutes=60)
     assert ids(catalog, sort="updated") == ["b", "a", "c"]
     assert ids(catalog, sort="started") == ["a", "c", "b"]
 

@@ -246,7 +246,7 @@ def test_a_damaged_file_is_told_on_standard_error_and_the_answer_is_right(store:
         (["list", "--limit", "10001"], 2, "--limit"),
         (["list", "--since", "yesterday"], 2, "'yesterday' is not a time"),
         (["list", "--since", "99999999999999999999d"], 2, "is not a time"),
-        (["list", "--status", "foo"], 2, "'foo' is not one of 'active', 'completed', 'failed', 'abandoned', 'deleted'"),
+        (["list", "--status", "foo"], 2, "--status"),
         (["list", "--meta", "n"], 2, "meta takes KEY=VALUE, not 'n'"),
         (["stats", "--zone", "Berlin"], 2, "no time zone 'Berlin'; do you mean Europe/Berlin?"),
         (["stats", "--zone", "../../etc/passwd"], 2, "no time zone"),

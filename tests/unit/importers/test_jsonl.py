@@ -174,8 +174,13 @@ def test_seqs_that_are_not_in_the_file_stay_taken(file: Path) -> None:
     ("text", "problem"),
     [
         (
-            '{"type":"user","message":{}}\n',
-            [(1, "not a header of an exported session; `eventlog export --to jsonl` writes files of this kind")],
+            '{"type":"user","name":{}}\n',
+            [
+                (
+                    None,
+                    "not a jsonl file: its first line is no header of an exported session; `eventlog export --to jsonl` writes such files",
+                )
+            ],
         ),
         ("\n\n", []),
         (

@@ -50,7 +50,7 @@ def test_who_wants_to_write_goes_before_new_readers() -> None:
         threads = [threading.Thread(target=write)]
         threads[0].start()
         while not gate._waiting:
-            pass
+            threads[0].join(0.001)
         threads.append(threading.Thread(target=read))
         threads[1].start()
         threads[1].join(0.05)

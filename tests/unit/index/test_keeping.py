@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -114,21 +115,37 @@ def test_in_files_a_question_sees_one_state_and_no_writer_waits_for_it(tmp_path:
         assert catalog._serving.ask(("catalog",), question) == (20, 20)
 
 
+class CountedLock:
+    """A lock that knows how many have come for it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.came = 0
+
+    def __enter__(self) -> None:
+        self.came += 1
+        self.lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self.lock.release()
+
+
 def test_of_many_that_wait_for_a_catch_up_one_works_for_all(log: EventLog, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     catalog.list()
+    lock = CountedLock()
+    monkeypatch.setattr(catalog._serving._life().keeper("catalog"), "_mutex", lock)
     with held(monkeypatch, "catalog") as hold:
         first, _ = in_thread(lambda: catalog.list().total)
         assert hold.begun.acquire(timeout=WAIT_S)
         log.session("new", create=True).append(SessionStarted())  # the one that is at it need not have seen this
-        ready = threading.Barrier(9, timeout=WAIT_S)
-        threads = [in_thread(lambda: (ready.wait(), catalog.list().total)[1]) for _ in range(8)]
-        ready.wait()
+        threads = [in_thread(lambda: catalog.list().total) for _ in range(8)]
+        while lock.came < 9:
+            first.join(0.001)
         hold.go.set()
-        first.join()
-        for thread, found in threads:
+        for thread in (first, *(thread for thread, _ in threads)):
             thread.join()
-            assert found == [21]
-    assert 2 <= hold.count <= 9
+        assert [found for _, found in threads] == [[21]] * 8
+    assert hold.count == 2
 
 
 def test_a_question_that_came_after_a_catch_up_began_does_not_take_its_word(
@@ -210,7 +227,7 @@ def test_closing_ends_a_catch_up_in_the_background_and_the_next_goes_on_with_it(
                 if events > 6:
                     folded.set()
                     while not self._stopping:
-                        pass
+                        time.sleep(0.001)
                 real(self, sessions, total, events)
 
             monkeypatch.setattr(keeping.Keeper, "_go_on", go_on)

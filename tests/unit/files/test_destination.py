@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from eventlog.destination import Destination, destination_of
 from eventlog.errors import InvalidInput
+from eventlog.files.destination import Destination, destination_of
 
 
 def test_a_regular_file_or_nothing_is_replaced(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from .errors import InvalidInput
+from ..errors import InvalidInput
 
 _NO_PLACE_BESIDE = ("/dev", "/dev/fd", "/proc")  # names of what is open already: /dev/stdout may be a regular file
 
