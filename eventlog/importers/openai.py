@@ -33,7 +33,7 @@ _LOOKED_AT = 100
 _RUN = ("task_id", "trial", "reward", "instance_id")
 _SETTINGS = ("tools", "parallel_tool_calls", "functions", "response_format")
 
-_OTHERS = ("trajectory_format", "history", "session_id", "sessionId", "epoch")  # of formats whose messages have this shape, too
+_OTHERS = ("trajectory_format", "history", "session_id", "sessionId", "epoch", "v")  # of formats whose messages have this shape, too
 
 
 class Head(msgspec.Struct, gc=False):

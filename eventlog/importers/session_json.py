@@ -29,7 +29,7 @@ _IDS = ("session_id", "sessionId", "id")
 _TIMES = ("timestamp", "time", "created_at", "createdAt", "created")
 _BEGAN = ("started_at", "startedAt", "startTime", "start_time", "session_start", "created_at", "createdAt", "created", "last_updated")
 _MARKS = ("timestamp", "parts", "toolCalls", "metadata")
-_OTHERS = ("projectHash", "trajectory_format", "mailbox", "model_usage", "epoch")
+_OTHERS = ("projectHash", "trajectory_format", "mailbox", "model_usage", "epoch", "v")
 _ROLES = {"human": "user", "ai": "assistant", "bot": "assistant", "model": "assistant"}
 
 

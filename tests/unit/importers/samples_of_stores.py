@@ -112,6 +112,95 @@ def cline(folder: Path, count: int = 4) -> Path:
     return path
 
 
+# --- crush, goose, amp -----------------------------------------------------------------------------------------------------------------
+
+
+def crush(folder: Path, count: int = 4) -> Path:
+    path = folder / "crush.db"
+    path.unlink(missing_ok=True)
+    connection = sqlite3.connect(path)
+    connection.executescript(
+        "create table sessions(id text, parent_session_id text, title text, prompt_tokens integer, completion_tokens integer, cost real,"
+        " created_at integer, updated_at integer);"
+        "create table messages(id text, session_id text, role text, parts text, model text, provider text, created_at integer);"
+    )
+    connection.execute("insert into sessions values ('cr-1', null, 'Tills', ?, 3, 0.25, ?, ?)", (9 if count > 3 else 1, ms(0), ms(count)))
+    messages: list[tuple[str, list[dict[str, Any]]]] = [
+        ("user", [{"type": "text", "data": {"text": "What is a till?"}}]),
+        ("assistant", [{"type": "tool_call", "data": {"id": "k1", "name": "look", "input": '{"q":"till"}', "finished": True}}]),
+        ("tool", [{"type": "tool_result", "data": {"tool_call_id": "k1", "content": "a drawer", "is_error": False}}]),
+        ("assistant", [{"type": "text", "data": {"text": "A drawer."}}, {"type": "finish", "data": {"reason": "end_turn"}}]),
+    ]
+    for number, (role, parts) in enumerate(messages[:count]):
+        model = "claude-x" if role == "assistant" else None
+        row = (f"m{number}", "cr-1", role, json.dumps(parts), model, "anthropic", ms(number))
+        connection.execute("insert into messages values (?, ?, ?, ?, ?, ?, ?)", row)
+    connection.commit()
+    connection.close()
+    return path
+
+
+def _goose_messages() -> list[dict[str, Any]]:
+    request = {"type": "toolRequest", "id": "g1", "toolCall": {"status": "success", "value": {"name": "look", "arguments": {"q": "till"}}}}
+    answer = {"status": "success", "value": [{"type": "text", "text": "a drawer"}]}
+    return [
+        {"role": "user", "created": ms(0) // 1000, "content": [{"type": "text", "text": "What is a till?"}]},
+        {"role": "assistant", "created": ms(1) // 1000, "content": [request]},
+        {"role": "user", "created": ms(2) // 1000, "content": [{"type": "toolResponse", "id": "g1", "toolResult": answer}]},
+        {"role": "assistant", "created": ms(3) // 1000, "content": [{"type": "text", "text": "A drawer."}]},
+    ]
+
+
+def goose(folder: Path, count: int = 4) -> Path:
+    path = folder / "sessions.db"
+    path.unlink(missing_ok=True)
+    connection = sqlite3.connect(path)
+    connection.executescript(
+        "create table sessions(id text, name text, working_dir text, created_at text, input_tokens integer, output_tokens integer,"
+        " accumulated_input_tokens integer, accumulated_output_tokens integer);"
+        "create table messages(id integer primary key, session_id text, role text, content_json text, created_timestamp integer,"
+        " timestamp text);"
+        "insert into sessions values ('20260305_1', 'Tills', '/work/shop', '2026-03-05 10:00:00', 5, 1, 9, 3);"
+    )
+    for number, message in enumerate(_goose_messages()[:count]):
+        row = (
+            number + 10 * count,
+            "20260305_1",
+            message["role"],
+            json.dumps(message["content"]),
+            message["created"],
+            f"2026-03-05 1{number}:00:00",
+        )
+        connection.execute("insert into messages values (?, ?, ?, ?, ?, ?)", row)
+    connection.commit()
+    connection.close()
+    return path
+
+
+def goose_document() -> dict[str, Any]:
+    return {"id": "20260305_2", "working_dir": "/work/shop", "name": "Tills", "created_at": at(0), "conversation": _goose_messages()}
+
+
+def amp() -> dict[str, Any]:
+    usage = {"model": "claude-x", "inputTokens": 9, "outputTokens": 3, "cacheReadInputTokens": 70, "timestamp": at(1)}
+    call = {"type": "tool_use", "id": "a1", "name": "look", "input": {"q": "till"}}
+    result = {"type": "tool_result", "tool_use_id": "a1", "content": "a drawer"}
+    messages = [
+        {"role": "user", "content": [{"type": "text", "text": "What is a till?"}]},
+        {"role": "assistant", "content": [call, {"type": "text", "text": "A drawer."}], "usage": usage},
+        {"role": "user", "content": [result]},
+    ]
+    return {"v": 9, "id": "T-1", "created": ms(0), "title": "Tills", "messages": messages, "usageLedger": {"events": []}}
+
+
+def _crush_states(folder: Path) -> Iterator[Path]:
+    yield from (crush(folder, count) for count in range(5))
+
+
+def _goose_states(folder: Path) -> Iterator[Path]:
+    yield from (goose(folder, count) for count in range(5))
+
+
 def _cline_states(folder: Path) -> Iterator[Path]:
     yield from (cline(folder, count) for count in range(1, 5))
 
@@ -154,5 +243,39 @@ SAMPLES = [
             "new-1": {**_ANSWERED, "title": "Tills", "calls": 0, "input": 9, "output": 3, "model": "gpt-x"},
         },
         states=_llm_states,
+    ),
+    Sample(
+        "crush",
+        "crush",
+        crush,
+        5,
+        {"cr-1": {**_ANSWERED, "title": "Tills", "assistant": 2, "input": 9, "output": 3, "cost": 0.25, "model": "claude-x"}},
+        states=_crush_states,
+    ),
+    Sample(
+        "goose",
+        "goose",
+        goose,
+        5,
+        {"20260305_1": {**_ANSWERED, "title": "Tills", "assistant": 2, "input": 9, "output": 3}},
+        states=_goose_states,
+    ),
+    Sample(
+        "goose",
+        "goose document",
+        document_in("goose.json", goose_document),
+        5,
+        {"20260305_2": {**_ANSWERED, "title": "Tills", "assistant": 2}},
+        states=growing("goose.json", goose_document, "conversation"),
+        value=goose_document,
+    ),
+    Sample(
+        "amp",
+        "amp",
+        document_in("T-1.json", amp),
+        4,
+        {"T-1": {**_ANSWERED, "title": "Tills", "input": 9, "output": 3, "cache_read": 70, "model": "claude-x"}},
+        states=growing("T-1.json", amp, "messages"),
+        value=amp,
     ),
 ]
