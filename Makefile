@@ -1,10 +1,11 @@
-# What a person types. Everything is installed into .venv (and .venv-newest, .venv-oldest), nothing outside this folder.
+# What a person types. Everything is installed into .venv (and .venv-newest, -oldest, -recorders), nothing outside this folder.
 #
 #   make demo      a session recorded, crashed, recovered and replayed before your eyes
 #   make test      the suite, in one small environment of pinned packages
 #   make check     style and types
 #   make newest    the suite with the newest releases of what a user's installation brings
 #   make oldest    the suite with the oldest ones that pyproject.toml allows
+#   make recorders the recorders with real SDKs, against a provider on loopback
 #   make suites    all of them but the demo, as .ci/run does
 #   make constraints   the pins anew
 #
@@ -12,7 +13,7 @@
 # environment and its own constraints-NAME.txt, and begins with a line `$(call needs,PROGRAM,WHAT TO DO)`, which names what is missing.
 
 PYTHON ?= python3
-SUITES = test check newest oldest
+SUITES = test check newest oldest recorders
 # The lowest Python that pyproject.toml allows: what is pinned with it can be installed with the later ones, too.
 PINNING_PYTHON ?= python3.11
 
@@ -57,6 +58,12 @@ oldest: .venv-oldest/bin/python
 	$< $(PIP) freeze --exclude-editable
 	$< -m pytest -n auto
 
+# constraints-recorders.txt: the SDKs, and what they bring; made by hand of `pip freeze` in .venv-recorders when they are to be newer.
+recorders: .venv-recorders/bin/python
+	$< $(INSTALL) $(PINNED) $(BUILD)
+	$< $(INSTALL) $(PINNED) --constraint constraints-recorders.txt $(EDITABLE) '.[test,recorders-test]'
+	$< -m pytest tests/recorders_sdk
+
 # constraints.txt: what a user's installation brings. constraints-tools.txt: what building, the tests and the checks need besides.
 # From a new environment, so that nothing is pinned that nobody asked for; by pip, since a new machine has nothing else.
 constraints:
@@ -74,9 +81,9 @@ constraints:
 	rm -rf .venv-constraints
 
 clean:
-	rm -rf .venv .venv-newest .venv-oldest .venv-constraints build
+	rm -rf .venv .venv-newest .venv-oldest .venv-recorders .venv-constraints build
 
-.venv/bin/python .venv-newest/bin/python .venv-oldest/bin/python:
+.venv/bin/python .venv-newest/bin/python .venv-oldest/bin/python .venv-recorders/bin/python:
 	$(call needs,$(PYTHON),install CPython 3.11 or later with pip and venv or name it with PYTHON=...)
 	$(PYTHON) -m venv $(@:/bin/python=)
 

@@ -87,9 +87,7 @@ def test_zstdcat_reads_what_is_compressed_and_what_is_not(log: EventLog, tmp_pat
 @contextmanager
 def output_of(command: str, folder: Path) -> Iterator[Queue[bytes]]:
     """The lines that a command prints, as they come; it is ended afterwards."""
-    process = subprocess.Popen(
-        ["sh", "-c", f"exec {command}"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
-    )
+    process = subprocess.Popen(["sh", "-c", f"exec {command}"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
     lines: Queue[bytes] = Queue()
     assert process.stdout is not None
     with process.stdout as stdout:
