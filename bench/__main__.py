@@ -21,6 +21,9 @@ AREAS = {
     "reading": "reading",
     "start-up": "start_up",
     "listing": "listing",
+    "under-load": "under_load",
+    "windows": "windows",
+    "few-events": "few_events",
     "searching": "searching",
     "rebuild": "rebuild",
     "tail-latency": "tail_latency",
@@ -28,6 +31,7 @@ AREAS = {
     "recovery": "recovery",
     "memory": "memory",
     "growth": "growth",
+    "sessions": "sessions",
 }
 
 

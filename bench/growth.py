@@ -71,7 +71,7 @@ def _append_by_segments(run: Run) -> Growth:
         log = EventLog.open(path, sync="never", settings=settings)
         logs.append(log)
         with log.session("s", create=True, exclusive=True) as session:
-            while len(list(path.rglob("s.*.jsonl"))) < size:
+            while len(list(path.rglob("s*.jsonl"))) < size:
                 session.append(*workload(2_000).events[:50])
 
     def first_append(log: EventLog) -> float:

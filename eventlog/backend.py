@@ -1,23 +1,32 @@
-"""The port between what a session is and where its events live. Two implementations: `files` and `memory`.
+"""The port between what a session is and where its events live.
 
 A backend hands out one `Stream` per session. A stream assigns positions, keeps appends whole, and gives back the
-bytes of the lines as they are stored, proven; what the lines mean is decided above it. The conformance suite
-(`eventlog.testing`) says what an implementation owes.
+bytes of the lines as they are stored, proven; what the lines mean is decided above it. That much every backend owes, and the
+conformance suite (`eventlog.testing`) says it as tests.
+
+What not every backend can do are its `Capabilities`: each is one object, or None. Nothing above the port pretends in its place: what is
+missing is `Unsupported`, with what is missing in it.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Literal, Protocol
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from .line import Envelope
+from .errors import Unsupported
+from .line import Envelope, seq_of
+from .reports import BackupReport, CompactionReport, Manifest, Progress, PurgeReport, RedactionReport, RepairReport, Report
 
 Sync = Literal["always", "interval", "never"]
 OnDamage = Literal["raise", "skip"]
-ProblemKind = Literal["torn_tail", "damaged", "missing", "foreign"]
+
+C = TypeVar("C")
 
 
 class Lines:
@@ -56,64 +65,10 @@ class Lines:
             end = find(b"\n", end + 1)
         if not self.data:
             raise IndexError("an event that was not read from a log has no line")
-        self._first_seq = self._seq_at(0)
-        if self._seq_at(offsets[-2]) - self._first_seq != len(offsets) - 2:
-            self._seqs = [self._seq_at(offset) for offset in offsets[:-1]]
+        self._first_seq = seq_of(self.data)
+        if seq_of(self.data, offsets[-2]) - self._first_seq != len(offsets) - 2:
+            self._seqs = [seq_of(self.data, offset) for offset in offsets[:-1]]
         self._offsets = offsets
-
-    def _seq_at(self, offset: int) -> int:
-        start = offset + len(b'{"seq":')
-        return int(self.data[start : self.data.index(b",", start)])
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """A place in the store that is not as it should be."""
-
-    session_id: str
-    segment: str
-    offset: int
-    length: int
-    kind: ProblemKind
-    detail: str
-
-
-class Rewrite(msgspec.Struct, frozen=True, kw_only=True):
-    """A sealed segment that was rewritten on purpose, and why (redaction, dropped deltas)."""
-
-    session_id: str
-    segment: str
-    was: str
-    reason: str
-    left_out: list[tuple[int, int]] = []
-
-
-class Lost(msgspec.Struct, frozen=True, kw_only=True):
-    """Events that damage took for ever: the header of the segment after them says so. ``first`` to ``last``: their seqs."""
-
-    session_id: str
-    segment: str
-    first: int
-    last: int
-
-
-class Report(msgspec.Struct, kw_only=True):
-    """What `verify` found. ``ok`` when there is no problem."""
-
-    sessions: int = 0
-    segments: int = 0
-    events: int = 0
-    bytes: int = 0
-    digest: str = ""  # of the content of everything looked at; keep it elsewhere to notice a rewrite of the whole chain
-    rewrites: list[Rewrite] = []
-    lost: list[Lost] = []
-    problems: list[Problem] = []
-
-    @property
-    def ok(self) -> bool:
-        return not self.problems
-
-
-Progress = Callable[[Report], None]
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -245,8 +200,134 @@ class Stream(Protocol):
     def close(self) -> None: ...
 
 
+class Redaction(Protocol):
+    """What is to be taken out of a session's lines: bytes in, bytes out. `eventlog.maintenance.redaction` has the two that there are."""
+
+    what: str  # what goes, as the log is to say it
+    reason: str  # the same, as a footer is to say it
+
+    def observe(self, chunk: bytes) -> None:
+        """Take in whole lines of the session, in order, before any of them is changed: what is streamed is found across lines."""
+        ...
+
+    def found_across(self) -> list[int]:
+        """The seqs of events that are meant because of what others hold, in what was observed since this was asked before."""
+        ...
+
+    def without(self, found: Collection[int]) -> list[int]:
+        """The seqs that were asked for and are not among the found ones."""
+        ...
+
+    def touches(self, chunk: bytes) -> bool:
+        """Whether it may change any of these whole lines. The cheaper the better."""
+        ...
+
+    def matches(self, line: bytes) -> bool:
+        """Whether `apply` changes the line."""
+        ...
+
+    def apply(self, line: bytes) -> bytes:
+        """The line without its last `line.TAIL_SIZE` bytes as it is to be. It is given as it is stored."""
+        ...
+
+    def found_in(self, text: str) -> bool: ...
+
+    def found_in_bytes(self, data: bytes) -> bool:
+        """Whether it may be in bytes that are not whole lines: torn or damaged ones."""
+        ...
+
+
+class Bundle(Protocol):
+    """Sessions that came in one file, checked byte by byte. Nothing of them is in the log yet."""
+
+    path: Path
+
+    @property
+    def session_ids(self) -> list[str]: ...
+
+    def install(self, session_id: str) -> bool:
+        """Put a session into the log as it is; False where there is one of that id. Raises `InvalidSessionId`, `SessionLocked`."""
+        ...
+
+    def read(self, session_id: str) -> Iterator[Lines]:
+        """The stored lines of a session that was not installed."""
+        ...
+
+
+class Seals(Protocol):
+    """Can end what is finished and store it smaller."""
+
+    def compact(
+        self, session_ids: Iterable[str] | None, *, drop_deltas: bool, drop_retracted: bool, idle_s: float | None, dry_run: bool
+    ) -> CompactionReport:
+        """See `EventLog.compact`."""
+        ...
+
+    def seal(self, session_ids: Iterable[str]) -> None:
+        """See `EventLog.seal`."""
+        ...
+
+
+class Rewrites(Protocol):
+    """Can write again what is stored, and say that it did."""
+
+    def redact(self, session_id: str, redaction: Redaction, *, reason: str | None, dry_run: bool) -> RedactionReport:
+        """See `EventLog.redact`."""
+        ...
+
+    def repair(self, session_ids: Iterable[str] | None, *, apply: bool, progress: Progress | None) -> RepairReport:
+        """See `EventLog.repair`."""
+        ...
+
+
+class Erases(Protocol):
+    """Can leave nothing of a session but its tombstone."""
+
+    def purge(self, session_id: str, *, reason: str | None) -> PurgeReport:
+        """See `EventLog.purge`, which has looked whether that may be. A session without a tombstone gets one."""
+        ...
+
+
+class Snapshots(Protocol):
+    """Can copy sessions as they are at one moment, to the byte, while writers go on."""
+
+    def backup(self, folder: Path) -> BackupReport:
+        """See `EventLog.backup`."""
+        ...
+
+    def bundle(self, session_ids: Iterable[str], path: Path | Callable[[bytes], object]) -> Manifest:
+        """See `EventLog.bundle`."""
+        ...
+
+    def open_bundle(self, path: Path) -> AbstractContextManager[Bundle]:
+        """See `EventLog.open_bundle`."""
+        ...
+
+
+class Capabilities(NamedTuple):
+    """What a backend can do beyond the port. None: that it cannot."""
+
+    seal: Seals | None = None
+    rewrite: Rewrites | None = None
+    erase: Erases | None = None
+    snapshot: Snapshots | None = None
+
+
+class Footprint(NamedTuple):
+    """What a session takes where it is stored. ``parts``: files, or what the backend has in their place. ``written_at``: when something
+    of it was last written, where the backend knows (an import writes old events today)."""
+
+    parts: int
+    size_bytes: int
+    written_at: datetime | None
+
+
 class Backend(Protocol):
     path: str | None  # the store's folder, if it has one: what can be rebuilt may be kept there
+    place: str  # where the events are, in words and without a secret
+
+    @property
+    def capabilities(self) -> Capabilities: ...
 
     def stream(self, session_id: str, *, create: bool, exclusive: bool = False, new: bool = False) -> Stream:
         """The session's stream. ``exclusive``: keeps every other stream of it, here and in other processes, from appending until it is
@@ -262,6 +343,10 @@ class Backend(Protocol):
         """Every session with a text that changes whenever what is stored of it does. Costs no look into any session."""
         ...
 
+    def footprint(self, session_id: str) -> Footprint:
+        """What the session takes; nothing for one that is not there."""
+        ...
+
     def changed_since(self, cursor: str | None) -> Changes:
         """Which sessions may have changed since the cursor (None: since ever). Costs what changed, not what there is."""
         ...
@@ -274,6 +359,12 @@ class Backend(Protocol):
         """What wakes a reader of all sessions."""
         ...
 
+    def read_many(self, after: Mapping[str, int], on_damage: OnDamage) -> Iterator[Lines]:
+        """What each of these sessions has behind its position, as `Stream.read` gives it, session by session in this order. One that has
+        nothing there, or that is not there, gives nothing. Where each request costs, as few as can be: `read_each` is for where it does
+        not."""
+        ...
+
     def settle(self, session_id: str) -> None:
         """Return when what this process's appends to the session promise holds: those that asked for it are on stable storage."""
         ...
@@ -281,6 +372,35 @@ class Backend(Protocol):
     def verify(self, session_ids: Iterable[str] | None = None, progress: Progress | None = None) -> Report: ...
 
     def close(self) -> None: ...
+
+
+def sealing(backend: Backend, operation: str) -> Seals:
+    """The capability that the operation needs. Raises `Unsupported`; so do the next three."""
+    return _needed(backend.capabilities.seal, backend, operation, "seal and compress what is stored")
+
+
+def rewriting(backend: Backend, operation: str) -> Rewrites:
+    return _needed(backend.capabilities.rewrite, backend, operation, "write again what is stored")
+
+
+def erasing(backend: Backend, operation: str) -> Erases:
+    return _needed(backend.capabilities.erase, backend, operation, "erase a session")
+
+
+def snapshots(backend: Backend, operation: str) -> Snapshots:
+    return _needed(backend.capabilities.snapshot, backend, operation, "copy sessions as they are at one moment")
+
+
+def _needed(capability: C | None, backend: Backend, operation: str, ability: str) -> C:
+    if capability is None:
+        raise Unsupported(operation, ability, backend.place)
+    return capability
+
+
+def read_each(backend: Backend, after: Mapping[str, int], on_damage: OnDamage) -> Iterator[Lines]:
+    """`Backend.read_many` where a session costs what it costs by itself."""
+    for session_id, position in after.items():
+        yield from backend.stream(session_id, create=False).read(position, None, on_damage)
 
 
 def append_each(stream: Stream, appends: Iterable[PendingAppend]) -> None:

@@ -13,8 +13,10 @@ import said. The links between are dropped, and what they said of the data here 
 The idempotency key of an append is not copied: it belongs to an append to the other session.
 
 The data stands as it was also where it means something else here; the origin then says what, and whoever folds events asks for it: where
-a compaction's first kept event is now (`first_kept_seq`), and what a message is called whose id another session of a merge
-uses for a message of its own (``"ids":{"m1":"b:m1"}``, `as_meant`).
+a compaction's first kept event is now (`first_kept_seq`), what a message is called whose id another session of a merge
+uses for a message of its own (``"ids":{"m1":"b:m1"}``, `as_meant`), and where the events are now that ranges of seqs name (`ranges`).
+
+Data that is nested deeper than a line may be (`limits`; older logs took it) is copied as a `SourceRecord` with its text in ``record``.
 """
 
 from __future__ import annotations
@@ -27,16 +29,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 from . import timestamps
-from .events import SessionCompacted
-from .limits import fields_of
+from .events import SessionCompacted, SourceRecord, UsageRecorded
+from .limits import MAX_DEPTH, fields_of, is_deeper
 from .line import Envelope
 from .registry import Event
 from .stored import NO_ORIGIN, StoredEvent, envelope
 
 _IDS = b'"ids":'
 _WHENCE = ("session_id", "seq", "origin")
-_NAMES_A_MESSAGE = ("message_id", "reply_to")
+_NAMES_A_MESSAGE = ("message_id", "reply_to", "alternative_to")
 MISSING_PER_APPEND = 256
+_TOO_DEEP = "nested too deeply to be an event here; its data is the text in origin.record"
 
 
 class Identity(NamedTuple):
@@ -54,6 +57,7 @@ class _Link(msgspec.Struct, gc=False):
     origin: msgspec.Raw = NO_ORIGIN
     first_kept_seq: Any = None
     ids: Any = None
+    ranges: Any = None
 
 
 _link = msgspec.json.Decoder(_Link).decode
@@ -64,12 +68,16 @@ def copy(stored: StoredEvent, *, more: bool, said: bytes = b"") -> Envelope:
     """The event as it is appended to another session. ``said`` is further JSON for its origin, beginning with a comma."""
     line = envelope(stored.raw)
     moment = stored.time
+    type, version, data = stored.type, line.v, bytes(line.data) or b"{}"
+    if is_deeper(data, MAX_DEPTH):
+        said += b',"record":' + _encode(data.decode(errors="replace"))
+        type, version, data = SourceRecord.type, 1, _encode(SourceRecord(kind=stored.type, note=_TOO_DEEP))
     return Envelope(
         0,
         moment if moment.microsecond else timestamps.to_text(moment),
-        stored.type,
-        line.data if bytes(line.data) else msgspec.Raw(b"{}"),
-        line.v,
+        type,
+        msgspec.Raw(data),
+        version,
         origin=origin_of(stored, said),
         more=more,
     )
@@ -162,22 +170,51 @@ def first_kept_seq(stored: StoredEvent, stated: int | None) -> int | None:
     return stated
 
 
+def ranges(stored: StoredEvent, stated: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Where in its own session the events are that the event's data names as ``stated``: what a copy's origin says of that; for one that is
+    at the place that it was copied from, as in a fork, the same; for another one that does not say so, nowhere."""
+    is_moved = None
+    for link in links(stored.origin_raw):
+        found = _pairs(link.ranges)
+        if found is not None:
+            return found
+        is_moved = link.seq != stored.seq if is_moved is None else is_moved
+    return [] if is_moved else list(stated)
+
+
+def saying_ranges(ranges: Iterable[tuple[int, int]]) -> bytes:
+    """What the origin of a copy says of where the events are, for `copy`."""
+    return b',"ranges":' + _encode([*ranges])
+
+
+def _pairs(value: Any) -> list[tuple[int, int]] | None:
+    if not isinstance(value, list):
+        return None
+    pairs = [pair for pair in value if isinstance(pair, list) and len(pair) == 2 and all(type(seq) is int for seq in pair)]
+    return [(first, last) for first, last in pairs]
+
+
 def as_meant(stored: StoredEvent) -> StoredEvent:
-    """The event with the message ids that it has in this session: the same one, unless a merge had to tell two messages apart."""
+    """The event with the message ids that it has in this session: the same one, unless a merge had to tell two messages apart. So are
+    the seqs that a `UsageRecorded` names in its ``context``."""
     origin = stored.origin_raw
-    if origin is NO_ORIGIN or _IDS not in bytes(origin):
+    if origin is NO_ORIGIN:
         return stored
-    for link in links(origin):
-        if isinstance(link.ids, dict):
-            event = stored.event
-            given = {name: link.ids.get(getattr(event, name, None)) for name in _NAMES_A_MESSAGE}
-            changed = {name: id for name, id in given.items() if isinstance(id, str)}
-            if not changed or not isinstance(event, Event):
-                return stored
-            meant = shallow_copy(stored)
-            meant.event = msgspec.structs.replace(event, **changed)
-            return meant
-    return stored
+    event = stored.event
+    changed: dict[str, Any] = {}
+    if isinstance(event, UsageRecorded) and event.context:
+        context = ranges(stored, event.context)
+        if context != event.context:
+            changed["context"] = context
+    if _IDS in bytes(origin):
+        ids = next((link.ids for link in links(origin) if isinstance(link.ids, dict)), {})
+        given = {name: ids.get(getattr(event, name, None)) for name in _NAMES_A_MESSAGE}
+        changed |= {name: id for name, id in given.items() if isinstance(id, str)}
+    if not changed or not isinstance(event, Event):
+        return stored
+    meant = shallow_copy(stored)
+    meant.event = msgspec.structs.replace(event, **changed)
+    return meant
 
 
 def message_ids(stored: StoredEvent) -> list[str]:

@@ -9,28 +9,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from . import line as codec
 from .backend import (
     Backend,
+    Capabilities,
     Changes,
     Feed,
     Follower,
+    Footprint,
     Lines,
     NewOnes,
     OnDamage,
     PendingAppend,
-    Progress,
-    Report,
     Stream,
     Sync,
     Watch,
     append_each,
+    read_each,
 )
-from .errors import SessionNotFound
+from .errors import SessionNotFound, StoreNotFound
 from .line import Envelope
 from .memory import MemoryFeed
+from .reports import Progress, Report
 from .settings import Settings
 
 
@@ -122,12 +124,23 @@ def _no_watch(session_id: str | None) -> Watch:
 
 
 class DiscardBackend:
-    """``recorded`` is what was recorded before, where there is anything."""
+    """``recorded`` is what was recorded before, where there is anything. Of what may change it or copy it, nothing is done."""
+
+    place = "recording is off"
+    capabilities = Capabilities()
 
     def __init__(self, settings: Settings, recorded: Backend | None = None) -> None:
         self.path: str | None = None
         self._max_event_bytes = settings.max_event_bytes
         self._recorded = recorded
+
+    @classmethod
+    def over(cls, recorded: Callable[[], Backend], settings: Settings) -> DiscardBackend:
+        """Over the store that ``recorded`` opens, where there is one."""
+        try:
+            return cls(settings, recorded())
+        except StoreNotFound:
+            return cls(settings)
 
     def stream(self, session_id: str, *, create: bool, exclusive: bool = False, new: bool = False) -> DiscardStream:
         recorded = None if self._recorded is None else self._recorded.stream(session_id, create=False)
@@ -139,6 +152,9 @@ class DiscardBackend:
     def stamps(self) -> Iterator[tuple[str, str]]:
         return iter(()) if self._recorded is None else self._recorded.stamps()
 
+    def footprint(self, session_id: str) -> Footprint:
+        return Footprint(0, 0, None) if self._recorded is None else self._recorded.footprint(session_id)
+
     def changed_since(self, cursor: str | None) -> Changes:
         return MemoryFeed([], None).next() if self._recorded is None else self._recorded.changed_since(cursor)
 
@@ -147,6 +163,9 @@ class DiscardBackend:
 
     def watch(self) -> Watch:
         return _no_watch(None) if self._recorded is None else self._recorded.watch()
+
+    def read_many(self, after: Mapping[str, int], on_damage: OnDamage) -> Iterator[Lines]:
+        return read_each(self, after, on_damage)
 
     def settle(self, session_id: str) -> None:
         """Nothing is promised."""

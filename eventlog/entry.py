@@ -100,12 +100,17 @@ def data_of(event: Event) -> msgspec.Raw:
 
 
 def _check_texts(event: MessageAdded) -> None:
-    """A part of text without its text would be shown as nothing."""
+    """A part without a type, or one of text without its text, would be shown as nothing."""
     parts: Any = event.content
     for index, part in enumerate(parts):
-        if part.content.__class__ is not str and part.type in _TEXTS and part.metadata is msgspec.UNSET:
-            where = f"content[{index}].content"
+        if part.content.__class__ is str and part.type:
+            continue
+        where = f"content[{index}].content"
+        if part.type in _TEXTS and part.metadata is msgspec.UNSET:
             raise InvalidEvent(f"{event.type}: {where}: a part of text or reasoning has its text there, as a string", where)
+        if not part.type:
+            where = f"content[{index}].type"
+            raise InvalidEvent(f"{event.type}: {where}: a part has a type", where)
 
 
 def _unknown_data(event: UnknownEvent) -> msgspec.Raw:

@@ -10,6 +10,7 @@ EventLogError
 │   │   └── EventTooLarge
 │   ├── InvalidSetting
 │   ├── InvalidBundle
+│   ├── InvalidTemplate
 │   ├── InvalidCursor
 │   └── PatternTooSlow
 ├── SessionError            the session is not in a state that allows this
@@ -28,13 +29,14 @@ EventLogError
 │   ├── StoreTooNew
 │   ├── StoreGone           it was there when the log was opened
 │   └── LocksUnsupported
-├── AppendFailed            the disk refused; the outcome says what is known
+├── AppendFailed            where it was to be stored refused; the outcome says what is known
 │   ├── SessionGone         the session's file was removed; nothing of the append is in the log
 │   ├── NotStored           nothing of the append is in the log
 │   ├── OutcomeUnknown      it may or may not survive a power loss; retry with the same id
 │   └── WriterPoisoned      an earlier append of this handle failed; open the session again
 ├── Damaged                 bytes that cannot be trusted, with their place
-└── CursorExpired           the cursor is too old to be continued from
+├── CursorExpired           the cursor is too old to be continued from
+└── Unsupported             a log of this kind cannot do that
 """
 
 from __future__ import annotations
@@ -106,6 +108,15 @@ class InvalidBundle(InvalidInput):
         self.path = path
         self.why = why
         super().__init__(f"{path} is not a whole bundle ({why}); ask for it again")
+
+
+class InvalidTemplate(InvalidInput):
+    """There is no template of this name, or it is not one. Nothing was started."""
+
+    def __init__(self, name: str, why: str) -> None:
+        self.name = name
+        self.why = why
+        super().__init__(f"template {name[:80]!r}: {why}")
 
 
 class InvalidCursor(InvalidInput):
@@ -246,10 +257,15 @@ class LocksUnsupported(StoreError):
         super().__init__(path, f"the file system below {path} has no working locks (a network share?); put the store on a local disk")
 
 
-class AppendFailed(EventLogError):
-    """The disk refused. ``cause`` is the operating system's error."""
+def _reason(cause: Exception) -> str:
+    said = cause.strerror if isinstance(cause, OSError) else None
+    return said or str(cause) or type(cause).__name__
 
-    def __init__(self, session_id: str, message: str, cause: OSError | None = None) -> None:
+
+class AppendFailed(EventLogError):
+    """What the events are kept in refused them. ``cause`` is what it said: on disk the operating system's error."""
+
+    def __init__(self, session_id: str, message: str, cause: Exception | None = None) -> None:
         self.session_id = session_id
         self.cause = cause
         super().__init__(message)
@@ -269,20 +285,22 @@ class SessionGone(AppendFailed):
 
 
 class NotStored(AppendFailed):
-    def __init__(self, session_id: str, cause: OSError) -> None:
+    """``remedy`` is what to do before appending again."""
+
+    def __init__(self, session_id: str, cause: Exception, remedy: str = "free space or mend the disk") -> None:
+        self.remedy = remedy
         super().__init__(
             session_id,
-            f"the append to {session_id!r} failed and nothing of it is in the log ({cause.strerror or cause}); free space or mend the"
-            " disk, then append again",
+            f"the append to {session_id!r} failed and nothing of it is in the log ({_reason(cause)}); {remedy}, then append again",
             cause,
         )
 
 
 class OutcomeUnknown(AppendFailed):
-    def __init__(self, session_id: str, cause: OSError) -> None:
+    def __init__(self, session_id: str, cause: Exception) -> None:
         super().__init__(
             session_id,
-            f"the append to {session_id!r} was written but not confirmed by the disk ({cause.strerror or cause}); open the session again"
+            f"the append to {session_id!r} was sent but not confirmed to be on stable storage ({_reason(cause)}); open the session again"
             " and retry with the same id=",
             cause,
         )
@@ -298,18 +316,33 @@ class WriterPoisoned(AppendFailed):
         )
 
 
-class Damaged(EventLogError):
-    """Bytes that cannot be trusted. Nothing has been changed; ``read(on_damage="skip")`` returns every event that can be proven."""
+def place_of(session_id: str, segment: str, offset: int, length: int, after: int | None) -> str:
+    """A place in a session, in words: bytes of a segment where the events are kept in segments, else the event before it."""
+    if segment:
+        return f"{segment} at byte {offset} ({length} bytes)"
+    if after is not None:
+        return f"session {session_id!r} after event {after}"
+    return f"session {session_id!r}" if session_id else "the store"
 
-    def __init__(self, session_id: str, segment: str, offset: int, length: int, kind: str, detail: str) -> None:
+
+class Damaged(EventLogError):
+    """Stored bytes that cannot be trusted. Nothing has been changed; ``read(on_damage="skip")`` returns every event that can be proven.
+
+    ``segment``, ``offset`` and ``length`` say where, as in `eventlog.reports.Problem`; where the events are not kept in segments they are
+    empty, and ``after`` is the seq of the last event before it."""
+
+    def __init__(
+        self, session_id: str, segment: str, offset: int, length: int, kind: str, detail: str, *, after: int | None = None
+    ) -> None:
         self.session_id = session_id
         self.segment = segment
         self.offset = offset
         self.length = length
         self.kind = kind
         self.detail = detail
+        self.after = after
         super().__init__(
-            f"{segment} is {kind} at byte {offset} ({length} bytes): {detail}; `eventlog verify {session_id}` lists everything,"
+            f"{place_of(session_id, segment, offset, length, after)} is {kind}: {detail}; `eventlog verify {session_id}` lists everything,"
             f" --skip-damaged or on_damage='skip' reads the rest"
         )
 
@@ -318,4 +351,17 @@ class CursorExpired(EventLogError):
     def __init__(self, why: str) -> None:
         super().__init__(
             f"the cursor can no longer be continued from ({why}); start again with after='start', or after='end' to see only what is new"
+        )
+
+
+class Unsupported(EventLogError):
+    """A log of this kind cannot do that. ``operation`` was asked for, ``ability`` is what it needs, ``place`` where the events are."""
+
+    def __init__(self, operation: str, ability: str, place: str) -> None:
+        self.operation = operation
+        self.ability = ability
+        self.place = place
+        super().__init__(
+            f"{operation} needs a log that can {ability}, and this one ({place}) cannot; use one on disk with recording on:"
+            " EventLog.open(FOLDER)"
         )

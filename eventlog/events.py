@@ -21,6 +21,8 @@ __all__ = [
     "ErrorLogged",
     "Event",
     "EventRedacted",
+    "HistoryCleared",
+    "HistoryRetracted",
     "MessageAdded",
     "MessageAmended",
     "MessageDelta",
@@ -110,6 +112,9 @@ class Source(Value, frozen=True):
 
 @event_type("session.started")
 class SessionStarted(Event, frozen=True):
+    """What the session is: the first counts, a later one (of a merge) fills what is empty. ``settings`` are the model's; ``parent``
+    is where it comes from."""
+
     title: str | None = None
     description: str | None = None
     purpose: str | None = None
@@ -169,11 +174,15 @@ class SessionDeleted(Event, frozen=True):
 
 @event_type("session.restored")
 class SessionRestored(Event, frozen=True):
+    """Lifts the tombstone: the session is what it was."""
+
     reason: str | None = None
 
 
 @event_type("session.merged")
 class SessionMerged(Event, frozen=True):
+    """Ends a merge: up to where each source was taken in, and where the sources say different things (name, values, what is kept)."""
+
     sources: list[Source]
     conflicts: list[dict[str, Any]] = []
 
@@ -191,6 +200,8 @@ class SessionCompacted(Event, frozen=True):
 
 @event_type("model.changed")
 class ModelChanged(Event, frozen=True):
+    """The session goes on with another model; ``settings`` are a merge patch on those so far."""
+
     model: str
     provider: str | None = None
     settings: dict[str, Any] = {}
@@ -198,6 +209,8 @@ class ModelChanged(Event, frozen=True):
 
 @event_type("mode.changed")
 class ModeChanged(Event, frozen=True):
+    """The session goes on in another mode (such as plan, act); ``settings`` are a merge patch on those so far."""
+
     mode: str
     settings: dict[str, Any] = {}
 
@@ -273,6 +286,8 @@ class MessageAmended(Event, frozen=True):
 
 @event_type("message.retracted")
 class MessageRetracted(Event, frozen=True):
+    """The message is no longer shown, and stays among those that were retracted. Its calls and its usage stay."""
+
     message_id: str
     reason: str | None = None
 
@@ -292,6 +307,9 @@ class ToolCalled(Event, frozen=True):
 
 @event_type("tool.returned")
 class ToolReturned(Event, frozen=True):
+    """The result of a call: ``output`` is what the model gets, ``display`` what a person is shown instead, ``artifacts`` are what it
+    left behind."""
+
     call_id: str | None = None
     output: Any = None
     display: Any = None
@@ -322,9 +340,33 @@ class UsageRecorded(Event, frozen=True):
 
 @event_type("error.logged")
 class ErrorLogged(Event, frozen=True):
+    """Something went wrong; ``kind`` is its class in the program's words."""
+
     message: str
     kind: str | None = None
     details: Any = None
+
+
+# --- what was taken back -----------------------------------------------------------------------------------------------------
+
+
+@event_type("history.retracted")
+class HistoryRetracted(Event, frozen=True):
+    """What a program took back: a view is that of the same session without these events. The record keeps them.
+
+    ``ranges`` are inclusive, of seqs of this session before this event. Of what they name, messages, tools, context and the program's own
+    events are taken back; `session.*`, `usage.recorded`, `error.logged`, `source.record` and `history.*` never are (`eventlog.history`)."""
+
+    ranges: list[tuple[int, int]]
+    reason: str | None = None
+
+
+@event_type("history.cleared")
+class HistoryCleared(Event, frozen=True):
+    """Everything up to ``up_to`` (inclusive; absent: all before this event) is taken back, as by `HistoryRetracted`."""
+
+    up_to: int | None = None
+    reason: str | None = None
 
 
 # --- the record itself -------------------------------------------------------------------------------------------------------

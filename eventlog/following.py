@@ -40,6 +40,7 @@ class OneSession:
     def __init__(self, stream: Stream, after: After, on_damage: OnDamage) -> None:
         position = _position(stream, after)
         self.positions = {stream.session_id: position}
+        self.name = f"session {stream.session_id}"
         self._session_id = stream.session_id
         self._follower = stream.follow(position, on_damage, keep_open=True)
 
@@ -78,6 +79,8 @@ def _position(stream: Stream, after: After) -> int:
 
 class AllSessions:
     """The place in all sessions of a store. ``positions``: up to where each of those in it was delivered."""
+
+    name = "all sessions"
 
     def __init__(self, backend: Backend, after: After, on_damage: OnDamage) -> None:
         self.positions: dict[str, int] = {}

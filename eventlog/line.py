@@ -148,3 +148,8 @@ def prove(chunk: bytes, running: int) -> int | None:
 def ends_within_batch(chunk: bytes) -> bool:
     """Whether the last line of the chunk is a line of a batch that goes on (``more``, which stands right before ``crc``)."""
     return chunk.endswith(MORE, 0, -TAIL_SIZE)
+
+
+def seq_of(chunk: bytes, start: int = 0) -> int:
+    """The seq of the proven event line that begins at ``start``."""
+    return int(chunk[start + 7 : chunk.index(b",", start)])

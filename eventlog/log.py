@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 from weakref import WeakSet
 
-from .backend import Backend, Changes, OnDamage, Report, Sync
-from .errors import SessionExists, SessionNotFound, StoreNotFound
-from .events import SessionStarted
-from .ids import check_session_id, new_session_id
+from .backend import Backend, Changes, OnDamage, Sync, rewriting, sealing, snapshots
+from .errors import Conflict, SessionExists, SessionNotFound
+from .events import Event, SessionStarted
+from .ids import check_session_id, in_id_order, new_session_id
 from .session import Session, check_on_damage
-from .settings import Settings
+from .settings import Settings, load
 
 if TYPE_CHECKING:
-    from .backend import Progress
-    from .files.backend import FilesBackend
-    from .files.upkeep.backup import BackupReport
-    from .files.upkeep.bundle import Bundle, Manifest
-    from .files.upkeep.compaction import CompactionReport
-    from .files.upkeep.erasing import PurgeReport, RedactionReport
-    from .files.upkeep.repair import RepairReport
+    from . import reports
+    from .backend import Bundle
     from .following import After
-    from .maintenance.retention import CleanupReport, Deleted
+    from .stored import StoredEvent
     from .subscription import Callback, OnError, Subscription
-    from .tail import Tail
+    from .tail import AnyTail, CaughtUp, Tail
 
 
 class EventLog:
@@ -40,7 +35,7 @@ class EventLog:
     def __init__(self, backend: Backend, settings: Settings) -> None:
         self.settings = settings
         self._backend = backend
-        self._tails: WeakSet[Tail] = WeakSet()
+        self._tails: WeakSet[AnyTail] = WeakSet()
         self._subscriptions: set[Subscription] = set()
         self.closed = False
 
@@ -58,19 +53,14 @@ class EventLog:
         ``sync`` is the level of appends that do not name their own: "always" (the default), "interval", "never". Opening an existing
         store writes nothing. Raises `StoreNotFound`, `NotAStore`, `StoreTooNew`, `LocksUnsupported`, `InvalidSetting`."""
         from .files.backend import FilesBackend
-        from .settings import load
 
         settings = settings or load()
         settings = settings.replace(store=Path(path) if path is not None else settings.store, sync=sync or settings.sync)
-        if not settings.recording:
-            from .discard import DiscardBackend
+        if settings.recording:
+            return cls(FilesBackend.open(settings, create=create), settings)
+        from .discard import DiscardBackend
 
-            try:
-                recorded = FilesBackend.open(settings, create=False)
-            except StoreNotFound:
-                recorded = None
-            return cls(DiscardBackend(settings, recorded), settings)
-        return cls(FilesBackend.open(settings, create=create), settings)
+        return cls(DiscardBackend.over(lambda: FilesBackend.open(settings, create=False), settings), settings)
 
     @classmethod
     def memory(cls, settings: Settings | None = None) -> EventLog:
@@ -86,20 +76,27 @@ class EventLog:
         return self._backend.path
 
     def __repr__(self) -> str:
-        return f"<EventLog {self.path or 'in memory'}{' closed' if self.closed else ''}>"
+        return f"<EventLog {self._backend.place}{' closed' if self.closed else ''}>"
 
-    def start(self, *, id: str | None = None, **details: Any) -> Session:
+    def start(self, *, id: str | None = None, template: str | None = None, **details: Any) -> Session:
         """A new session: writes its `SessionStarted` (``details`` are its fields) and returns the handle.
 
-        Raises `SessionExists` and `InvalidSessionId` for a given ``id``."""
-        self._check_open()
+        ``template`` is the name of a beginning that was prepared (README, "Templates"): its details where none are given here, its context
+        and its first messages, all in one append. Raises `SessionExists` and `InvalidSessionId` for a given ``id``, `InvalidTemplate`."""
         session_id = new_session_id() if id is None else check_session_id(id)
-        started = SessionStarted(**details)
-        stream = self._backend.stream(session_id, create=True, new=id is None)
+        started: list[Event] = [SessionStarted(**details)]
+        if template is not None:
+            from .templates import load as load_template
+
+            started = load_template(template, self.settings).events(details)
+        stream = self._live.stream(session_id, create=True, new=id is None)
         if id is not None and stream.exists():
             raise SessionExists(session_id)
         session = Session(stream, self.settings, self._tails, create=True)
-        session.append(started, expected=0)
+        try:
+            session.append(*started, expected=0)
+        except Conflict:  # another program was first
+            raise SessionExists(session_id) from None
         return session
 
     def session(self, session_id: str, *, create: bool = False, exclusive: bool = False) -> Session:
@@ -107,22 +104,20 @@ class EventLog:
 
         ``exclusive`` keeps every other writer out until the handle is closed, and appends at full speed. Raises `SessionNotFound`,
         `InvalidSessionId`; `SessionLocked` after ``lock_timeout_s``."""
-        self._check_open()
-        stream = self._backend.stream(check_session_id(session_id), create=create, exclusive=exclusive)
+        stream = self._live.stream(check_session_id(session_id), create=create, exclusive=exclusive)
         if not create and not stream.exists():
             stream.close()
             raise SessionNotFound(session_id)
         return Session(stream, self.settings, self._tails, create=create)
 
     def keyed(self, namespace: str, *key: str) -> Session:
-        """The session of a foreign key, which other programs name otherwise: a chat's number, a ticket; begun if there is none.
+        """The session of a foreign key (one text or several), begun where there is none: the last generation that exists, or where that is
+        deleted the next one. Restoring an older one does not make it current.
 
-        Its id follows from the key: ``<namespace>-<24 hex>``. Where the last session of the key is deleted, the next one is begun (``.2``,
-        ``.3``); restoring an older one does not make it current. `SessionStarted.metadata` has the ``key``. Raises `InvalidInput` for a
-        namespace that is none."""
+        Its id follows from the key (FORMAT.md, "Session ids"); `projections.Catalog` lists by namespace and finds by key. Two programs
+        that ask at once get one session. Raises `InvalidInput`, and what `Session.append` raises."""
         from .keyed import keyed
 
-        self._check_open()
         return keyed(self, namespace, *key)
 
     def fork(
@@ -147,12 +142,7 @@ class EventLog:
         message, turn or call), `Damaged`, and what `Session.append` raises. FORMAT.md, "Copies"."""
         from .replays import fork
 
-        if sum(way is not None for way in (at, message, turn, call)) > 1:
-            raise TypeError("fork takes one of at, message, turn and call")
-        if message is not None or turn is not None or call is not None:
-            with self.session(session_id) as source:
-                at = fork.position_of(source, message=message, turn=turn, call=call)
-        return self.session(fork.fork(self, session_id, at, id=id, on_damage=on_damage))
+        return self.session(fork.fork(self, session_id, fork.Point(at, message, turn, call), id=id, on_damage=on_damage))
 
     def merge(self, session_ids: Iterable[str], into: str | None = None, *, on_damage: OnDamage = "raise") -> Session:
         """Bring all events of several sessions into one, each event once and each session in its own order; returns its handle.
@@ -171,23 +161,58 @@ class EventLog:
 
     def session_ids(self) -> Iterator[str]:
         """Every session's id, deleted ones too, in no particular order. Costs one directory listing per shard."""
-        self._check_open()
-        return self._backend.session_ids()
+        return self._live.session_ids()
 
     def stamps(self) -> Iterator[tuple[str, str]]:
         """Every session's id with a text that changes whenever what is stored of it does: for whoever has to look at everything and
         wants to pass over what is as it was. Costs one look at each file's size and time, and none into a session."""
-        self._check_open()
-        return self._backend.stamps()
+        return self._live.stamps()
+
+    def sessions(self, after: str | None = None) -> Iterator[tuple[str, str]]:
+        """Every session's id with its stamp (see `stamps`), deleted ones too, in the order of the ids as text; those behind ``after``.
+
+        Generated ids are in the order of their creation. One pass over the store before the first is told; of more than 65,536
+        sessions the rest is sorted in temporary files. What begins meanwhile may be missing."""
+        stamps = self.stamps()
+        return in_id_order(stamps if after is None else (pair for pair in stamps if pair[0] > after))
 
     def changed_since(self, cursor: str | None = None) -> Changes:
         """Which sessions may have changed since a cursor that an earlier call gave (None: since ever).
 
         Hints for whoever keeps something up to date: costs what changed, not what there is. ``full`` in the answer means that the
         hints do not reach back that far and every session has to be looked at. Raises `InvalidCursor`."""
-        self._check_open()
-        return self._backend.changed_since(cursor)
+        return self._live.changed_since(cursor)
 
+    def read_many(self, after: Mapping[str, int], on_damage: OnDamage = "raise") -> Iterator[StoredEvent]:
+        """The events of several sessions, each from behind its position on (0: all), session by session: `Session.read` in one call, for
+        stores where each request costs. A session that has nothing there, or is not there, gives nothing. Raises `InvalidSessionId`,
+        `Damaged`."""
+        from . import stored
+
+        check_on_damage(on_damage)
+        positions = {check_session_id(session_id): position for session_id, position in after.items()}
+        for lines in self._live.read_many(positions, on_damage):
+            yield from stored.events(lines, positions[lines.session_id], None, None)[0]
+
+    @overload
+    def tail(
+        self,
+        session: Session | str | None = None,
+        after: After = 0,
+        types: Collection[str] | None = None,
+        marks: Literal[False] = False,
+        on_damage: OnDamage = "raise",
+    ) -> Tail[StoredEvent]: ...
+    @overload
+    def tail(
+        self,
+        session: Session | str | None = None,
+        after: After = 0,
+        types: Collection[str] | None = None,
+        *,
+        marks: bool,
+        on_damage: OnDamage = "raise",
+    ) -> Tail[StoredEvent | CaughtUp]: ...
     def tail(
         self,
         session: Session | str | None = None,
@@ -195,7 +220,7 @@ class EventLog:
         types: Collection[str] | None = None,
         marks: bool = False,
         on_damage: OnDamage = "raise",
-    ) -> Tail:
+    ) -> Tail[StoredEvent | CaughtUp]:
         """Everything after ``after``, then live what comes, of one session or of all (None): iterate, and close it when done.
 
         ``after``: 0 or "start", "end" for only what comes from now on, a position (one session), or the ``cursor`` that a tail gave: it
@@ -203,25 +228,16 @@ class EventLog:
         there and what came. Appends come whole, each session in its order; a slow reader loses nothing and no writer waits for it.
         Woken by the operating system, and every ``poll_interval_ms`` should that fail. Raises `SessionNotFound`, `InvalidCursor`, and
         `CursorExpired` for a cursor of all sessions from before the last boot or too long ago; iterating raises `Damaged` like `read`."""
-        self._check_open()
+        backend = self._live
+        if isinstance(session, Session):
+            return session.tail(after, types, marks=marks, on_damage=on_damage)
         if session is not None:
-            if isinstance(session, Session):
-                return session.tail(after, types, marks, on_damage)
             with self.session(session) as handle:
-                return handle.tail(after, types, marks, on_damage)
-        from .following import AllSessions
-        from .tail import Tail
+                return handle.tail(after, types, marks=marks, on_damage=on_damage)
+        from .tail import of_all
 
         check_on_damage(on_damage)
-        watch = self._backend.watch()
-        try:
-            place = AllSessions(self._backend, after, on_damage)
-        except BaseException:
-            watch.close()
-            raise
-        tail = Tail(place, watch, types=types, marks=marks, poll_interval_s=self.settings.poll_interval_ms / 1000)
-        self._tails.add(tail)
-        return tail
+        return of_all(backend, after, on_damage, self._tails, types=types, marks=marks, settings=self.settings)
 
     def subscribe(
         self,
@@ -239,45 +255,57 @@ class EventLog:
         from .subscription import Subscription
 
         tail = self.tail(session, "end", types)
-        made = Subscription(tail, self._backend.settle, callback, on_error, self._subscriptions.discard)
+        made = Subscription(tail, self._live.settle, callback, on_error, self._subscriptions.discard)
         self._subscriptions.add(made)
         made.begin()
         return made
 
-    def verify(self, session_ids: Iterable[str] | None = None, *, progress: Progress | None = None) -> Report:
+    def verify(self, session_ids: Iterable[str] | None = None, *, progress: reports.Progress | None = None) -> reports.Report:
         """Read every byte of the store (or of some sessions) and say what is not as it should be. Writes nothing.
 
         ``progress`` is called after each session with the report so far. Raises `SessionNotFound`."""
-        self._check_open()
-        return self._backend.verify(session_ids, progress)
+        return self._live.verify(session_ids, progress)
 
     def compact(
-        self, session_ids: Iterable[str] | None = None, *, drop_deltas: bool = False, idle_s: float | None = None, dry_run: bool = False
-    ) -> CompactionReport:
+        self,
+        session_ids: Iterable[str] | None = None,
+        *,
+        drop_deltas: bool = False,
+        drop_retracted: bool = False,
+        idle_s: float | None = None,
+        dry_run: bool = False,
+    ) -> reports.CompactionReport:
         """Make fewer and smaller files of the given sessions, or of all, with the same events in them.
 
         Seals, compresses and joins the segments of sessions to which nothing happened for ``idle_s`` (default: the setting
-        ``compress_after``), by the time of the last event; removes what crashes have left. ``drop_deltas`` also leaves out every `MessageDelta` whose message was added whole after it, and says so
-        with a `SessionCompacted`. Writers, readers and tails may run meanwhile; a crash leaves the old files or the new. What cannot be
-        done for a session (it is damaged, locked, the disk is full) is in the report and stops no other. ``dry_run`` only counts what
-        would be done. Raises `SessionNotFound`."""
-        from .files.upkeep.compaction import CompactionReport, compact
+        ``compress_after``), by the time of the last event; removes what crashes have left. ``drop_deltas`` also leaves out every
+        `MessageDelta` whose message was added whole after it, ``drop_retracted`` what a `HistoryRetracted` or `HistoryCleared` took back
+        (but for what says when the session was begun and last worked on, and what has an id); a `SessionCompacted` says so. Writers,
+        readers and tails may run meanwhile; a crash leaves the old files or the new. What cannot be done for a session (it is damaged,
+        locked, the disk is full) is in the report and stops no other. ``dry_run`` only counts what would be done. Raises
+        `SessionNotFound`, `Unsupported`."""
+        return sealing(self._live, "compact").compact(
+            session_ids, drop_deltas=drop_deltas, drop_retracted=drop_retracted, idle_s=idle_s, dry_run=dry_run
+        )
 
-        backend = self._files()
-        if backend is None:
-            return CompactionReport()  # nothing is in files
-        return compact(backend, session_ids, drop_deltas=drop_deltas, idle_s=idle_s, dry_run=dry_run)
+    def seal(self, session_ids: Iterable[str]) -> None:
+        """Finish what was written of these sessions: their segments end here, and the next append begins new ones.
 
-    def repair(self, session_ids: Iterable[str] | None = None, *, apply: bool = False, progress: Progress | None = None) -> RepairReport:
+        A session that another writer holds, or that is not there, stays as it is; so do all where there are no segments."""
+        seals = self._live.capabilities.seal
+        if seals is not None:
+            seals.seal(session_ids)
+
+    def repair(
+        self, session_ids: Iterable[str] | None = None, *, apply: bool = False, progress: reports.Progress | None = None
+    ) -> reports.RepairReport:
         """Make whole what `verify` finds damaged, in the given sessions or in all. Without ``apply`` it only says what it would do.
 
         Touches only what verify reported. Every byte that is taken out of its place is copied to ``quarantine/`` before; every event
         that can be proven stays where it is. Afterwards verify is clean and lists what was written again; the seqs that are lost for
         ever stand in the footers and headers. ``progress`` is called with the report so far. Raises `SessionNotFound`, `SessionLocked`,
         `OSError`; after an error call it again."""
-        from .files.upkeep.repair import repair
-
-        return repair(self._need_files("repair"), session_ids, apply=apply, progress=progress)
+        return rewriting(self._live, "repair").repair(session_ids, apply=apply, progress=progress)
 
     def delete(self, session_id: str, reason: str | None = None) -> int:
         """Hide the session from lists and refuse to append to it; returns the seq of its tombstone. Its id stays burned, its bytes stay
@@ -295,7 +323,7 @@ class EventLog:
 
         return restore(self, session_id, reason)
 
-    def cleanup(self, older_than_s: float, *, keep: int = 0, status: str | None = None, dry_run: bool = False) -> CleanupReport:
+    def cleanup(self, older_than_s: float, *, keep: int = 0, status: str | None = None, dry_run: bool = False) -> reports.CleanupReport:
         """Delete the sessions that were last written to (an event's time, or its import) longer than ``older_than_s`` ago.
 
         The ``keep`` newest sessions of the log stay whatever their age, and pinned ones always. ``status`` limits it to active, completed,
@@ -303,15 +331,15 @@ class EventLog:
         Raises `InvalidInput`."""
         from .maintenance.retention import cleanup
 
-        return cleanup(self, self._files(), older_than_s=older_than_s, keep=keep, status=status, dry_run=dry_run)
+        return cleanup(self, self._live, older_than_s=older_than_s, keep=keep, status=status, dry_run=dry_run)
 
-    def deleted(self) -> Iterator[Deleted]:
+    def deleted(self) -> Iterator[reports.Deleted]:
         """The sessions that are deleted, with the time until which they can be restored. Costs a look at the end of every session."""
         from .maintenance.retention import deleted
 
-        return deleted(self, self._files())
+        return deleted(self, self._live)
 
-    def purge(self, session_id: str, *, now: bool = False, reason: str | None = None, dry_run: bool = False) -> PurgeReport:
+    def purge(self, session_id: str, *, now: bool = False, reason: str | None = None, dry_run: bool = False) -> reports.PurgeReport:
         """Remove everything of a deleted session but its tombstone: segments, quarantine and (of all sessions: they are made anew)
         projections. There is no way back.
 
@@ -319,7 +347,7 @@ class EventLog:
         deleted yet. Raises `NotDeleted`, `StillRestorable`, `SessionNotFound`, `SessionLocked`; after an `OSError` call it again."""
         from .maintenance.retention import purge
 
-        return purge(self, self._need_files("purge"), session_id, now=now, reason=reason, dry_run=dry_run)
+        return purge(self, self._live, session_id, now=now, reason=reason, dry_run=dry_run)
 
     def redact(
         self,
@@ -329,7 +357,7 @@ class EventLog:
         reason: str | None = None,
         *,
         dry_run: bool = False,
-    ) -> RedactionReport:
+    ) -> reports.RedactionReport:
         """Take content out of the session for good: the whole of some events, by seq, or every match of a pattern.
 
         When it returns, an `EventRedacted` says what was done and why, and no file of the store holds the content any more; the events keep
@@ -340,71 +368,42 @@ class EventLog:
         Raises `InvalidInput` (no such event, a bad pattern, a reason that holds it; `PatternTooSlow` where a piece of the session takes
         longer than 10 s of processor time: nothing is changed then), `SessionNotFound`, `SessionLocked`; after an `OSError` or a crash
         call it again."""
-        from .files.upkeep.erasing import redact
-        from .maintenance.matching import limited
-        from .maintenance.redaction import Seqs
+        from .maintenance.matching import redact
 
-        if (seqs is None) == (pattern is None):
-            raise ValueError("redact takes seqs or a pattern")
-        backend = self._need_files("redact")
-        self.session(session_id).close()
-        if pattern is not None:
-            with limited(pattern) as found:
-                return redact(backend, session_id, found, what="matches of a pattern", reason=reason, dry_run=dry_run)
-        return redact(backend, session_id, Seqs(seqs or ()), what="whole events", reason=reason, dry_run=dry_run)
+        return redact(self, self._live, session_id, seqs, pattern, reason, dry_run=dry_run)
 
-    def backup(self, folder: str | os.PathLike[str]) -> BackupReport:
+    def backup(self, folder: str | os.PathLike[str]) -> reports.BackupReport:
         """Bring a copy of the store in ``folder`` up to date, or make one: what it has already is not copied again.
 
         The copy is a store: it can be read and verified like any other. Consistent while writers run: each session in it is the session
         as it was at one moment. What was copied is verified afterwards (``report.problems``). Sessions that the store has lost stay in
         the copy. Raises `NotAStore` where the folder holds something else, `InvalidInput`, `OSError`; after an error call it again."""
-        from .files.upkeep.backup import backup
-
-        return backup(self._need_files("backup"), Path(folder))
+        return snapshots(self._live, "backup").backup(Path(folder))
 
     @staticmethod
     def restore_backup(
         folder: str | os.PathLike[str], *, settings: Settings | None = None, session_ids: Iterable[str] | None = None
-    ) -> BackupReport:
+    ) -> reports.BackupReport:
         """Bring back from a copy in ``folder`` the sessions that the store (``settings.store``, made if it is not there) does not have.
 
         A session that is there stays as it is (``report.kept``). Raises `StoreNotFound`, `NotAStore` (also where the backup is one of
         another store), `SessionNotFound`, `OSError`; after an error call it again."""
         from .files.upkeep.backup import restore_backup
-        from .settings import load
 
         return restore_backup(Path(folder), settings or load(), session_ids=session_ids)
 
-    def bundle(self, session_ids: Iterable[str], path: str | os.PathLike[str] | Callable[[bytes], object]) -> Manifest:
+    def bundle(self, session_ids: Iterable[str], path: str | os.PathLike[str] | Callable[[bytes], object]) -> reports.Manifest:
         """Write the sessions into one file, as they are at this moment, to be handed to somebody (``eventlog import bundle``).
 
         A function in the place of the path is called with the file's bytes, in order. Links are followed; what is no regular file (a
         FIFO) is written to and not replaced. Raises `SessionNotFound`, `OSError`; a regular file then is what it was."""
-        from .files.upkeep.bundle import write
-
-        return write(self._need_files("bundle"), session_ids, path if callable(path) else Path(path))
+        return snapshots(self._live, "bundle").bundle(session_ids, path if callable(path) else Path(path))
 
     def open_bundle(self, path: str | os.PathLike[str]) -> AbstractContextManager[Bundle]:
         """A bundle, checked byte by byte, whose sessions can be installed or read. Nothing is in the log before that.
 
         Raises `InvalidBundle` on entering."""
-        from .files.upkeep.bundle import opened
-
-        return opened(self._need_files("a bundle"), Path(path))
-
-    def _files(self) -> FilesBackend | None:
-        """The backend where it keeps files, else None: in memory, or where recording is off."""
-        self._check_open()
-        from .files.backend import FilesBackend
-
-        return self._backend if isinstance(self._backend, FilesBackend) else None
-
-    def _need_files(self, what: str) -> FilesBackend:
-        backend = self._files()
-        if backend is None:
-            raise ValueError(f"{what} needs a log on disk with recording on; open one with EventLog.open()")
-        return backend
+        return snapshots(self._live, "open_bundle").open_bundle(Path(path))
 
     def close(self) -> None:
         """Finish what runs in the background, end subscriptions and tails, let go of all files. Closing twice is fine."""
@@ -416,9 +415,12 @@ class EventLog:
                 tail.close()
             self._backend.close()
 
-    def _check_open(self) -> None:
+    @property
+    def _live(self) -> Backend:
+        """The backend, while the log is open."""
         if self.closed:
             raise ValueError("this log is closed; open it again with EventLog.open()")
+        return self._backend
 
     def __enter__(self) -> EventLog:
         return self

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from . import line as codec
-from .backend import Changes, Feed, Follower, Lines, NewOnes, OnDamage, PendingAppend, Progress, Report, Sync, Watch, append_each
+from .backend import (
+    Capabilities,
+    Changes,
+    Feed,
+    Follower,
+    Footprint,
+    Lines,
+    NewOnes,
+    OnDamage,
+    PendingAppend,
+    Sync,
+    Watch,
+    append_each,
+    read_each,
+)
 from .errors import Conflict, InvalidCursor, InvalidSessionId, SessionDeleted, SessionLocked, SessionNotFound
 from .events import SessionDeleted as DeletedEvent
 from .events import SessionRestored as RestoredEvent
 from .ids import order
 from .line import Envelope
+from .reports import Progress, Report
 
 _LINES_PER_CHUNK = 256
 
@@ -182,6 +197,8 @@ class MemoryFeed:
 
 class MemoryBackend:
     path: str | None = None
+    place = "in memory"
+    capabilities = Capabilities()
 
     def __init__(self, max_event_bytes: int) -> None:
         self.appends: list[tuple[str, int]] = []
@@ -212,6 +229,10 @@ class MemoryBackend:
     def stamps(self) -> Iterator[tuple[str, str]]:
         return iter([(held.session_id, f"{len(held.lines)}/{held.running}") for held in list(self._sessions.values()) if held.lines])
 
+    def footprint(self, session_id: str) -> Footprint:
+        held = self._sessions.get(session_id.lower())
+        return Footprint(0, 0, None) if held is None or not held.lines else Footprint(1, sum(map(len, held.lines)), None)
+
     def changed_since(self, cursor: str | None) -> Changes:
         return MemoryFeed(self.appends, cursor).next()
 
@@ -229,6 +250,9 @@ class MemoryBackend:
     def _unwatch(self, watch: Watch) -> None:
         with self._mutex:
             self.watches = tuple(other for other in self.watches if other is not watch)
+
+    def read_many(self, after: Mapping[str, int], on_damage: OnDamage) -> Iterator[Lines]:
+        return read_each(self, after, on_damage)
 
     def settle(self, session_id: str) -> None:
         """An append is over when it can be read."""

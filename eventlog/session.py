@@ -6,11 +6,11 @@ threads, and any number of processes may have handles on the same session.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 from weakref import WeakSet
 
 from . import stored
@@ -26,7 +26,7 @@ from .timestamps import normalise, now
 
 if TYPE_CHECKING:
     from .following import After
-    from .tail import Tail
+    from .tail import AnyTail, CaughtUp, Tail
 
 _DELTA = MessageDelta.type
 _ENDED = SessionEnded.type
@@ -37,7 +37,7 @@ class Session:
 
     __slots__ = ("_create", "_settings", "_stream", "_sync", "_tails", "closed", "id")
 
-    def __init__(self, stream: Stream, settings: Settings, tails: WeakSet[Tail], *, create: bool) -> None:
+    def __init__(self, stream: Stream, settings: Settings, tails: WeakSet[AnyTail], *, create: bool) -> None:
         self.id = stream.session_id
         self.closed = False
         self._stream = stream
@@ -72,11 +72,11 @@ class Session:
         """
         if self.closed:
             self._check_open()
+        if len(events) != 1 or origin is not None or not isinstance(event := events[0], Event):
+            return self._append(as_envelopes(events, time, id, origin), expected, id, sync, timeout_s)
         when = now() if time is None else normalise(time)
         if id is not None:
             check_id(id)
-        if len(events) != 1 or origin is not None or not isinstance(event := events[0], Event):
-            return self._append(envelopes(events, when, id, origin), expected, id, sync, timeout_s)
         kind = type_of(event)  # nearly every append: it has no step more than it needs
         envelope = Envelope(0, when, kind, data_of(event), event.version)
         if id is not None:
@@ -94,8 +94,7 @@ class Session:
         self._check_open()
         if not drafts:
             return []
-        for envelope in drafts:
-            check_depth(envelope)
+        check_copies(drafts)
         if sync is None:
             sync = "never" if drafts[-1].type == _DELTA else self._sync
         return self._stream.append_new(drafts, sync)
@@ -120,28 +119,16 @@ class Session:
         return self._say("assistant", said, id, sync, time, fields)
 
     def _say(self, role: str, said: object, id: str | None, sync: Sync | None, time: datetime | str | None, fields: dict[str, Any]) -> int:
-        from .shapes.telling import said_by
-
-        events, main = said_by(role, said, **fields)
+        events, main = what_was_said(role, said, fields)
         return self.append(*events, id=id, sync=sync, time=time) - (len(events) - 1 - main)
 
-    def pending(
-        self,
-        events: Sequence[Event | UnknownEvent],
-        expected: int | None,
-        id: str | None,
-        sync: Sync | None,
-        time: datetime | str | None,
-        origin: Origin | None,
-    ) -> PendingAppend:
-        """What `append` would append now, for `append_all`. Raises what `append` raises before it writes."""
+    def pending(self, envelopes: list[Envelope], expected: int | None, id: str | None, sync: Sync | None) -> PendingAppend:
+        """What an append of these would be, for `append_all`."""
         self._check_open()
-        check_id(id)
-        made = envelopes(events, now() if time is None else normalise(time), id, origin)
-        kind = made[-1].type
+        kind = envelopes[-1].type
         if sync is None:
             sync = "never" if kind == _DELTA else self._sync
-        return PendingAppend(made, expected, id, sync, kind == _ENDED)
+        return PendingAppend(envelopes, expected, id, sync, kind == _ENDED)
 
     def append_all(self, appends: Sequence[PendingAppend]) -> None:
         """`append` each, in this order, with one sync for all that ask for one. What becomes of each is its ``outcome``."""
@@ -154,17 +141,14 @@ class Session:
 
         The caller has set ``more`` on all but the last and the id on the last; use `draft` to make them. What replays copy is not
         checked but for its depth, which readers must be able to follow."""
-        for envelope in envelopes:
-            check_depth(envelope)
+        check_copies(envelopes)
         return self._append(envelopes, expected, id, sync)
 
     def _append(
         self, envelopes: list[Envelope], expected: int | None, id: str | None, sync: Sync | None, timeout_s: float | None = None
     ) -> int:
-        last = envelopes[-1]
-        if sync is None:
-            sync = "never" if last.type == _DELTA else self._sync
-        return self._stream.append(envelopes, expected, id, sync, last.type == _ENDED, timeout_s)
+        append = self.pending(envelopes, expected, id, sync)
+        return self._stream.append(append.envelopes, append.expected, append.key, append.sync, append.seal, timeout_s)
 
     def read(
         self,
@@ -189,8 +173,8 @@ class Session:
     def _read_last(
         self, count: int, after: int, before: int | None, wanted: frozenset[str] | None, on_damage: OnDamage
     ) -> list[StoredEvent]:
-        """Found from the end, in windows that grow until there are enough. What stands before the events that are given out is not looked at:
-        damage there is not theirs."""
+        """Found from the end, in windows that grow until there are enough. What stands before the events that are given out is not looked
+        at: damage there is not theirs."""
         if count < 0:
             raise ValueError(f"last is how many events to read, 0 or more, not {count}")
         after = max(0, after)
@@ -211,8 +195,8 @@ class Session:
         """Whether every event from ``first`` to ``end`` can be proven, or where it cannot, is missing for a reason that may be damage."""
         seen = found if found is not None else chain.from_iterable(self._read(first - 1, before, None, "skip"))
         expected = first
-        for stored in seen:
-            if stored.seq != expected:
+        for event in seen:
+            if event.seq != expected:
                 return False
             expected += 1
         return expected > end
@@ -235,22 +219,31 @@ class Session:
         if not seen and not self._create and not self._stream.exists():
             raise SessionNotFound(self.id)
 
-    def tail(self, after: After = 0, types: Collection[str] | None = None, marks: bool = False, on_damage: OnDamage = "raise") -> Tail:
+    @overload
+    def tail(
+        self, after: After = 0, types: Collection[str] | None = None, marks: Literal[False] = False, on_damage: OnDamage = "raise"
+    ) -> Tail[StoredEvent]: ...
+    @overload
+    def tail(
+        self, after: After = 0, types: Collection[str] | None = None, *, marks: bool, on_damage: OnDamage = "raise"
+    ) -> Tail[StoredEvent | CaughtUp]: ...
+    def tail(
+        self, after: After = 0, types: Collection[str] | None = None, marks: bool = False, on_damage: OnDamage = "raise"
+    ) -> Tail[StoredEvent | CaughtUp]:
         """What is in the session after ``after`` (a position, a cursor, "start" or "end"), then live what comes. See `EventLog.tail`."""
         self._check_open()
         check_on_damage(on_damage)
         from .following import OneSession
-        from .tail import Tail
+        from .tail import begin
 
-        watch = self._stream.watch()
-        try:
-            place = OneSession(self._stream, after, on_damage)
-            tail = Tail(place, watch, types=types, marks=marks, poll_interval_s=self._settings.poll_interval_ms / 1000)
-        except BaseException:
-            watch.close()
-            raise
-        self._tails.add(tail)
-        return tail
+        return begin(
+            lambda: OneSession(self._stream, after, on_damage),
+            self._stream.watch(),
+            self._tails,
+            types=types,
+            marks=marks,
+            settings=self._settings,
+        )
 
     @property
     def last_seq(self) -> int:
@@ -263,9 +256,7 @@ class Session:
 
     def end(self, status: str = "completed", reason: str | None = None) -> int:
         """Say that the session is over: completed, failed or abandoned. Its segment is sealed; a later append makes it active again."""
-        if status not in ("completed", "failed", "abandoned"):
-            raise InvalidEvent(f"a session ends completed, failed or abandoned, not {status!r}")
-        return self.append(SessionEnded(status=status, reason=reason))
+        return self.append(ended(status, reason))
 
     def sync(self) -> None:
         """Return when everything appended through this handle, at whatever level, is on stable storage."""
@@ -292,11 +283,48 @@ def check_on_damage(on_damage: OnDamage) -> None:
         raise ValueError(f'on_damage is "raise" or "skip", not {on_damage!r}')
 
 
+def ended(status: str, reason: str | None) -> SessionEnded:
+    """What `Session.end` appends. Raises `InvalidEvent` for another status."""
+    if status not in ("completed", "failed", "abandoned"):
+        raise InvalidEvent(f"a session ends completed, failed or abandoned, not {status!r}")
+    return SessionEnded(status=status, reason=reason)
+
+
+def what_was_said(role: str, said: object, fields: dict[str, Any]) -> tuple[list[Event], int]:
+    """What `Session.user` and `Session.assistant` append, and which of these is the message."""
+    from .shapes.telling import said_by
+
+    return said_by(role, said, **fields)
+
+
 def draft(
-    event: Event | UnknownEvent, time: datetime | str, *, origin: Origin | None = None, id: str | None = None, more: bool = False
+    event: Event | UnknownEvent,
+    *,
+    id: str | None = None,
+    time: datetime | str | None = None,
+    origin: Origin | None = None,
+    more: bool = False,
 ) -> Envelope:
-    """An event with its own time, origin and id, for `Session.append_envelopes`."""
-    check_id(id)
-    (envelope,) = envelopes((event,), normalise(time), id, origin)
+    """An event that is to be appended with an id, a time and an origin of its own, beside others that have theirs.
+
+    ``id`` makes a retry safe, ``time`` is when it happened (default now), ``origin`` where it came from, each as in `Session.append`.
+    ``more`` is for `Session.append_envelopes` only. Nothing is written yet; what is returned is to be appended once.
+    Raises `InvalidEvent`, and `TypeError` for what is no event."""
+    (envelope,) = as_envelopes((event,), time, id, origin)
     envelope.more = more
     return envelope
+
+
+def as_envelopes(
+    events: Sequence[Event | UnknownEvent], time: datetime | str | None, id: str | None, origin: Origin | None
+) -> list[Envelope]:
+    """One append's: the last has its id, all before it say that there is more. Raises what `Session.append` raises before it writes."""
+    if id is not None:
+        check_id(id)
+    return envelopes(events, now() if time is None else normalise(time), id, origin)
+
+
+def check_copies(envelopes: Iterable[Envelope]) -> None:
+    """What is copied is not checked but for its depth, which readers must be able to follow. Raises `InvalidEvent`."""
+    for envelope in envelopes:
+        check_depth(envelope)

@@ -40,6 +40,10 @@ def _default_store() -> Path:
     return _user_folder("XDG_DATA_HOME", "~/.local/share")
 
 
+def _default_templates() -> Path:
+    return _user_folder("XDG_CONFIG_HOME", "~/.config") / "templates"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one log. A value out of bounds raises `InvalidSetting`, wherever it comes from."""
 
@@ -91,6 +95,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     poll_interval_ms: Annotated[
         int, Meta(ge=1, le=60_000, description="How often a tail looks by itself, should a notification be lost.", extra={"unit": "ms"})
     ] = 250
+    templates_folder: Annotated[Path, Meta(description="The folder of templates of sessions: NAME.toml or NAME.json.")] = msgspec.field(
+        default_factory=_default_templates
+    )
 
     def __post_init__(self) -> None:
         for name, default in zip(self.__struct_fields__, self.__struct_defaults__, strict=True):
@@ -247,15 +254,30 @@ def load_with_sources(environment: Mapping[str, str] | None = None) -> Loaded:
 _OTHER_VARIABLES: Final = frozenset((CONFIG_VARIABLE, "EVENTLOG_TRACEBACK", "EVENTLOG_TOKEN"))  # read elsewhere
 
 
-def _from_config_file(environment: Mapping[str, str]) -> tuple[Path, dict[str, Any], dict[str, str]]:
+_TABLES: Final = frozenset(("templates",))  # of the config file: no settings, read when they are asked for
+
+
+def tables_in_config(name: str, environment: Mapping[str, str] | None = None) -> tuple[Path, Any]:
+    """The config file, and what stands in it under the name of a table (None: nothing). Raises `InvalidSetting`."""
+    path, is_named = _config_file(os.environ if environment is None else environment)
+    return path, dict(_read_toml(path, required=is_named)).get(name)
+
+
+def _config_file(environment: Mapping[str, str]) -> tuple[Path, bool]:
+    """Where it is or would be, and whether the environment names it."""
     named = environment.get(CONFIG_VARIABLE)
     if named:
-        path = Path(named).expanduser()
-    else:
-        path = _user_folder("XDG_CONFIG_HOME", "~/.config") / "config.toml"
+        return Path(named).expanduser(), True
+    return _user_folder("XDG_CONFIG_HOME", "~/.config") / "config.toml", False
+
+
+def _from_config_file(environment: Mapping[str, str]) -> tuple[Path, dict[str, Any], dict[str, str]]:
+    path, is_named = _config_file(environment)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    for name, value in _read_toml(path, required=bool(named)):
+    for name, value in _read_toml(path, required=is_named):
+        if name in _TABLES:
+            continue
         source = f"the config file {path}"
         if name not in Settings.__struct_fields__:
             near = _nearest(name)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from .errors import EventLogError
 from .stored import StoredEvent
-from .tail import CaughtUp, Tail
+from .tail import Tail
 
 Callback = Callable[[StoredEvent], object]
 OnError = Callable[[Exception, StoredEvent | None], object]
@@ -18,7 +18,7 @@ class Subscription:
 
     def __init__(
         self,
-        tail: Tail,
+        tail: Tail[StoredEvent],
         settle: Callable[[str], None],
         callback: Callback,
         on_error: OnError | None,
@@ -34,19 +34,24 @@ class Subscription:
     def begin(self) -> None:
         self._thread.start()
 
-    def __call__(self) -> None:
-        """End the subscription when everything that was acknowledged before is delivered, and wait for that (but not in its own
-        callback). Calling it twice is fine."""
+    def finish(self) -> None:
+        """End the subscription when everything that was acknowledged before is delivered; returns at once."""
         self._tail.finish()
+
+    def __call__(self) -> None:
+        """`finish`, and wait for it (but not in its own callback). Calling it twice is fine."""
+        self.finish()
         if threading.current_thread() is not self._thread:
             self._thread.join()
+
+    def __repr__(self) -> str:
+        return f"<Subscription {self._tail!r}>"
 
     def _deliver(self) -> None:
         try:
             for event in self._tail:
-                if not isinstance(event, CaughtUp):
-                    self._settle(event.session_id)
-                    self._call(event)
+                self._settle(event.session_id)
+                self._call(event)
         except (EventLogError, OSError) as error:  # of the tail: damage, or too far behind
             self._report(error, None)
         finally:

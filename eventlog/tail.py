@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import TracebackType
-from typing import Literal
+from typing import Generic, Literal, TypeVar, cast
+from weakref import WeakSet
 
 import msgspec
 
 from . import stored
-from .backend import Lines, Watch
-from .following import AllSessions, OneSession
+from .backend import Backend, Lines, OnDamage, Watch
+from .following import After, AllSessions, OneSession
+from .settings import Settings
 from .stored import StoredEvent
 
 
@@ -26,10 +28,14 @@ class CaughtUp(msgspec.Struct, frozen=True):
     cursor: str
 
 
-class Tail:
+Item = TypeVar("Item", bound=StoredEvent | CaughtUp, covariant=True)
+
+
+class Tail(Generic[Item]):
     """Made by `EventLog.tail` and `Session.tail`: iterate over it, and close it or use it as a context manager.
 
-    One thread at a time may iterate; `close` may be called from any. Of several sessions each comes in its own order."""
+    One thread at a time may iterate; `close` may be called from any. Of several sessions each comes in its own order. The items are
+    `StoredEvent`, and `CaughtUp` only where marks were asked for."""
 
     def __init__(
         self, place: OneSession | AllSessions, watch: Watch, *, types: Collection[str] | None, marks: bool, poll_interval_s: float
@@ -55,10 +61,10 @@ class Tail:
 
     # --- iterating -----------------------------------------------------------------------------------------------------------
 
-    def __iter__(self) -> Tail:
+    def __iter__(self) -> Tail[Item]:
         return self
 
-    def __next__(self) -> StoredEvent | CaughtUp:
+    def __next__(self) -> Item:
         """The next event, or the mark; waits for it. Ends when the tail is closed. Raises `Damaged` like `Session.read`, and
         `CursorExpired` where too much happened since it was read last."""
         while not self.is_ready:
@@ -69,11 +75,11 @@ class Tail:
             raise StopIteration
         if self._mark_due:
             self._mark_due = False
-            return CaughtUp(self.cursor)
+            return cast(Item, CaughtUp(self.cursor))  # only where marks were asked for
         event = self._events[self._index]
         self._index += 1
         self._place.positions[self._session_id] = event.seq if self._index < len(self._events) else self._reached
-        return event
+        return cast(Item, event)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Whether the next item is ready; waits for it, at most ``timeout_s``. False also where it `is_over`, or was interrupted.
@@ -182,12 +188,51 @@ class Tail:
                 self._watch.close()
                 self._place.close()
 
-    def __enter__(self) -> Tail:
+    def __enter__(self) -> Tail[Item]:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        return f"<Tail of {self._place.name} at {self.cursor}{' closed' if self._released else ''}>"
+
     def __del__(self) -> None:
         if not getattr(self, "_released", True):
             self.close()
+
+
+AnyTail = Tail[StoredEvent | CaughtUp]
+
+
+def begin(
+    place: Callable[[], OneSession | AllSessions],
+    watch: Watch,
+    tails: WeakSet[AnyTail],
+    *,
+    types: Collection[str] | None,
+    marks: bool,
+    settings: Settings,
+) -> AnyTail:
+    """A tail that is among its log's ``tails``. It watches before it looks for its place, so that nothing happens in between unseen."""
+    try:
+        tail: AnyTail = Tail(place(), watch, types=types, marks=marks, poll_interval_s=settings.poll_interval_ms / 1000)
+    except BaseException:
+        watch.close()
+        raise
+    tails.add(tail)
+    return tail
+
+
+def of_all(
+    backend: Backend,
+    after: After,
+    on_damage: OnDamage,
+    tails: WeakSet[AnyTail],
+    *,
+    types: Collection[str] | None,
+    marks: bool,
+    settings: Settings,
+) -> AnyTail:
+    """`begin`, for all sessions of a backend."""
+    return begin(lambda: AllSessions(backend, after, on_damage), backend.watch(), tails, types=types, marks=marks, settings=settings)

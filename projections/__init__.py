@@ -9,18 +9,22 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .replay import replay
+from .replay import replay, view_of
 from .view.to_messages import to_messages
 
 if TYPE_CHECKING:
     from .catalog.facade import Catalog
+    from .live import Live
+    from .pricing import PricedView
     from .view.session import SessionView
 
-__all__ = ["Catalog", "SessionView", "replay", "to_messages"]
+__all__ = ["Catalog", "Live", "PricedView", "SessionView", "replay", "to_messages", "view_of"]
 
 _HOMES = {
     "Catalog": "projections.catalog.facade",
+    "Live": "projections.live",
     "SessionView": "projections.view.session",
+    "PricedView": "projections.pricing",
 }
 
 

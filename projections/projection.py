@@ -78,9 +78,23 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     indexes: tuple[str, ...] = ()
 
 
+class Rollup(msgspec.Struct, frozen=True, kw_only=True):
+    """A table over all sessions that the database keeps by itself from the rows of the others: what is asked often is not counted.
+
+    ``columns`` with their SQL types, those of the key first. ``select`` gives its rows from nothing; ``triggers`` change it with the rows
+    that it is made of (each from ``AFTER`` to ``END``). In both, tables have their bare names, each after FROM or JOIN. The two must
+    agree: a check compares them."""
+
+    name: str
+    columns: dict[str, str]
+    key: tuple[str, ...]
+    select: str
+    triggers: tuple[str, ...]
+
+
 @runtime_checkable
 class Tabular(Protocol):
-    """What a projection with tables has besides."""
+    """What a projection with tables has besides; it may have ``rollups``, too."""
 
     @property
     def tables(self) -> tuple[Table, ...]: ...
@@ -162,6 +176,12 @@ class Rows:
         for key in [key for key, row in rows.items() if all(row.get(name) == value for name, value in where.items())]:
             del rows[key]
 
+    def remove(self, table: str, key: Key, where: dict[str, Any]) -> None:
+        """The row with this key is gone; ``where`` are the columns of the key. Not for rows that are added to."""
+        self.dropped.append((table, where))
+        self.changed.pop((table, key), None)
+        self.put_rows.get(table, {}).pop(key, None)
+
     def clear(self) -> None:
         self.put_rows.clear()
         self.changed.clear()
@@ -171,14 +191,22 @@ class Rows:
 
 
 class State(Generic[K]):
-    """What a projection with tables or a memory works on."""
+    """What a projection with tables or a memory works on. ``aside`` is whatever the fold made for itself to work with: it lasts as long
+    as this object, and is never stored."""
 
-    __slots__ = ("kept", "memory", "rows")
+    __slots__ = ("aside", "kept", "memory", "rows")
 
     def __init__(self, kept: K) -> None:
+        self.aside: Any = None
         self.kept = kept
         self.memory = Memory()
         self.rows = Rows()
+
+
+def rollups_of(projection: Projection[Any]) -> tuple[Rollup, ...]:
+    """What the database of this projection keeps by itself."""
+    found: tuple[Rollup, ...] = getattr(projection, "rollups", ())
+    return found
 
 
 def decoder_of(projection: Projection[Any]) -> msgspec.msgpack.Decoder[Any]:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from eventlog import StoredEvent
+    from eventlog import Session, StoredEvent
+    from eventlog.backend import OnDamage
 
     from .projection import Projection
+    from .view.session import SessionView
 
 S = TypeVar("S")
 
@@ -27,3 +29,12 @@ def replay(events: Iterable[StoredEvent], projection: Projection[S]) -> S:
     for stored in events:
         state = fold(state, stored)
     return state
+
+
+def view_of(session: Session, *, on_damage: OnDamage = "raise") -> SessionView:
+    """The view of a session as it is now: ``replay(session.read(), SessionView)``.
+
+    Costs one reading of the whole session. "skip" leaves out what damage has made unreadable. Raises `Damaged`, `SessionNotFound`."""
+    from .view.session import SessionView
+
+    return replay(session.read(on_damage=on_damage), SessionView)

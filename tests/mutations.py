@@ -36,7 +36,8 @@ INTERRUPTED = "tests/crash/test_interrupted.py"
 TAIL = "tests/unit/test_tail.py"
 TAILS = f"{TAIL} tests/properties/test_tail.py"
 SUBSCRIPTION = "tests/unit/test_subscription.py"
-AIO = "tests/unit/test_aio.py"
+AIO = "tests/unit/aio/test_aio.py"
+AIO_HANDLES = "tests/unit/aio/test_handles.py"
 GROUP = "tests/unit/files/test_group_commit.py"
 NOTIFY = "tests/unit/files/test_notify.py"
 COMMAND = "tests/unit/cli/test_tail.py"
@@ -121,7 +122,7 @@ MUTATIONS = [
     Mutation("believe a descriptor without its name", "eventlog/files/locking.py", "        self._named_at = time.monotonic()\n        if self._has_its_name():", "        self._named_at = time.monotonic()\n        if True:", f"{NAMES} {KERNEL}"),
     Mutation("take an empty file for the one that was looked for", "eventlog/files/locking.py", "last_name(self.session_id, NOT_YET) if self._is_another(name, fd) else name", "name", LOCKING),
     Mutation("a number without the folder's sync", "eventlog/files/locking.py", "        self._disk.rename(path, target)\n        self._disk.sync_directory(self._host.layout.folder(self.session_id))\n", "        self._disk.rename(path, target)\n", FAULTS),
-    Mutation("begin anew behind a number", "eventlog/files/locking.py", "if not self.is_new and (layout.following(self.session_id, 1) or (", "if not self.is_new and ((", LOCKING),
+    Mutation("begin anew behind a number", "eventlog/files/locking.py", "            any(layout.numbered(self.session_id, 1)) or ((self._position", "            False or ((self._position", LOCKING),
     Mutation("a compressed one keeps the name", "eventlog/files/writer.py", "                self._number_the_one_before()\n", "                pass\n", LIFE),
     Mutation("a snapshot believes the name", "eventlog/files/upkeep/snapshot.py", "            if scan.is_another(fd, name):", "            if False:", LOCKING),
     Mutation("the last seq of another segment", "eventlog/files/reader.py", "            if scan.is_another(fd, name):", "            if False:", LOCKING),
@@ -163,17 +164,21 @@ MUTATIONS = [
     Mutation("tail: growth is believed", "eventlog/files/follower.py", "            if proven is None:  #", "            proven = proven or 1\n            if proven is None:  #", TAILS),
     Mutation("tail: leave a descriptor open", "eventlog/files/follower.py", "    def close(self) -> None:\n        self._leave()", "    def close(self) -> None:\n        self._name = None", TAILS),
     Mutation("journal: do not end a deleted file", "eventlog/files/changes.py", "            if self._fd < 0 and not self._open(number):", "            if not self._open(number):", TAILS),
-    Mutation("journal: do not note again", "eventlog/files/changes.py", "            deleted |= not state.st_nlink\n", "", TAILS),
+    Mutation("journal: do not note again", "eventlog/files/changes.py", "            deleted |= not has_name\n", "", TAILS),
     Mutation("journal: a deleted lock is a dead writer", "eventlog/files/changes.py", "        except OSError:\n            return False\n        try:\n            fcntl", "        except OSError:\n            return True\n        try:\n            fcntl", TAILS),
     Mutation("journal: one writer of two closes for both", "eventlog/files/changes.py", "            if self._open[session_id] <= 0:", "            if True:", TAILS),
     Mutation("journal: a lost note hides", "eventlog/files/changes.py", "            if found.name != name or found.size < offset:\n                return self._everything()\n", "", TAILS),
-    Mutation("journal: a note in a deleted file counts", "eventlog/files/changes.py", "noted = os.fstat(self._fd).st_nlink > 0", "noted = True", HOLES),
+    Mutation("journal: a note in a deleted file counts", "eventlog/files/changes.py", "noted = _has_name(self._fd, self._path(self._number))", "noted = True", HOLES),
     Mutation("journal: wait for a stopped process for ever", "eventlog/files/changes.py", "            fcntl.flock(fd, kind | fcntl.LOCK_NB)\n", "            fcntl.flock(fd, kind)\n", HOLES),
     Mutation("let go: keep a descriptor that nobody will close", "eventlog/files/locking.py", "            if self.is_gone:", "            if False:", TAILS),
-    Mutation("subscription: tell before it is acknowledged", "eventlog/subscription.py", "                    self._settle(event.session_id)\n", "", SUBSCRIPTION),
+    Mutation("subscription: tell before it is acknowledged", "eventlog/subscription.py", "                self._settle(event.session_id)\n", "", SUBSCRIPTION),
     Mutation("subscription: an error ends it", "eventlog/subscription.py", "            self._callback(event)\n        except Exception as error:", "            self._callback(event)\n        except ArithmeticError as error:", SUBSCRIPTION),
     Mutation("subscription: leave what is not delivered", "eventlog/subscription.py", "self._tail.finish()", "self._tail.stop()", SUBSCRIPTION),
-    Mutation("aio: a sync for each append", "eventlog/aio.py", "            loop.call_soon(self._store_waiting, loop)", "            self._store_waiting(loop)", AIO),
+    Mutation("aio: a sync for each append", "eventlog/aio/session.py", "            loop.call_soon(self._store_waiting, loop)", "            self._store_waiting(loop)", AIO),
+    Mutation("aio: an end overtakes appends", "eventlog/aio/session.py", "return await self.append(ended(status, reason))", "return await self._work.run(lambda: self.sync_session.end(status, reason))", AIO_HANDLES),
+    Mutation("aio: keep a lock that nobody waits for", "eventlog/aio/work.py", "        opening.add_done_callback(_close_unwanted)\n", "", AIO_HANDLES),
+    Mutation("aio: complain of a tail's end", "eventlog/aio/handles.py", "        task.add_done_callback(lambda done: done.cancelled() or done.exception())", "        pass", AIO_HANDLES),
+    Mutation("aio: do not wait for a callback", "eventlog/aio/handles.py", "                await found\n", "                asyncio.ensure_future(found)\n", AIO_HANDLES),
     Mutation("aio: forget to sync", "eventlog/files/writer.py", "            if durable:\n                self._sync_to(mark)\n        except", "            pass\n        except", AIO),
     Mutation("aio: one failure for all", "eventlog/files/writer.py", "                        append.outcome = error\n", "                        raise\n", AIO),
     Mutation("group: a failed sync is not told", "eventlog/files/writer.py", "            if failure is not None and append.sync", "            if False and append.sync", SYNC),

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import click
 import msgspec
 
-from ..errors import EventLogError, InvalidEvent, InvalidInput, SessionNotFound
+from ..errors import EventLogError, InvalidEvent, InvalidInput, SessionExists, SessionNotFound
 from ..events import UnknownEvent
 from ..log import EventLog
 from ..registry import check_type_name, known_types
@@ -33,13 +33,16 @@ class InputLine(msgspec.Struct, forbid_unknown_fields=True):
 @command("append")
 @click.argument("session")
 @click.option("--create", is_flag=True, help="Begin the session (and the store) if it is not there.")
-def append(context: Context, session: str, create: bool) -> None:
+@click.option("--template", metavar="NAME", help="With --create: what the session begins with, if it is not there.")
+def append(context: Context, session: str, create: bool, template: str | None) -> None:
     """Append JSON lines from standard input to a session.
 
     A line is {"type": ..., "data": {...}}, with "id" (makes sending it again safe) and "time" (ISO 8601) where wanted. Each is on disk
     before the next one is read. The first line that is refused ends the command with its number; those before it are in the log.
     Prints the seq of the last event."""
-    with context.open_log(write=True, create=create) as log, _open(log, session, create) as handle:
+    if template is not None and not create:
+        raise click.UsageError("--template is for a session that begins; give --create, too")
+    with context.open_log(write=True, create=create) as log, _open(log, session, create, template) as handle:
         if sys.stdin.isatty():
             context.warn('reading JSON lines like {"type":"message.added","data":{"role":"user","content":"Hello"}}; Ctrl-D ends')
         last_seq = _append_lines(handle, sys.stdin.buffer, log.settings.max_event_bytes)
@@ -50,8 +53,13 @@ def append(context: Context, session: str, create: bool) -> None:
         context.say(str(last_seq))
 
 
-def _open(log: EventLog, session: str, create: bool) -> Session:
+def _open(log: EventLog, session: str, create: bool, template: str | None) -> Session:
     try:
+        if template is not None:
+            try:
+                return log.start(id=session, template=template)
+            except SessionExists:
+                pass  # it has begun already
         return log.session(session, create=create)
     except SessionNotFound as error:
         raise Refused(f"no session {session!r} in this store; --create begins it, `eventlog list` shows what there is") from error

@@ -14,7 +14,7 @@ from .context import Context, as_json, command
 from .failures import Refused
 
 if TYPE_CHECKING:
-    from ..files.upkeep.backup import BackupReport
+    from ..reports import BackupReport
 
 
 @command("backup")

@@ -59,3 +59,5 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
 }
 
 COMMANDS: Final[dict[str, Command]] = {name: command for section in SECTIONS.values() for name, command in section.items()}
+
+CATCH_UP: Final = "projections.cli.catch_up:catch_up"  # no command: what one that has written much ends with

@@ -11,9 +11,12 @@ from .duration import duration, in_words
 @command("compact")
 @click.argument("sessions", nargs=-1, metavar="[SESSION]...")
 @click.option("--drop-deltas", is_flag=True, help="Also leave out streamed pieces whose message is complete; this is recorded.")
+@click.option("--drop-retracted", is_flag=True, help="Also leave out what was taken back (history.*); this is recorded.")
 @click.option("--idle", type=duration, default=None, help="Compress what nothing happened to for so long (default: compress_after).")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-def compact(context: Context, sessions: tuple[str, ...], drop_deltas: bool, idle: float | None, dry_run: bool) -> None:
+def compact(
+    context: Context, sessions: tuple[str, ...], drop_deltas: bool, drop_retracted: bool, idle: float | None, dry_run: bool
+) -> None:
     """Make fewer and smaller files with the same events in them.
 
     Seals and compresses what nothing happened to for a while (the setting compress_after), joins small segments, and removes what crashes
@@ -21,7 +24,7 @@ def compact(context: Context, sessions: tuple[str, ...], drop_deltas: bool, idle
     Exit code 1 when something could not be done."""
     with context.open_log(write=True) as log:
         chosen = [context.find_session(log, session) for session in dict.fromkeys(sessions)] or None
-        report = log.compact(chosen, drop_deltas=drop_deltas, idle_s=idle, dry_run=dry_run)
+        report = log.compact(chosen, drop_deltas=drop_deltas, drop_retracted=drop_retracted, idle_s=idle, dry_run=dry_run)
     if report.skipped:
         context.bad_news()
     if context.json:
@@ -35,8 +38,11 @@ def compact(context: Context, sessions: tuple[str, ...], drop_deltas: bool, idle
     if report.too_young:
         age = context.loaded().settings.compress_after if idle is None else in_words(idle)
         context.say(f"{report.too_young:,} not compressed: something happened to them within {age}; --idle 0s compresses them now")
-    if drop_deltas:
-        context.say(f"{report.left_out:,} deltas of complete messages {would or 'were '}left out")
+    left_out = " and ".join(
+        what for what, wanted in (("deltas of complete messages", drop_deltas), ("events that were taken back", drop_retracted)) if wanted
+    )
+    if left_out:
+        context.say(f"{report.left_out:,} {left_out} {would or 'were '}left out")
     if not dry_run:
         context.say(f"{report.bytes_before:,} bytes before, {report.bytes_after:,} after")
     for skipped in report.skipped:

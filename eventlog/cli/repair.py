@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
-from ..backend import Report
-from ..files.upkeep.repair import RepairReport
+from ..reports import RepairReport, Report
 from .context import Context, command
 from .verify import stored_bytes
 

@@ -19,7 +19,7 @@ import msgspec
 
 from ..events import MessageDelta
 from ..stored import StoredEvent
-from ..tail import CaughtUp, Tail
+from ..tail import AnyTail, CaughtUp
 from . import tail_view
 from .context import Context, command
 from .failures import visible
@@ -52,7 +52,7 @@ def tail(context: Context, session: str | None, after: str, types: tuple[str, ..
                 raise KeyboardInterrupt
 
 
-def _print(tail: Tail, output: _Lines | _View) -> None:
+def _print(tail: AnyTail, output: _Lines | _View) -> None:
     while not tail.is_over:
         if not tail.is_ready:
             output.flush()
@@ -78,7 +78,7 @@ def _check_that_somebody_reads() -> None:
 
 
 @contextmanager
-def _stopped_by_interrupt(tail: Tail) -> Iterator[list[int]]:
+def _stopped_by_interrupt(tail: AnyTail) -> Iterator[list[int]]:
     """The first Ctrl-C ends the tail between two events, so that its cursor is true; a second one ends the program at once."""
     caught: list[int] = []
     if threading.current_thread() is not threading.main_thread():

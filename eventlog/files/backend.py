@@ -10,17 +10,20 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
-from ..backend import Changes, Feed, Follower, Lines, OnDamage, Progress, Report, Watch
+from ..backend import Capabilities, Changes, Feed, Follower, Footprint, Lines, OnDamage, Watch, read_each
 from ..errors import EventLogError
+from ..reports import Progress, Report
 from ..settings import Settings
 from . import reader
 from .changes import Journal, JournalFeed
 from .disk import Disk
 from .follower import FileFollower
 from .layout import SHARDS, Layout, SegmentName
+from .opening import stat_of
 from .store import StoreFile, open_store
 from .syncing import Writer
 from .writer import SessionWriter
@@ -35,7 +38,7 @@ class FileStream(SessionWriter):
         super().__init__(backend, session_id, exclusive=exclusive)
         self._backend = backend
         self._layout = backend.layout
-        self._news = (-1, -1, -1, 0)  # the last segment when it was looked at, and the position then
+        self._news = (-1, -1, -1, -1, 0)  # the last segment when it was looked at, and the position then
 
     def read(self, after: int, before: int | None, on_damage: OnDamage) -> Iterator[Lines]:
         return reader.read(self._layout, self.session_id, after, before, on_damage, self._limit)
@@ -48,18 +51,22 @@ class FileStream(SessionWriter):
 
     def last_seq(self) -> int:
         known = self.position()
-        return reader.last_seq(self._layout, self.session_id) if known is None else known
+        return self._last_seen() if known is None else known
 
     def has_news(self, after: int) -> bool:
-        """As long as the last segment is the file that it was, as large as it was, nothing was written."""
-        try:
-            found = os.lstat(self._path)
-            seen = found.st_dev, found.st_ino, found.st_size
-        except (FileNotFoundError, NotADirectoryError):
-            return self.last_seq() > after
-        if seen != self._news[:3]:
-            self._news = *seen, self.last_seq()
-        return self._news[3] > after
+        return self._last_seen() > after
+
+    def _last_seen(self) -> int:
+        """The position. As long as the last segment is the file that it was, as large as it was and last written when it was (what was torn
+        may be cut and made good to the same size), nothing was written."""
+        found = stat_of(self._path)
+        if found is None:
+            return reader.last_seq(self._layout, self.session_id)
+        seen = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        news = self._news
+        if seen != news[:4]:
+            self._news = news = *seen, reader.last_seq(self._layout, self.session_id)
+        return news[4]
 
     def exists(self) -> bool:
         """Whoever may create the session asks names alone, which costs the same however many sessions there are."""
@@ -77,6 +84,7 @@ class FilesBackend:
     def __init__(self, layout: Layout, store: StoreFile, settings: Settings, disk: Disk) -> None:
         self.layout = layout
         self.path: str | None = layout.root
+        self.place = layout.root
         self.store = store
         self.settings = settings
         self.disk = disk
@@ -133,6 +141,19 @@ class FilesBackend:
     def stamps(self) -> Iterator[tuple[str, str]]:
         return self.layout.stamps()
 
+    def footprint(self, session_id: str) -> Footprint:
+        states = [state for name in self.layout.segments(session_id) if (state := _state(self.layout.path(name))) is not None]
+        written = max((state.st_mtime for state in states if state.st_size > 0), default=None)
+        size_bytes = sum(state.st_size for state in states)
+        return Footprint(len(states), size_bytes, None if written is None else datetime.fromtimestamp(written, UTC))
+
+    @property
+    def capabilities(self) -> Capabilities:
+        from .upkeep import Upkeep
+
+        upkeep = Upkeep(self)
+        return Capabilities(seal=upkeep, rewrite=upkeep, erase=upkeep, snapshot=upkeep)
+
     def changed_since(self, cursor: str | None) -> Changes:
         return self.journal.since(cursor)
 
@@ -152,6 +173,9 @@ class FilesBackend:
     def _unwatch(self, watch: Watch) -> None:
         with self._mutex:
             self.watches = tuple(other for other in self.watches if other is not watch)
+
+    def read_many(self, after: Mapping[str, int], on_damage: OnDamage) -> Iterator[Lines]:
+        return read_each(self, after, on_damage)
 
     def settle(self, session_id: str) -> None:
         for streams in (self._shared, self._exclusive):
@@ -233,6 +257,13 @@ class FilesBackend:
         self.journal.forget()
         for stream in list(self._streams):
             stream.after_fork()
+
+
+def _state(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None  # compressed since it was listed
 
 
 def _after_fork() -> None:

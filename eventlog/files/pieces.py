@@ -11,7 +11,7 @@ import msgspec
 
 from .. import line as lines
 from .. import stored
-from ..backend import ProblemKind
+from ..reports import ProblemKind
 from ..segments import segment
 from ..segments.segment import Closed, Opened, Sealed
 

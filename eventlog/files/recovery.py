@@ -89,9 +89,66 @@ def look(fd: int, size: int, name: SegmentName, known: Tail | None, known_size: 
 
 def _empty(layout: Layout, name: SegmentName) -> Tail:
     """The tail of a segment whose opening line is still to be written. That the session was deleted stands in the segment before."""
-    after = end_before(layout, name)
-    first_seq = name.first_seq if name.first_seq != NOT_YET else after.next_seq if after else 1
+    if name.first_seq != NOT_YET:
+        after, first_seq = end_before(layout, name), name.first_seq
+    else:
+        after = _end_of_all(layout, name)
+        first_seq = after.next_seq if after else 1
     return Tail(first_seq - 1, 0, after.last_type if after else "", after=after)
+
+
+def first_seq(layout: Layout, name: SegmentName) -> int:
+    """Where a last segment begins that does not say so (any more): behind all others. Where nobody knows where these end, with the first
+    event in it that can be proven, and never with a number that another segment has."""
+    try:
+        after = _end_of_all(layout, name)
+        return after.next_seq if after is not None else 1
+    except Damaged:
+        pass  # a compressed one before it has lost its end
+    pieces = scan.scan_file(layout.path(name), name, max_append_bytes=scan.ANY_SIZE)
+    chunk = next((piece for piece in pieces if isinstance(piece, bytes)), None)
+    proven = 1 if chunk is None else stored.position.decode(chunk[: chunk.find(b"\n")]).seq
+    return max(proven, *(other.first_seq + 1 for other in _others(layout, name) if other.first_seq != NOT_YET), 1)
+
+
+def _end_of_all(layout: Layout, name: SegmentName) -> Ended | None:
+    """How everything ended that stands before a last segment which does not say where it begins; None where there is nothing. A segment
+    whose end cannot be read is asked for what can be proven in it. Raises `Damaged` where that is not to be known: no seq is given
+    twice."""
+    while True:
+        others = _others(layout, name)
+        try:
+            found = _furthest(layout, others, NOT_YET)
+            for other in others:
+                if other.first_seq >= (found[0].next_seq if found else 1):
+                    ended = _end_by_content(layout, other)
+                    if found is None or ended.next_seq > found[0].next_seq:
+                        found = ended, other
+            if found is None:
+                return None
+            ended, last = found
+            return msgspec.structs.replace(ended, last_type=_last_type(layout, last, ended.next_seq - 1))
+        except FileNotFoundError:
+            continue  # compressed or joined since it was listed
+
+
+def _others(layout: Layout, name: SegmentName) -> list[SegmentName]:
+    others = [other for other in layout.segments(name.session_id) if other.first_seq != NOT_YET]
+    last = None if name.compressed else layout.last_compressed(name.session_id)
+    if last is not None and last.first_seq == NOT_YET:
+        others.append(last)
+    return [other for other in others if not scan.is_foreign(layout.path(other), other)]
+
+
+def _end_by_content(layout: Layout, name: SegmentName) -> Ended:
+    if name.compressed:
+        return end_of(layout, name)
+    fd = open_regular(layout.path(name))
+    try:
+        tail = look(fd, os.fstat(fd).st_size, name, None, 0, layout)
+    finally:
+        os.close(fd)
+    return tail.ended or Ended(tail.damage_next_seq or tail.seq + 1, None)
 
 
 def _look_from_the_end(fd: int, size: int, name: SegmentName, layout: Layout) -> Tail:
@@ -201,6 +258,8 @@ def _furthest(layout: Layout, names: list[SegmentName], next_seq: int) -> tuple[
     ends: list[tuple[int, Ended, SegmentName]] = []
     for name in reversed(names):
         try:
+            if scan.is_foreign(layout.path(name), name):
+                continue  # its seqs say nothing here
             ended = end_of(layout, name)
         except (Damaged, NotRegular):
             continue

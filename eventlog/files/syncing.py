@@ -189,5 +189,5 @@ def identity_of(fd: int) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def cause_of(failure: AppendFailed) -> OSError:
+def cause_of(failure: AppendFailed) -> Exception:
     return failure.cause or OSError(errno.EIO, os.strerror(errno.EIO))

@@ -1,7 +1,7 @@
 """Other tools' sessions -> events. One module per format, loaded when it is asked for.
 
-An importer is idempotent: the log remembers which source records it holds, so that importing again, or importing a file that
-has grown, adds what is new and nothing else.
+A format is a declaration (`declaration.Format`) that one intake runs. An importer is idempotent: the log remembers which source records it
+holds, so that importing again, or importing a file that has grown, adds what is new and nothing else.
 """
 
 from __future__ import annotations
@@ -11,21 +11,43 @@ from collections.abc import Iterable
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from eventlog.errors import InvalidInput
 from eventlog.log import EventLog
 
 from .report import ImportReport, Skipped
 
-__all__ = ["FORMATS", "ImportReport", "Importer", "Skipped", "SourceFile", "import_paths", "open_importer"]
+if TYPE_CHECKING:
+    from .declaration import Format
 
-FORMATS = {
-    "bundle": "eventlog.importers.bundle",
-    "claude-code": "eventlog.importers.claude_code",
-    "jsonl": "eventlog.importers.jsonl",
-    "openai": "eventlog.importers.openai",
+__all__ = ["FORMATS", "ImportReport", "Importer", "Skipped", "SourceFile", "declared", "import_paths", "open_importer"]
+
+FORMATS: Final = {
+    "claude-code": "claude_code",
+    "codex": "codex",
+    "gemini-cli": "gemini_cli",
+    "chatgpt": "chatgpt",
+    "claude-ai": "claude_ai",
+    "opencode": "opencode",
+    "copilot-cli": "copilot_cli",
+    "pi": "pi",
+    "aider": "aider",
+    "swe-agent": "swe_agent",
+    "mini-swe-agent": "mini_swe_agent",
+    "openhands": "openhands",
+    "langsmith": "langsmith",
+    "managed-agents": "managed_agents",
+    "sharegpt": "sharegpt",
+    "specstory": "specstory",
+    "inspect": "inspect_logs",
+    "copilot-vscode": "copilot_vscode",
+    "openai-agents": "openai_agents",
+    "openai": "openai",
+    "jsonl": "jsonl",
+    "bundle": "bundle",
 }
+OWN: Final = ("jsonl", "bundle")  # stored events, which come back as they were
 
 
 class SourceFile(Protocol):
@@ -49,15 +71,24 @@ class SourceFile(Protocol):
 
 
 class Importer(Protocol):
-    """What a format's module offers as ``importer(log)``."""
+    """One format, open on a log."""
 
     @property
     def report(self) -> ImportReport:
         """What all calls so far did."""
         ...
 
+    @property
+    def grown(self) -> set[str]:
+        """The sessions that got new events."""
+        ...
+
     def import_path(self, path: Path) -> None:
         """Take what is new in a file, or in the files below a directory. Bad input is reported, never raised."""
+        ...
+
+    def import_file(self, path: Path) -> dict[str, int]:
+        """Take what is new in one file; returns how many events each session got."""
         ...
 
     def reads(self, name: str) -> bool:
@@ -73,11 +104,21 @@ class Importer(Protocol):
         ...
 
 
+def declared(format: str) -> Format:
+    """The declaration of a format that is not one of our own. Raises `InvalidInput` for an unknown format."""
+    _check(format)
+    return cast("Format", import_module(f"{__name__}.{FORMATS[format]}").FORMAT)
+
+
 def open_importer(log: EventLog, format: str) -> Importer:
     """The importer of a format, to be fed paths, also the same ones again as they grow. Raises `InvalidInput` for an unknown format."""
-    if format not in FORMATS:
-        raise InvalidInput(f"unknown import format {format!r}; give one of: {', '.join(sorted(FORMATS))}")
-    return cast(Importer, import_module(FORMATS[format]).importer(log))
+    _check(format)
+    if format in OWN:
+        return cast(Importer, import_module(f"{__name__}.{FORMATS[format]}").importer(log))
+    from .importer import FormatImporter
+    from .looking import recognise
+
+    return FormatImporter(log, declared(format), recognise)
 
 
 def import_paths(log: EventLog, format: str, paths: Iterable[str | os.PathLike[str]]) -> ImportReport:
@@ -90,3 +131,8 @@ def import_paths(log: EventLog, format: str, paths: Iterable[str | os.PathLike[s
     for path in paths:
         importer.import_path(Path(path))
     return importer.report
+
+
+def _check(format: str) -> None:
+    if format not in FORMATS:
+        raise InvalidInput(f"unknown import format {format!r}; give one of: {', '.join(sorted(FORMATS))}")

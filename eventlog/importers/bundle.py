@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from eventlog.backend import Bundle
 from eventlog.errors import EventLogError
-from eventlog.files.pieces import count_lines
-from eventlog.files.upkeep.bundle import Bundle
 from eventlog.line import check_lines
 from eventlog.log import EventLog
 
 from .jsonl import take_lines
+from .looking import recognise
 from .report import ImportReport, Skipped
 from .sources import import_each
 from .whole_file import WholeFile
@@ -27,6 +27,7 @@ class BundleImporter:
         self.report = ImportReport()
         self._log = log
         self._sessions: set[str] = set()
+        self._grown: set[str] = set()
 
     def import_path(self, path: Path) -> None:
         """A bundle, or every ``.bundle`` below a directory. What cannot be taken is reported; nothing stops the rest."""
@@ -35,6 +36,8 @@ class BundleImporter:
     def import_file(self, path: Path) -> dict[str, int]:
         """Take what the log does not have of the bundle's sessions; returns how many events each of them got."""
         added: dict[str, int] = {}
+        if not self._is_bundle(path):
+            return added
         self.report.files += 1
         try:
             with self._log.open_bundle(path) as bundle:
@@ -45,6 +48,11 @@ class BundleImporter:
         except OSError as error:
             self._skip(str(error.filename or path), None, error.strerror or str(error))
         return added
+
+    @property
+    def grown(self) -> set[str]:
+        """The sessions that got new events."""
+        return self._grown
 
     def reads(self, name: str) -> bool:
         """Whether a file of this name in a folder is one of sessions."""
@@ -57,12 +65,20 @@ class BundleImporter:
     def open_file(self, path: Path) -> WholeFile:
         return WholeFile(path, self.import_file)
 
+    def _is_bundle(self, path: Path) -> bool:
+        if recognise(path) == "bundle" or not path.exists():
+            return True
+        found = recognise(path)
+        self._skip(str(path), None, "not a bundle" + (f"; it looks like {found}: eventlog import {found} {path}" if found else ""))
+        self.report.refused += 1
+        return False
+
     def _import_session(self, bundle: Bundle, session_id: str) -> int:
         before = self.report.events_added
         try:
             count = 0
             for chunk in bundle.read(session_id):
-                count += count_lines(chunk.data)
+                count += chunk.data.count(b"\n")
                 check_lines(chunk.data)
             if bundle.install(session_id):
                 self.report.events_added += count
@@ -75,6 +91,8 @@ class BundleImporter:
                     self._skip(str(bundle.path), None, refused)
             self._sessions.add(session_id)
             self.report.sessions = len(self._sessions)
+            if self.report.events_added > before:
+                self._grown.add(session_id)
         except EventLogError as error:
             self._skip(str(bundle.path), None, str(error))
         return self.report.events_added - before

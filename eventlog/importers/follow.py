@@ -49,6 +49,7 @@ class _Followed(msgspec.Struct):
     files: int = 0
     records: int = 0
     skipped: list[Skipped] = []
+    refused: int = 0
 
 
 class Follower:
@@ -92,6 +93,7 @@ class Follower:
             report.files += followed.files
             report.records += followed.records
             report.skipped += followed.skipped
+            report.refused += followed.refused
         return report
 
     # --- following -------------------------------------------------------------------------------------------------------------
@@ -202,7 +204,7 @@ class Follower:
         if source is not None and not news.from_start:
             return changes + self._take(followed, source, news.data)
         said, followed.skipped = followed.skipped, []
-        followed.files = followed.records = 0
+        followed.files = followed.records = followed.refused = 0
         taken = self._take(followed, self._importer.open_file(path), news.data)
         return changes + [change for change in taken if change not in said]
 
@@ -210,10 +212,11 @@ class Follower:
         """Give the bytes to the importer, and count what it did."""
         path = followed.file.path
         report = self._importer.report
-        files, records = report.files, report.records
+        files, records, refused = report.files, report.records, report.refused
         added = source.take(data, datetime.fromtimestamp(followed.file.changed_at, timezone.utc), is_end=is_end)
         followed.files += report.files - files
         followed.records += report.records - records
+        followed.refused += report.refused - refused
         skipped, report.skipped = report.skipped, []
         followed.skipped += skipped
         self._remember(path, source)

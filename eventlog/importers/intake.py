@@ -4,7 +4,8 @@ Neutral to the format: a format says which records a file has and to which sessi
 means to its session (`Meaning`). Here are the rules that hold for every format:
 
 - A record that its session holds already adds nothing (`held`).
-- A record's events are one append, all or none. The first carries the record verbatim (`provenance`).
+- A record's events are one append, all or none. The first carries the record verbatim (`provenance`); long strings that the session holds
+  already are named in it, not repeated (`repeated`).
 - What a record means depends on the records that its session took before it, and on nothing else. So a meaning is rebuilt by
   going through the held records again, and importing the states of a growing file one by one writes the same events as
   importing only the last.
@@ -12,7 +13,7 @@ means to its session (`Meaning`). Here are the rules that hold for every format:
 - A record without a time takes the last time before it in its session, a leading one the first time after it. A session with no
   time at all takes the file's, and gets its ``session.started`` with the first record that has one.
 - A record that stands before one that is already held was inserted, or its file grew in the middle. It is appended like
-  any other, but what a held record after it sets stays set (`Meaning.sets`).
+  any other, but what a held record after it sets stays set (`Format.sets`).
 - Appends are not synced one by one; when `take` returns, all of them are on stable storage.
 - A file may be taken piece by piece while it grows. A `Reading` remembers what its next piece depends on, and a record whose time
   only a later one will tell waits there, so that the pieces end as the whole file would.
@@ -36,11 +37,15 @@ from eventlog.session import Session, draft
 from eventlog.stored import StoredEvent
 
 from .held import Held, Occurrences
-from .provenance import Provenance, fingerprint
+from .provenance import Provenance, Records, fingerprint
+from .records import load
+from .repeated import SHORTEST, LongStrings
 from .report import ImportReport, Skipped
 
 _REMEMBERED_SESSIONS = 16
 _UNREAD = "kept as it is, without its events: the two together are larger than an append may be"
+_SURPRISES = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
+_NOT_UNDERSTOOD = "kept as it is: it could not be understood"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -86,17 +91,26 @@ class Reading:
         return groups
 
 
+class Source(msgspec.Struct, gc=False):
+    """A record as it is given to a meaning: what its JSON says, and its identity. ``overruled``: the names of what records further down,
+    already held, have set (`Format.sets`)."""
+
+    record: Any
+    content: bytes
+    occurrence: int = 1
+    overruled: Collection[str] = ()
+
+    @property
+    def name(self) -> str:
+        """A message id for a record that has none."""
+        return f"record-{self.content.hex()}" + (f"-{self.occurrence}" if self.occurrence > 1 else "")
+
+
 class Meaning(Protocol):
     """What the records of one session mean, given those before."""
 
-    def events(self, text: bytes, content: bytes, occurrence: int, overruled: Collection[str]) -> tuple[list[Event], bool]:
-        """The events of a record, and whether its text is JSON that an event line can hold.
-
-        ``content`` and ``occurrence`` are its identity. ``overruled``: the names of what records further down, already held, have set."""
-        ...
-
-    def sets(self, text: bytes) -> Collection[str]:
-        """Names for what the record sets until a later one sets it again, such as the title or one message's usage."""
+    def events(self, source: Source) -> list[Event]:
+        """The events of a record; none where it means nothing."""
         ...
 
     def observe(self, stored: StoredEvent) -> None:
@@ -109,23 +123,33 @@ class Meaning(Protocol):
 
 
 class _Known(msgspec.Struct):
-    """What is known of a session at a position. ``unread``: the contents that are held without their events, which were too large."""
+    """What is known of a session at a position. ``unread``: the contents that are held without their events, and why."""
 
     last_seq: int
     held: Held
     meaning: Meaning | None
     started: bool
-    unread: set[bytes]
+    unread: dict[bytes, str]
+    strings: LongStrings
 
 
 class Intake:
-    """``place -> meaning`` is the format's. The report grows with each file."""
+    """``place -> meaning`` is the format's, and so is ``sets``. The report grows with each file; ``grown`` are the sessions with new
+    events."""
 
-    def __init__(self, log: EventLog, format: str, meaning_of: Callable[[Place], Meaning]) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        format: str,
+        meaning_of: Callable[[Place], Meaning],
+        sets: Callable[[dict[str, Any]], Collection[str]] = lambda record: (),
+    ) -> None:
         self.report = ImportReport()
+        self.grown: set[str] = set()
         self._log = log
         self._format = format
         self._meaning_of = meaning_of
+        self._sets = sets
         self._provenance = Provenance(format)
         self._sessions: set[str] = set()
         self._known: OrderedDict[str, _Known] = OrderedDict()
@@ -156,6 +180,8 @@ class Intake:
                     self.skip(reading.file, entry.line, str(error))
             else:
                 added[taken_as] = self.report.events_added - before
+                if added[taken_as]:
+                    self.grown.add(taken_as)
         return added
 
     def _take_session(self, reading: Reading, entries: list[Entry], file_time: datetime | None) -> str:
@@ -166,7 +192,7 @@ class Intake:
             is_new = [not known.held.holds(entry.content, entry.occurrence) for entry in entries]
             if any(is_new):
                 meaning = known.meaning = known.meaning or self._replay(session, place)
-                overruled = _overruled(entries, is_new, meaning)
+                overruled = self._overruled(entries, is_new)
                 for index, entry in enumerate(entries):
                     if not is_new[index]:
                         continue
@@ -181,8 +207,7 @@ class Intake:
             if is_real:
                 reading.last_times[place.session_id] = last_time
             for entry in entries:
-                if entry.content in known.unread:
-                    entry.problem = _UNREAD
+                entry.problem = known.unread.get(entry.content, entry.problem)
             self.report.records += len(entries)
             self.report.skipped += (Skipped(reading.file, entry.line, entry.problem) for entry in entries if entry.problem is not None)
             self._sessions.add(session.id)
@@ -204,15 +229,18 @@ class Intake:
             return known
         held = Held()
         started = False
-        unread: set[bytes] = set()
+        unread: dict[bytes, str] = {}
+        strings = LongStrings()
         for stored in session.read(on_damage="skip"):
             started = started or stored.type == SessionStarted.type
             content = self._provenance.identity(stored)
             if content is not None:
                 held.add(content)
-                if isinstance(stored.event, SourceRecord) and stored.event.note == _UNREAD:
-                    unread.add(content)
-        return _Known(last_seq, held, None, started, unread)
+                if _means_nothing(stored) and (stored.event.note or "").startswith((_UNREAD, _NOT_UNDERSTOOD)):
+                    unread[content] = stored.event.note or ""
+            if len(bytes(stored.origin_raw)) >= SHORTEST:
+                strings.learn(self._provenance.record(stored) or b"", stored.seq)
+        return _Known(last_seq, held, None, started, unread, strings)
 
     def _remember(self, session_id: str, known: _Known) -> None:
         self._known[session_id] = known
@@ -223,15 +251,32 @@ class Intake:
         """The meaning after everything that the session holds."""
         meaning = self._meaning_of(place)
         occurrences = Occurrences()
+        records = Records(session, self._format)
         for stored in session.read(on_damage="skip"):
             record = self._provenance.record(stored)
             if record is not None:
-                if not isinstance(stored.event, SourceRecord) or stored.event.note is None:
+                if not _means_nothing(stored):
                     content = self._provenance.identity(stored) or fingerprint(record)
-                    meaning.events(record, content, occurrences.next(content), ())
+                    whole = records.of(stored) or record
+                    meaning.events(Source(load(whole)[0], content, occurrences.next(content)))
             elif not self._provenance.is_ours(stored):
                 meaning.observe(stored)
         return meaning
+
+    def _overruled(self, entries: list[Entry], is_new: list[bool]) -> dict[int, set[str]]:
+        """For each new entry that stands before a held one: what the held ones after it have set."""
+        found: dict[int, set[str]] = {}
+        if not any(new and not later for new, later in pairwise(is_new)):
+            return found
+        later_sets: set[str] = set()
+        for index in range(len(entries) - 1, -1, -1):
+            if entries[index].problem is not None:
+                continue
+            if not is_new[index]:
+                later_sets.update(self._sets(load(entries[index].text)[0]))
+            elif later_sets:
+                found[index] = set(later_sets)
+        return found
 
     def _append(
         self, session: Session, known: _Known, meaning: Meaning, entry: Entry, time: tuple[datetime, bool], overruled: Collection[str]
@@ -242,26 +287,36 @@ class Intake:
             events = [SourceRecord(note=entry.problem)]
             is_json = False
         else:
-            events, is_json = meaning.events(entry.text, entry.content, entry.occurrence, overruled)
+            record, is_json = load(entry.text)
+            try:
+                events = meaning.events(Source(record, entry.content, entry.occurrence, overruled)) or [SourceRecord(kind=kind_of(record))]
+            except _SURPRISES as error:  # one record of a shape that nobody has seen stops no other
+                known.unread[entry.content] = f"{_NOT_UNDERSTOOD} ({type(error).__name__}: {error})"
+                events = [SourceRecord(note=known.unread[entry.content])]
         when, is_real = time
         starts = is_real and not known.started and entry.problem is None
         if starts:
             # the start says what the record has set; where events came before it, it must be said again
             kept = events if known.last_seq else [event for event in events if not isinstance(event, SessionUpdated)]
             events = [meaning.start(), *kept]
+        shortened = known.strings.shorten(entry.text) if is_json else entry.text
+        is_short = shortened is not entry.text
         for batch in (events, [SourceRecord(note=_UNREAD)]):
-            origins = [self._provenance.of(entry.text, is_json=is_json)] + [self._provenance.rest] * (len(batch) - 1)
+            first = self._provenance.of(entry.text, is_json=is_json, shortened=shortened if is_short else None)
+            origins = [first] + [self._provenance.rest] * (len(batch) - 1)
             drafts = [
-                draft(event, when, origin=origin, more=index < len(batch))
+                draft(event, time=when, origin=origin, more=index < len(batch))
                 for index, (event, origin) in enumerate(zip(batch, origins, strict=True), 1)
             ]
             try:
-                session.append_envelopes(drafts, sync="never")
+                last = session.append_envelopes(drafts, sync="never")
             except InvalidEvent:
                 continue
+            if is_json and len(shortened) >= SHORTEST:
+                known.strings.learn(shortened, last - len(batch) + 1)
             known.started = known.started or any(isinstance(event, SessionStarted) for event in batch)
             if batch is not events:
-                known.unread.add(entry.content)
+                known.unread[entry.content] = _UNREAD
             self.report.events_added += len(batch)
             return True
         return False
@@ -283,17 +338,12 @@ def _times(entries: list[Entry], last_time: datetime | None, session: Session, f
     return times
 
 
-def _overruled(entries: list[Entry], is_new: list[bool], meaning: Meaning) -> dict[int, set[str]]:
-    """For each new entry that stands before a held one: what the held ones after it have set."""
-    found: dict[int, set[str]] = {}
-    if not any(new and not later for new, later in pairwise(is_new)):
-        return found
-    later_sets: set[str] = set()
-    for index in range(len(entries) - 1, -1, -1):
-        if entries[index].problem is not None:
-            continue
-        if not is_new[index]:
-            later_sets.update(meaning.sets(entries[index].text))
-        elif later_sets:
-            found[index] = set(later_sets)
-    return found
+def _means_nothing(stored: StoredEvent) -> bool:
+    """Whether the event holds a record that was kept without asking what it means: it has a note, and no kind."""
+    return isinstance(stored.event, SourceRecord) and stored.event.note is not None and stored.event.kind is None
+
+
+def kind_of(record: Any) -> str | None:
+    """What a record calls itself, for a `SourceRecord`: its ``type``."""
+    kind = record.get("type") if isinstance(record, dict) else None
+    return kind if isinstance(kind, str) else None

@@ -27,6 +27,7 @@ from eventlog.registry import check_type_name
 from eventlog.session import Session
 from eventlog.stored import StoredEvent
 
+from .looking import recognise
 from .report import ImportReport, Skipped
 from .sources import import_each
 from .whole_file import WholeFile
@@ -84,6 +85,7 @@ class JsonlImporter:
         self.report = ImportReport()
         self._log = log
         self._sessions: set[str] = set()
+        self._grown: set[str] = set()
         self._added: dict[str, int] = {}
 
     def import_path(self, path: Path) -> None:
@@ -95,11 +97,15 @@ class JsonlImporter:
         self._added = {}
         try:
             with open(path, "rb") as file:
-                self.report.files += 1
                 self._import_sessions(str(path), _lines(file, self._log.settings.max_event_bytes))
         except OSError as error:
             self._skip(str(path), None, error.strerror or str(error))
         return self._added
+
+    @property
+    def grown(self) -> set[str]:
+        """The sessions that got new events."""
+        return self._grown
 
     def reads(self, name: str) -> bool:
         """Whether a file of this name in a folder is one of sessions."""
@@ -115,8 +121,14 @@ class JsonlImporter:
     def _import_sessions(self, file: str, lines: Iterator[_Line]) -> None:
         line = next(lines, None)
         if line is not None and _header_of(line) is None:
-            self._skip(file, line.number, "not a header of an exported session; `eventlog export --to jsonl` writes files of this kind")
+            found = recognise(Path(file))
+            looks_like = (
+                f"it looks like {found}: eventlog import {found} {file}" if found else "`eventlog export --to jsonl` writes such files"
+            )
+            self._skip(file, None, f"not a jsonl file: its first line is no header of an exported session; {looks_like}")
+            self.report.refused += 1
             return
+        self.report.files += 1
         while line is not None:
             header = _header_of(line)
             part = _Part(lines)
@@ -146,6 +158,8 @@ class JsonlImporter:
             finally:
                 session.sync()
                 self._added[session.id] = self.report.events_added - before
+                if self._added[session.id]:
+                    self._grown.add(session.id)
 
     def _skip(self, file: str, line: int | None, reason: str) -> None:
         self.report.skipped.append(Skipped(file, line, reason))

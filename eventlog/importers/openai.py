@@ -5,115 +5,83 @@ that the same one is the same session wherever it is found. What ``eventlog expo
 
 - What a message means is said by `shapes.openai_chat`: calls and results are parts, what else it says (``weight``, ``name``) its metadata.
 - ``tools`` and ``parallel_tool_calls`` are settings of the session.
+- The log of a request has its ``response``, ``cost`` and ``timestamp`` beside the messages; a run may call them ``traj``.
 - An object without ``messages`` (a preference pair, say), or with messages none of which has a role, is reported and not taken.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterator
-from datetime import datetime, timezone
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from eventlog.events import Event, SessionStarted, SourceRecord
-from eventlog.ids import session_id_for
-from eventlog.log import EventLog
+from eventlog.events import Cost, Event, SessionStarted, SourceRecord, UsageRecorded
 from eventlog.shapes import openai_chat
 from eventlog.stored import StoredEvent
 
-from .intake import Entry, Intake, Place, Reading
-from .provenance import fingerprint
-from .records import Record, document, load, read
-from .report import ImportReport
-from .sources import import_each
-from .whole_file import WholeFile
+from . import mini_swe_agent
+from .conversation_rows import rows_of, split_rows
+from .declaration import Conversation, Documents, Format
+from .intake import Place, Source
+from .records import Record
+from .values import amount_of, list_of, mapping_of, text_of, time_of
 
-FORMAT = "openai"
+NAME = "openai"
+_LOOKED_AT = 100
+_RUN = ("task_id", "trial", "reward", "instance_id")
 _SETTINGS = ("tools", "parallel_tool_calls", "functions", "response_format")
+
+_OTHERS = ("trajectory_format", "history", "session_id", "sessionId", "epoch")  # of formats whose messages have this shape, too
 
 
 class Head(msgspec.Struct, gc=False):
     """The fields that make an object a conversation, or a message of one."""
 
     messages: Any = None
+    traj: Any = None
     role: Any = None
+    timestamp: Any = None
+
+    @property
+    def conversation(self) -> Any:
+        return self.messages if self.messages is not None else self.traj
 
 
 _heads = msgspec.json.Decoder(Head)
 
 
-class OpenaiImporter:
-    """Imports files into a log. ``report`` counts over all of them; a record is a conversation."""
-
-    def __init__(self, log: EventLog) -> None:
-        self._intake = Intake(log, FORMAT, OpenaiMeaning)
-
-    @property
-    def report(self) -> ImportReport:
-        return self._intake.report
-
-    def import_path(self, path: Path) -> None:
-        """A file, or all ``.jsonl`` and ``.json`` files below a directory. What cannot be read is reported; nothing stops the rest."""
-        import_each(path, self.reads, self.import_file, self._intake.skip)
-
-    def import_file(self, path: Path) -> dict[str, int]:
-        """Take what is new in the file; returns how many events each session got."""
-        try:
-            with open(path, "rb") as file:
-                data = file.read()
-                changed_at = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, timezone.utc)
-        except OSError as error:
-            self._intake.skip(str(path), None, error.strerror or str(error))
-            return {}
-        if not data.strip():
-            return {}
-        self.report.files += 1
-        return self._intake.take(Reading(str(path)), self._entries(path, _records(data), changed_at), changed_at)
-
-    def reads(self, name: str) -> bool:
-        """Whether a file of this name in a folder is one of conversations."""
-        return name.endswith((".jsonl", ".json")) and not name.endswith(".provenance.jsonl")
-
-    def description_of(self, path: Path) -> Path | None:
-        """Nothing else is needed to read a file."""
-        return None
-
-    def open_file(self, path: Path) -> WholeFile:
-        return WholeFile(path, self.import_file)
-
-    def _entries(self, path: Path, records: list[Record[Head]], when: datetime) -> Iterator[Entry]:
-        for record in records:
-            problem = _problem_with(record)
-            if problem is not None:
-                self._intake.skip(str(path), record.line, problem)
-                continue
-            session_id = session_id_for(FORMAT, fingerprint(record.text).hex())
-            yield Entry(record.line, record.text, Place(session_id, (session_id,)), when)
+def _is_document(value: Any) -> bool:
+    if isinstance(value, dict) and any(name in value for name in _OTHERS):
+        return False
+    if isinstance(value, list):
+        if mini_swe_agent.is_bare(value):
+            return False
+        return _has_roles(value) or any(isinstance(item, dict) and _is_document(item) for item in value[:_LOOKED_AT])
+    if not isinstance(value, dict):
+        return False
+    if isinstance(value.get("traj"), list) and "messages" not in value:
+        return _has_roles(value["traj"])
+    return isinstance(value.get("messages"), list) and (not value["messages"] or _has_roles(value["messages"]))
 
 
-def _records(data: bytes) -> list[Record[Head]]:
-    """The conversations of the file: an array of objects, one value that takes several lines, or one per line."""
-    objects = document(data, _heads, ()) if data.lstrip()[:1] == b"[" else None
-    is_bare = objects is not None and all(found.head is not None and isinstance(found.head.role, str) for found in objects)
-    if objects is not None and not is_bare:
-        return objects
-    try:
-        whole = msgspec.json.format(data, indent=-1) if b"\n" in data.strip() else data
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        whole = data
-    return list(read(whole, _heads))
+def _split(path: Path, data: bytes, value: Any) -> Iterator[Conversation]:
+    return split_rows(NAME, rows_of(data, _heads, _is_bare), _problem_with, time_of=lambda head: time_of(head.timestamp))
+
+
+def _is_bare(records: list[Record[Head]]) -> bool:
+    return all(found.head is not None and isinstance(found.head.role, str) for found in records)
 
 
 def _problem_with(record: Record[Head]) -> str | None:
     """Why the record is no conversation; None where it is one."""
     if record.head is None:
         return None if record.text[:1] == b"[" and _has_roles(_array_in(record.text)) else record.problem
-    if not isinstance(record.head.messages, list):
+    messages = record.head.conversation
+    if not isinstance(messages, list):
         return "no conversation: it has no list of messages"
-    if record.head.messages and not _has_roles(record.head.messages):
+    if messages and not _has_roles(messages):
         return "no conversation: none of its messages has a role"
     return None
 
@@ -137,25 +105,50 @@ class OpenaiMeaning:
     def __init__(self, place: Place) -> None:
         self._settings: dict[str, Any] = {}
         self._model: str | None = None
+        self._metadata: dict[str, Any] = {}
 
-    def events(self, text: bytes, content: bytes, occurrence: int, overruled: Collection[str]) -> tuple[list[Event], bool]:
-        record, is_json = ({"messages": _array_in(text)}, True) if text[:1] == b"[" else load(text)
-        if occurrence > 1:
-            return [SourceRecord(kind="conversation", note="repeats an earlier one")], is_json
+    def events(self, source: Source) -> list[Event]:
+        record = source.record if isinstance(source.record, dict) else {"messages": source.record}
+        if source.occurrence > 1:
+            return [SourceRecord(kind="conversation", note="repeats an earlier one")]
         self._settings = {name: record[name] for name in _SETTINGS if record.get(name) is not None}
-        model = record.get("model")
-        self._model = model if isinstance(model, str) else None
-        messages = [message for message in record["messages"] if isinstance(message, dict)]
-        return [openai_chat.message(message).event() for message in messages] or [SourceRecord(kind="conversation")], is_json
+        response = mapping_of(record.get("response"))
+        self._model = text_of(record.get("model")) or text_of(response.get("model"))
+        self._metadata = {name: record[name] for name in _RUN if isinstance(record.get(name), (str, int, float))}
+        messages = [message for message in list_of(record.get("messages", record.get("traj"))) if isinstance(message, dict)]
+        events: list[Event] = [openai_chat.message(message).event() for message in messages]
+        return events + self._answered(response, record) or [SourceRecord(kind="conversation")]
 
-    def sets(self, text: bytes) -> Collection[str]:
-        return ()
+    def _answered(self, response: dict[str, Any], record: dict[str, Any]) -> list[Event]:
+        """What the model answered, and what that cost, where this is the log of a request; the cost alone, where it is that of a run."""
+        amount = amount_of(record.get("cost", mapping_of(record.get("info")).get("cost")))
+        cost = Cost(amount=amount) if amount else None
+        if not response:
+            return [UsageRecorded(model=self._model, cost=cost)] if cost else []
+        answer = openai_chat.answer(response)
+        latency = amount_of(record.get("latency_sec"))
+        duration = None if latency is None else latency * 1000
+        events: list[Event] = [
+            each.event(message_id=answer.response_id, model=self._model, duration_ms=duration) for each in answer.choices[:1]
+        ]
+        usage = answer.usage or (UsageRecorded() if cost else None)
+        if usage is not None:
+            usage = msgspec.structs.replace(usage, message_id=answer.response_id, model=self._model, cost=cost or usage.cost)
+        return events + ([] if usage is None else [usage])
 
     def observe(self, stored: StoredEvent) -> None:
         """Nothing that is recorded later changes what the conversation means."""
 
     def start(self) -> SessionStarted:
-        return SessionStarted(kind="chat", model=self._model, settings=self._settings, metadata={"source": FORMAT})
+        return SessionStarted(kind="chat", model=self._model, settings=self._settings, metadata={"source": NAME} | self._metadata)
 
 
-importer = OpenaiImporter
+FORMAT = Format(
+    name=NAME,
+    tool="OpenAI's message lists (fine-tuning files, exports)",
+    meaning=OpenaiMeaning,
+    names=("*.jsonl", "*.json"),
+    not_names=("*.provenance.jsonl",),
+    documents=Documents(_is_document, _split, each_line=True),
+    writes_back=True,
+)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ H = TypeVar("H")
 
 _BLANK = b" \t\r"
 _BOM = b"\xef\xbb\xbf"
+_LINES_LOOKED_AT = 200
 _decode = msgspec.json.Decoder(Any).decode
 
 
@@ -148,14 +149,109 @@ def _elements(data: bytes, list_names: tuple[str, ...]) -> list[bytes] | None:
     return [bytes(raw) for raw in msgspec.json.decode(whole, type=list[msgspec.Raw])]
 
 
-def load(text: bytes) -> tuple[dict[str, Any], bool]:
-    """A record's object, and whether its text is JSON that may stand inside an event line as it is.
+def load(text: bytes) -> tuple[Any, bool]:
+    """A record's value, and whether its text is JSON that may stand inside an event line as it is.
 
     Python's own reader takes what msgspec refuses (lone surrogates, NaN); they come back as U+FFFD and None."""
     try:
-        return cast(dict[str, Any], _decode(text)), True
+        return _decode(text), True
     except msgspec.DecodeError:
-        return cast(dict[str, Any], clean(_lenient.decode(text.decode()))), False
+        return clean(_lenient.decode(text.decode())), False
+
+
+def lenient_value(data: bytes) -> Any:
+    """What the JSON text says; `msgspec.UNSET` where it is none. Takes a byte order mark, lone surrogates and NaN."""
+    data = data.removeprefix(_BOM)
+    try:
+        return _decode(data)
+    except RecursionError:
+        return msgspec.UNSET
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    try:
+        return clean(_lenient.decode(data.decode()))
+    except (ValueError, RecursionError):
+        return msgspec.UNSET
+
+
+def line_values(data: bytes) -> Iterator[Any]:
+    """What each line says that is JSON, until 200 of them have been looked at."""
+    for line in data.removeprefix(_BOM).split(b"\n", _LINES_LOOKED_AT)[:_LINES_LOOKED_AT]:
+        value = lenient_value(line)
+        if value is not msgspec.UNSET:
+            yield value
+
+
+def element_texts(data: bytes, *path: str) -> list[bytes]:
+    """The elements of the array that is found by these names in the JSON text, each as it stands there, on one line. Also in text that only
+    `lenient_value` takes."""
+    try:
+        whole: bytes | msgspec.Raw = data.removeprefix(_BOM)
+        for name in path:
+            whole = msgspec.json.decode(whole, type=dict[str, msgspec.Raw])[name]
+        return [on_one_line(bytes(raw)) for raw in msgspec.json.decode(whole, type=list[msgspec.Raw])]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = data.removeprefix(_BOM).decode()
+        for wanted in path:
+            text = next(value for name, value in _values(text) if name == wanted)
+        return [on_one_line(value.encode()) for _, value in _values(text)]
+
+
+def member_texts(data: bytes, name: str) -> list[tuple[str, bytes]]:
+    """The values of the object under this name, each as it stands in the JSON text, on one line, with its own name."""
+    data = data.removeprefix(_BOM)
+    try:
+        members = msgspec.json.decode(msgspec.json.decode(data, type=dict[str, msgspec.Raw])[name], type=dict[str, msgspec.Raw])
+        return [(key, on_one_line(bytes(value))) for key, value in members.items()]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = next(value for key, value in _values(data.decode()) if key == name)
+        return [(key, on_one_line(value.encode())) for key, value in _values(text)]
+
+
+def without(data: bytes, name: str, instead: bytes) -> bytes:
+    """The object that the JSON text is, on one line, with ``instead`` as its value under this name, in its place."""
+    data = data.removeprefix(_BOM)
+    try:
+        fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        fields = {key: msgspec.Raw(value) for key, value in _values(data.decode())}
+    if name in fields:
+        fields[name] = msgspec.Raw(instead)
+    return on_one_line(b"{" + b",".join(msgspec.json.encode(key) + b":" + bytes(value) for key, value in fields.items()) + b"}")
+
+
+def on_one_line(text: bytes) -> bytes:
+    """JSON without the line breaks between its values; in its strings there are none."""
+    if b"\n" not in text and b"\r" not in text:
+        return text
+    try:
+        return msgspec.json.format(text, indent=-1)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return text.replace(b"\n", b" ").replace(b"\r", b" ")
+
+
+def _values(text: str) -> Iterator[tuple[str, str]]:
+    """The values in the array or the object that the JSON text is, as they stand there, with their names (in an array: none)."""
+    position = _past_space(text, 0)
+    is_object = text[position] == "{"
+    position = _past_space(text, position + 1)
+    while text[position] not in "]}":
+        name = ""
+        if is_object:
+            found, position = _raw_decode(text, position)
+            name = clean(found)
+            position = _past_space(text, _past_space(text, position) + 1)
+        _, end = _raw_decode(text, position)
+        yield name, text[position:end]
+        position = _past_space(text, end)
+        if text[position] == ",":
+            position = _past_space(text, position + 1)
+
+
+def _past_space(text: str, position: int) -> int:
+    while text[position] in " \t\r\n":
+        position += 1
+    return position
 
 
 def could_go_on(text: bytes) -> bool:

@@ -15,13 +15,14 @@ class Skipped(msgspec.Struct, frozen=True):
 
 class ImportReport(msgspec.Struct):
     """``files`` read; ``sessions`` that their records belong to; ``events_added`` now; ``records`` of the source that the log
-    now holds (new or known) plus those ``skipped``."""
+    now holds (new or known) plus those ``skipped``; ``refused`` files are not of the format (they are among the skipped, as a whole)."""
 
     files: int = 0
     sessions: int = 0
     events_added: int = 0
     records: int = 0
     skipped: list[Skipped] = []
+    refused: int = 0
 
 
 class Change(msgspec.Struct, frozen=True, tag_field="change"):

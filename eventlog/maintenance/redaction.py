@@ -14,17 +14,16 @@ import base64
 import re
 from collections.abc import Collection
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from .. import events as vocabulary
 from .. import line as lines
 from .. import registry
+from ..algebra.ranges import Ranges
 from ..errors import InvalidInput
-from ..files.upkeep.rewriting import seq_of
-from ..line import TAIL_SIZE, Envelope
-from ..ranges import Ranges
+from ..line import TAIL_SIZE, Envelope, seq_of
 from ..stored import envelope
 from ..timestamps import to_text
 from .streamed import StreamedMatches
@@ -44,8 +43,9 @@ _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Pattern:
-    """Replaces the matches of a pattern: a change of lines (see `rewriting`)."""
+    """Replaces the matches of a pattern: an `eventlog.backend.Redaction`."""
 
+    what = "matches of a pattern"
     reason = REASON
 
     def __init__(self, pattern: str | re.Pattern[str], names: Collection[str] | None = None) -> None:
@@ -67,6 +67,10 @@ class Pattern:
     def found_across(self) -> list[int]:
         """The seqs of the deltas that hold a part of a match, in what was observed since this was asked before."""
         return self._streamed.found()
+
+    def without(self, found: Collection[int]) -> list[int]:
+        """No event is asked for by its seq."""
+        return []
 
     def found_in(self, text: str) -> bool:
         return self.pattern.search(text) is not None
@@ -114,8 +118,9 @@ class Pattern:
 
 
 class Seqs:
-    """Empties the events with these seqs: a change of lines (see `rewriting`)."""
+    """Empties the events with these seqs: an `eventlog.backend.Redaction`."""
 
+    what = "whole events"
     reason = REASON
 
     def __init__(self, seqs: Collection[int]) -> None:
@@ -150,26 +155,6 @@ class Seqs:
         return False
 
 
-class Redaction(Protocol):
-    """What is to be taken out of the lines: one of the two, or what stands for one (`matching.Limited`)."""
-
-    reason: str
-
-    def observe(self, chunk: bytes) -> None: ...
-
-    def found_across(self) -> list[int]: ...
-
-    def found_in(self, text: str) -> bool: ...
-
-    def found_in_bytes(self, data: bytes) -> bool: ...
-
-    def touches(self, chunk: bytes) -> bool: ...
-
-    def matches(self, line: bytes) -> bool: ...
-
-    def apply(self, line: bytes) -> bytes: ...
-
-
 def _with_content(line: bytes, rest: bytes, content: str) -> bytes:
     """The rest of a delta's line, from its data on, with other content."""
     data = bytes(envelope(line).data)
@@ -190,7 +175,7 @@ def _text(inside: bytes) -> str:
 
 def _field_names() -> frozenset[str]:
     """Names of fields of the format and of all known event types. A pattern that happens to match one does not mean it."""
-    names = {"v", "id", "origin", "more", "record", "format", "bytes", "redacted"}
+    names = {"v", "id", "origin", "more", "record", "format", "bytes", "redacted", "same", "sha256", "content", "$same"}
     waiting: list[Any] = list(registry.known_types().values())
     seen: set[Any] = set()
     while waiting:
@@ -236,7 +221,9 @@ def _with_fingerprint(line: bytes, rest: bytes) -> bytes:
 
 
 def _fingerprint(origin: dict[str, msgspec.Raw]) -> str:
-    """The identity of a record's content, as importers know it: BLAKE2b over its text."""
+    """The identity of a record's content, as importers know it: BLAKE2b over its text, where that does not name what it leaves out."""
+    if "content" in origin:
+        return msgspec.json.decode(origin["content"], type=str)
     record = bytes(origin["record"])
     if "bytes" in origin:
         record = base64.b64decode(msgspec.json.decode(origin["bytes"], type=str))
@@ -250,7 +237,7 @@ def _fingerprint(origin: dict[str, msgspec.Raw]) -> str:
 # Of the vocabulary's events, what says how they belong to others, and what kind of thing they are.
 _KEPT = frozenset({"role", "kind", "status", "message_id", "call_id", "reply_to", "parent", "seqs", "left_out", "first_kept_seq"})
 _KEPT_IN_PARTS = frozenset({"type", "id"})
-_KEPT_IN_ORIGIN = frozenset({"format", "session_id", "seq", "redacted"})
+_KEPT_IN_ORIGIN = frozenset({"format", "session_id", "seq", "redacted", "content"})
 
 
 def _emptied(line: bytes) -> bytes:

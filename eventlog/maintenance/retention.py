@@ -1,12 +1,11 @@
 """How sessions end for good: deleted (a tombstone: hidden, the id burned), restored, cleaned up by age, purged after a grace period.
 
 Nothing here runs by itself, and nothing but a purge removes a byte. It asks the log like any program would, but for what only
-files have: a size, and when they were last written to (an import has old events in new files).
+the backend knows: what a session takes, and when it was last written to (an import writes old events today).
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -16,50 +15,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from .. import timestamps
+from .. import history, timestamps
+from ..algebra.ranges import Ranges
+from ..backend import erasing
 from ..errors import Conflict, InvalidInput, NotDeleted, SessionDeleted, SessionPurged, StillRestorable
-from ..events import EventRedacted, SessionCompacted, SessionEnded, SessionMerged, SessionRestored, SessionUpdated
 from ..events import SessionDeleted as DeletedEvent
-from ..files.upkeep import erasing
+from ..events import SessionEnded, SessionRestored, SessionUpdated
+from ..reports import CleanupReport, Deleted, Expired, PurgeReport
 from ..stored import StoredEvent
 
 if TYPE_CHECKING:
-    from ..files.backend import FilesBackend
+    from ..backend import Backend
     from ..log import EventLog
     from ..session import Session
 
 STATUSES = ("active", "completed", "failed", "abandoned")
-_ABOUT_THE_RECORD = (SessionUpdated, SessionMerged, SessionCompacted, EventRedacted, DeletedEvent, SessionRestored)
-
-
-class Expired(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that is to go. ``last_written``: its last event or its import, whichever came later."""
-
-    session_id: str
-    status: str
-    last_written: datetime
-    size_bytes: int
-
-
-class Deleted(msgspec.Struct, frozen=True, kw_only=True):
-    """A deleted session. ``until``: it can be restored at least until then. ``is_due``: that is over, and it has not been purged."""
-
-    session_id: str
-    deleted_at: datetime
-    until: datetime
-    is_purged: bool
-    is_due: bool
-    size_bytes: int
-
-
-class CleanupReport(msgspec.Struct, kw_only=True):
-    """What a clean-up deleted, or would delete, oldest first. ``bytes`` is what purging all of it frees; ``pinned`` counts those that
-    stay although they are old enough."""
-
-    sessions: list[Expired] = []
-    bytes: int = 0
-    pinned: int = 0
-    dry_run: bool = False
 
 
 def delete(session: Session, reason: str | None, expected: int | None = None) -> int:
@@ -87,8 +57,9 @@ def restore(log: EventLog, session_id: str, reason: str | None) -> int:
                 continue
 
 
-def purge(log: EventLog, backend: FilesBackend, session_id: str, *, now: bool, reason: str | None, dry_run: bool) -> erasing.PurgeReport:
+def purge(log: EventLog, backend: Backend, session_id: str, *, now: bool, reason: str | None, dry_run: bool) -> PurgeReport:
     """See `EventLog.purge`."""
+    eraser = erasing(backend, "purge")
     found = _deleted(log, backend, session_id)
     if not now:
         if found is None:
@@ -96,14 +67,14 @@ def purge(log: EventLog, backend: FilesBackend, session_id: str, *, now: bool, r
         if not found.is_due and not found.is_purged:
             raise StillRestorable(session_id, timestamps.to_text(found.until))
     if not dry_run:
-        return erasing.purge(backend, session_id, reason=reason)
-    states = list(_states(backend, session_id))
-    freed = 0 if found is not None and found.is_purged else sum(state.st_size for state in states)
+        return eraser.purge(session_id, reason=reason)
+    footprint = backend.footprint(session_id)
+    freed = 0 if found is not None and found.is_purged else footprint.size_bytes
     with log.session(session_id) as session:
-        return erasing.PurgeReport(session_id=session_id, seq=session.last_seq, files=len(states), freed_bytes=freed)
+        return PurgeReport(session_id=session_id, seq=session.last_seq, files=footprint.parts, freed_bytes=freed)
 
 
-def deleted(log: EventLog, backend: FilesBackend | None) -> Iterator[Deleted]:
+def deleted(log: EventLog, backend: Backend) -> Iterator[Deleted]:
     """See `EventLog.deleted`."""
     for session_id in log.session_ids():
         found = _deleted(log, backend, session_id)
@@ -111,7 +82,7 @@ def deleted(log: EventLog, backend: FilesBackend | None) -> Iterator[Deleted]:
             yield found
 
 
-def _deleted(log: EventLog, backend: FilesBackend | None, session_id: str) -> Deleted | None:
+def _deleted(log: EventLog, backend: Backend, session_id: str) -> Deleted | None:
     with log.session(session_id) as session:
         last = last_event(session)
         if last is None or not isinstance(last.event, DeletedEvent):
@@ -125,13 +96,11 @@ def _deleted(log: EventLog, backend: FilesBackend | None, session_id: str) -> De
         until=until,
         is_purged=is_purged,
         is_due=not is_purged and datetime.now(UTC) >= until,
-        size_bytes=_size_on_disk(backend, session_id),
+        size_bytes=backend.footprint(session_id).size_bytes,
     )
 
 
-def cleanup(
-    log: EventLog, backend: FilesBackend | None, *, older_than_s: float, keep: int, status: str | None, dry_run: bool
-) -> CleanupReport:
+def cleanup(log: EventLog, backend: Backend, *, older_than_s: float, keep: int, status: str | None, dry_run: bool) -> CleanupReport:
     """See `EventLog.cleanup`."""
     if older_than_s < 0 or keep < 0:
         raise InvalidInput("an age and a number to keep are not below 0; give for example older_than_s=30 * 86400, keep=100")
@@ -152,7 +121,7 @@ def cleanup(
             if state.pinned:
                 report.pinned += 1
                 continue
-            size = _size_on_disk(backend, session_id)
+            size = backend.footprint(session_id).size_bytes
             if not dry_run:
                 try:
                     delete(session, f"clean-up: last written to at {timestamps.to_text(written)}", expected=position)
@@ -172,32 +141,13 @@ def last_event(session: Session) -> StoredEvent | None:
     return None
 
 
-def _alive(log: EventLog, backend: FilesBackend | None) -> Iterator[tuple[datetime, str]]:
+def _alive(log: EventLog, backend: Backend) -> Iterator[tuple[datetime, str]]:
     """Every session that is not deleted, with the time when it was last written to."""
     for session_id in log.session_ids():
         with log.session(session_id, create=True) as session:
             last = last_event(session)
         if last is not None and not isinstance(last.event, DeletedEvent):
-            yield max(last.time, _changed_on_disk(backend, session_id) or last.time), session_id
-
-
-def _changed_on_disk(backend: FilesBackend | None, session_id: str) -> datetime | None:
-    times = [state.st_mtime for state in _states(backend, session_id) if state.st_size > 0]
-    return datetime.fromtimestamp(max(times), UTC) if times else None
-
-
-def _size_on_disk(backend: FilesBackend | None, session_id: str) -> int:
-    return sum(state.st_size for state in _states(backend, session_id))
-
-
-def _states(backend: FilesBackend | None, session_id: str) -> Iterator[os.stat_result]:
-    if backend is None:
-        return
-    for name in backend.layout.segments(session_id):
-        try:
-            yield os.stat(backend.layout.path(name))
-        except FileNotFoundError:
-            continue  # compressed since it was listed
+            yield max(last.time, backend.footprint(session_id).written_at or last.time), session_id
 
 
 class _State:
@@ -208,12 +158,20 @@ class _State:
         self.status = "active"
 
     def fold(self, session: Session) -> _State:
+        ended = "active"
+        work = Ranges()  # since it ended, as far as it can be taken back
+        gone = Ranges()
         for stored in session.read(on_damage="skip"):
             event = stored.event
             if isinstance(event, SessionEnded):
-                self.status = event.status
-            elif not isinstance(event, _ABOUT_THE_RECORD):
-                self.status = "active"
-            elif isinstance(event, SessionUpdated) and event.pinned is not msgspec.UNSET:
-                self.pinned = bool(event.pinned)
+                ended, work = event.status, Ranges()
+            elif isinstance(event, SessionUpdated):
+                self.pinned = self.pinned if event.pinned is msgspec.UNSET else bool(event.pinned)
+            elif history.can_be_taken_back(event.type):
+                work.add(stored.seq, stored.seq)
+            elif history.is_about_the_record(event):
+                gone.add_all(history.named(stored))
+            else:
+                ended = "active"
+        self.status = "active" if work.without(gone) else ended
         return self

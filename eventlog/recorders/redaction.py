@@ -50,11 +50,10 @@ def each_text(value: Any, change: Callable[[str], str]) -> Any:
 
 def settled(text: str) -> int:
     """How much of a growing text can be shown by `provider_keys`' rules: what comes later changes nothing before this place."""
-    begun = text.rfind("-----BEGIN ")
-    if begun >= 0 and _KEYS_END.search(text, begun) is None:
-        text = text[:begun]
     word = re.search(r"[A-Za-z0-9_\-]*\Z", text)
-    return word.start() if word is not None else len(text)
+    end = word.start() if word is not None else len(text)
+    begun = text.rfind("-----BEGIN ", 0, end)
+    return begun if begun >= 0 and _KEYS_END.search(text, begun, end) is None else end
 
 
 def _without_keys(text: str) -> str:

@@ -16,14 +16,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from .. import copies, timestamps
+from .. import copies, history, timestamps
 from ..backend import OnDamage
 from ..errors import InvalidInput, SessionDeleted, SessionExists
-from ..events import MessageAdded, MessageDelta, Parent, SessionStarted, SessionUpdated, ToolCalled, ToolReturned, UsageRecorded
+from ..events import (
+    HistoryCleared,
+    HistoryRetracted,
+    MessageAdded,
+    MessageDelta,
+    Parent,
+    SessionStarted,
+    SessionUpdated,
+    ToolCalled,
+    ToolReturned,
+    UsageRecorded,
+)
 from ..events import SessionDeleted as DeletedEvent
 from ..ids import new_session_id
 from ..line import Envelope
@@ -36,10 +47,21 @@ if TYPE_CHECKING:
 _RESULTS_ONLY = frozenset({"tool_call_response"})
 
 
-def fork(log: EventLog, source_id: str, at: int | None, *, id: str | None, on_damage: OnDamage) -> str:
+class Point(NamedTuple):
+    """Where to fork: at a seq, or at what was there; at most one of them. See `EventLog.fork`."""
+
+    at: int | None
+    message: str | None
+    turn: int | str | None
+    call: str | None
+
+
+def fork(log: EventLog, source_id: str, point: Point, *, id: str | None, on_damage: OnDamage) -> str:
     """Write the fork; returns its id. See `EventLog.fork`."""
+    if sum(way is not None for way in point) > 1:
+        raise TypeError("fork takes one of at, message, turn and call")
     with log.session(source_id) as source:
-        at = _position(source, at)
+        at = _position(source, point.at) if point[1:] == (None, None, None) else _position_of(source, point)
         target_id = new_session_id() if id is None else id
         with log.session(target_id, create=True, exclusive=True) as target:
             if target.last_seq > 0 and not _is_this_fork(target, source_id, at):
@@ -71,7 +93,7 @@ def _copy(source: Session, target: Session, at: int, on_damage: OnDamage) -> Non
         first = append[0]
         if first.seq > last_seq + 1:
             last_seq = _fill(source, target, last_seq, first.seq - 1, moment or first.time, at)
-        batch = [copies.copy(stored, more=stored is not append[-1]) for stored in append]
+        batch = [copies.copy(stored, more=stored is not append[-1], said=_ranges(stored)) for stored in append]
         if first.seq == 1 and first.type == SessionStarted.type:
             batch[0] = _started(source, batch[0], copies.data_of(first), at)
         last_seq = target.append_envelopes(batch, expected=last_seq, sync="never")
@@ -80,6 +102,16 @@ def _copy(source: Session, target: Session, at: int, on_damage: OnDamage) -> Non
         raise InvalidInput(f"session {source.id!r} has nothing left up to event {at}; `eventlog cat {source.id}` shows what it has")
     if last_seq < at:
         _fill(source, target, last_seq, at, moment or _time_of(target, last_seq), at)
+
+
+def _ranges(stored: StoredEvent) -> bytes:
+    """What the origin says of where the events are that the copy names: where they are in the source, as every seq stays."""
+    event = stored.event
+    if isinstance(event, (HistoryRetracted, HistoryCleared)):
+        return copies.saying_ranges(history.named(stored))
+    if isinstance(event, UsageRecorded) and event.context:
+        return copies.saying_ranges(copies.ranges(stored, event.context))
+    return b""
 
 
 def _fill(source: Session, target: Session, last_seq: int, until: int, when: datetime, at: int) -> int:
@@ -127,14 +159,14 @@ def _begins_with_its_parent(target: Session) -> bool:
 # --- where to fork -----------------------------------------------------------------------------------------------------------
 
 
-def position_of(source: Session, *, message: str | None, turn: int | str | None, call: str | None) -> int:
+def _position_of(source: Session, point: Point) -> int:
     """The seq up to which the session holds a message, a turn or a tool call. Raises `InvalidInput` where there is no such thing."""
-    if message is not None:
-        found, what = _end_of_message(source, message), f"message {message!r}"
-    elif call is not None:
-        found, what = _end_of_call(source, call), f"tool call {call!r}"
+    if point.message is not None:
+        found, what = _end_of_message(source, point.message), f"message {point.message!r}"
+    elif point.call is not None:
+        found, what = _end_of_call(source, point.call), f"tool call {point.call!r}"
     else:
-        found, what = _end_of_turn(source, turn), f"turn {turn!r}"
+        found, what = _end_of_turn(source, point.turn), f"turn {point.turn!r}"
     if found is None:
         raise InvalidInput(f"session {source.id!r} has no {what}; `eventlog cat {source.id}` shows what it has")
     return found
@@ -168,8 +200,9 @@ def _end_of_turn(source: Session, turn: int | str | None) -> int | None:
     """The event before the next turn begins. A turn begins with what a user says; it is named by that message's id, or its number."""
     known: set[str] = set()
     number, began = 0, False
+    gone = history.taken_back(source.read(types=history.TYPES, on_damage="skip"))
     for stored in source.read(types=(MessageAdded.type,), on_damage="skip"):
-        if not _begins_turn(stored, known):
+        if stored.seq in gone or not _begins_turn(stored, known):
             continue
         if began:
             return stored.seq - 1

@@ -10,8 +10,8 @@
 - **A `SessionMerged` ends each merge** and says up to which seq every source has been taken in. Copies behind the last one are of a merge
   that was interrupted; merging again finishes it.
 - What an event's data names is the source's. Where a view goes by it, the copy's origin says what it is here: the event that a
-  compaction kept first, and a message whose id a session of another family uses too. A family is a session with its forks and
-  theirs: they mean the same message by an id, others do not. The id belongs to the family that used it first.
+  compaction kept first, those that a program took back, and a message whose id a session of another family uses too. A family is a
+  session with its forks and theirs: they mean the same message by an id, others do not. The id belongs to the family that used it first.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .. import copies
+from .. import copies, history
+from ..algebra.ranges import Ranges
 from ..backend import OnDamage
 from ..errors import InvalidInput, SessionDeleted
-from ..events import ContextCompacted, Event, SessionMerged, Source
+from ..events import ContextCompacted, Event, HistoryCleared, HistoryRetracted, SessionCompacted, SessionMerged, Source, UsageRecorded
 from ..events import SessionDeleted as DeletedEvent
 from ..ids import session_id_for
-from ..ranges import Ranges
 from ..session import Session, draft
 from ..stored import StoredEvent
 from ..timestamps import now
 from .details import TYPES, Details, conflicts
+from .places import Lineage, Places, moved
 
 if TYPE_CHECKING:
     from ..log import EventLog
@@ -61,20 +62,24 @@ def _check_not_deleted(source: Session) -> None:
 
 
 class _Merge:
-    """One merge under way. ``held``: the identities that the target has; ``taken``: up to where each source has been taken in before."""
+    """One merge under way. ``places``: where in the target each identity is; ``taken``: up to where each source was taken in before."""
 
     def __init__(self, target: Session, sources: list[Session], *, is_into: bool, on_damage: OnDamage) -> None:
         self._target = target
         self._sources = sources
         self._is_into = is_into
         self._on_damage: OnDamage = on_damage
-        self._held: dict[str, Ranges] = {}
+        self._places = Places()
+        self._left_out = Ranges()  # of the target's own events: what a compaction did not keep is not brought back
+        self._lineages: dict[str, Lineage] = {}
         self._families: dict[str, str] = {}
         self._owners: dict[str, str] = {}  # by message id, as it is meant here: the family that uses it
         self._taken: dict[str, int] = {}
         self._recorded: list[dict[str, Any]] = []
         self._before = Details()  # what the target says by itself
         self._now = Details()  # what it says with everything that is appended
+        self._ended = 0  # where the target ended before them
+        self._takes_back = False
         self._is_open = False  # it has copies that no `SessionMerged` has closed
         self._read_target()
 
@@ -89,21 +94,25 @@ class _Merge:
 
     def _read_target(self) -> None:
         for stored in self._target.read(on_damage="skip"):
-            self._hold(stored)
+            self._places.add(copies.identity(stored), stored.seq)
             meant = copies.as_meant(stored)
             for message_id in copies.message_ids(meant):
                 self._owners.setdefault(message_id, self._family_of(stored))
             event = meant.event
             self._now.apply(event)
             taken_from = copies.taken_from(stored)
+            if isinstance(event, SessionCompacted) and taken_from is None:
+                self._left_out.add_all(event.left_out)
             if isinstance(event, SessionMerged) and taken_from is None:
                 self._taken.update((source.session_id, source.last_seq) for source in event.sources)
                 self._recorded += event.conflicts
                 self._is_open = False
             is_of_a_merge = taken_from is not None and taken_from.seq != stored.seq  # a fork's copies have their seqs
             self._is_open = self._is_open or is_of_a_merge
+            self._takes_back = self._takes_back or stored.type in history.TYPES
             if not self._is_open:
                 self._before.apply(event)
+                self._ended = stored.seq
 
     def _run(self, index: int, source: Session, end: int) -> Iterator[tuple[Any, int, list[StoredEvent]]]:
         """The appends of a source that have not been taken in before, each with its place among those of all sources."""
@@ -122,37 +131,49 @@ class _Merge:
 
     def _has(self, stored: StoredEvent) -> bool:
         which = copies.identity(stored)
-        return which.session_id in self._held and which.seq in self._held[which.session_id]
-
-    def _hold(self, stored: StoredEvent) -> None:
-        which = copies.identity(stored)
-        self._held.setdefault(which.session_id, Ranges()).add(which.seq, which.seq)
+        return which in self._places or (which.session_id == self._target.id and which.seq in self._left_out)
 
     def _take(self, fresh: list[StoredEvent]) -> None:
         if not fresh:
             return
+        for seq, stored in enumerate(fresh, self._target.last_seq + 1):  # nobody else writes
+            self._places.add(copies.identity(stored), seq)
         batch = [copies.copy(stored, more=stored is not fresh[-1], said=self._moved(stored) + self._renamed(stored)) for stored in fresh]
         self._target.append_envelopes(batch, sync="never")
         self._is_open = True
         for stored in fresh:
-            self._hold(stored)
             self._now.apply(stored.event)
+            self._takes_back = self._takes_back or stored.type in history.TYPES
 
     def _moved(self, stored: StoredEvent) -> bytes:
-        """For a compaction: where the event now is that its ``first_kept_seq`` names."""
+        """Where the events now are that the event's data names by seq."""
         event = stored.event
-        if not isinstance(event, ContextCompacted):
+        if isinstance(event, ContextCompacted):
+            return self._first_kept(stored, event)
+        if isinstance(event, (HistoryRetracted, HistoryCleared)):
+            ranges: Iterable[tuple[int, int]] = history.named(stored)
+        elif isinstance(event, UsageRecorded) and event.context:
+            ranges = copies.ranges(stored, event.context)
+        else:
             return b""
+        return copies.saying_ranges(moved(ranges, stored.seq, self._lineage_of(stored), self._places))
+
+    def _first_kept(self, stored: StoredEvent, event: ContextCompacted) -> bytes:
         kept = copies.first_kept_seq(stored, event.first_kept_seq)
-        source = next(source for source in self._sources if source.id == stored.session_id)
-        named = None if kept is None else next(source.read(after=kept - 1, on_damage="skip"), None)
+        named = None if kept is None else next(self._source_of(stored).read(after=kept - 1, on_damage="skip"), None)
         if named is None:
             return b""
         which = copies.identity(named)
-        for here in self._target.read(on_damage="skip"):
-            if copies.identity(here) == which:
-                return b',"first_kept_seq":%d' % here.seq
-        return b""
+        here = next(self._places.of(which.session_id, which.seq, which.seq), None)
+        return b"" if here is None else b',"first_kept_seq":%d' % here[0]
+
+    def _lineage_of(self, stored: StoredEvent) -> Lineage:
+        if stored.session_id not in self._lineages:
+            self._lineages[stored.session_id] = Lineage(self._source_of(stored))
+        return self._lineages[stored.session_id]
+
+    def _source_of(self, stored: StoredEvent) -> Session:
+        return next(source for source in self._sources if source.id == stored.session_id)
 
     def _renamed(self, stored: StoredEvent) -> bytes:
         """The names here of the messages whose ids another family uses already."""
@@ -187,6 +208,9 @@ class _Merge:
 
     def _close(self, ends: dict[str, int]) -> None:
         """Append what the merge says itself, in one append."""
+        if self._takes_back:  # what was said, and then taken back, is not what is said now
+            self._before = _details(self._target, self._ended)
+            self._now = _details(self._target, self._target.last_seq)
         said = {source.id: _details(source, ends[source.id]) for source in self._sources}
         if self._is_into:
             wanted = self._before.filled(list(said.values()))
@@ -201,11 +225,14 @@ class _Merge:
         news = [conflict for conflict in conflicts(said, wanted) if conflict not in self._recorded]
         events: list[Event] = [*self._now.changes_to(wanted), SessionMerged(sources=sources, conflicts=news)]
         when = now()
-        self._target.append_envelopes([draft(event, when, more=event is not events[-1]) for event in events], sync="never")
+        self._target.append_envelopes([draft(event, time=when, more=event is not events[-1]) for event in events], sync="never")
 
 
-def _details(source: Session, end: int) -> Details:
+def _details(session: Session, end: int) -> Details:
+    """What the session says up to ``end``, without what was taken back by then."""
+    gone = history.taken_back(session.read(before=end + 1, types=history.TYPES, on_damage="skip"))
     found = Details()
-    for stored in source.read(before=end + 1, types=TYPES, on_damage="skip"):
-        found.apply(stored.event)
+    for stored in session.read(before=end + 1, types=TYPES, on_damage="skip"):
+        if stored.seq not in gone or not history.can_be_taken_back(stored.type):
+            found.apply(stored.event)
     return found

@@ -99,8 +99,9 @@ def _dumped(value: Any) -> Any:
     if isinstance(value, type):
         return None
     if callable(dump := getattr(value, "model_dump", None)):
-        # as it goes over the wire: under the names of the wire, bytes in base64, without a warning about what is of another type there
-        for options in ({"mode": "json", "by_alias": True, "warnings": False}, {"mode": "json"}, {}):
+        # as it goes over the wire: under the names of the wire, bytes in base64, without the nulls that only the model has (those in plain
+        # mappings stay), and without a warning about what is of another type there
+        for options in ({"mode": "json", "by_alias": True, "exclude_none": True, "warnings": False}, {"mode": "json"}, {}):
             try:
                 return dump(**options)
             except Exception:

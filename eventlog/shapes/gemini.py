@@ -243,6 +243,8 @@ class Stream:
             return []
         about = {name: value for name, value in fields.items() if name != "text"}
         is_thought = about.get("thought") is True
+        if not said and not about:
+            return []
         signed = {name: value for name, value in about.items() if name in _ABOUT_A_PART[1:]}
         goes_on = bool(parts) and isinstance(mapping(parts[-1]).get("text"), str) and (parts[-1].get("thought") is True) == is_thought
         if goes_on and not _is_signed(parts[-1]) and about.keys() <= set(_ABOUT_A_PART):

@@ -333,7 +333,7 @@ class _Growing:
                 if isinstance(value.get(argument), str):
                     self._arguments.setdefault(index, []).append(value[argument])
                 grown |= {key: item for key, item in rest(value, ()).items() if key != argument or not isinstance(item, str)}
-            elif value is not None and name != "index":
+            elif value is not None and name not in ("index", "function", "custom"):
                 known[name] = value
 
     def log(self, logprobs: Any) -> None:

@@ -154,7 +154,7 @@ def _said(role: str, given: Any) -> list[Said] | Answer:
         return [Said(role=role, parts=[given])]
     if isinstance(given, (list, tuple)):
         plainly = [each if isinstance(each, Part) else plain(each) for each in given]
-        if plainly and all(isinstance(each, dict) and _is_item(each) for each in plainly):
+        if any(isinstance(each, dict) and _is_item(each) for each in plainly) and all(isinstance(each, dict) for each in plainly):
             return _each(plainly)
         return [Said(role=role, parts=list(plainly))]  # which the door makes parts of
     fields = plain(given) if is_object(given) else None
@@ -188,6 +188,7 @@ def _is_item(fields: dict[str, Any]) -> bool:
 
 
 def _each(items: list[Any]) -> list[Said]:
-    if all(each.get("type") in (*_ITEMS, "reasoning") for each in items):
+    """The messages of a list of items, or of messages."""
+    if any(each.get("type") in (*_ITEMS, "reasoning") for each in items):
         return openai_responses.said(items)
-    return [said for each in items for said in messages(each) or openai_responses.said([each])]
+    return [said for each in items for said in messages(each)]

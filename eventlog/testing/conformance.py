@@ -19,10 +19,12 @@ from typing import Any, ClassVar
 import msgspec
 
 from .. import errors
-from ..events import MessageAdded, SessionDeleted, SessionEnded, SessionRestored, SessionStarted, UnknownEvent
+from ..events import SessionDeleted, SessionEnded, SessionRestored, SessionStarted, UnknownEvent
 from ..log import EventLog
-from ..session import Session
+from ..session import Session, as_envelopes
 from ..settings import Settings
+from .capabilities import CapabilityConformance
+from .capabilities import note as _note
 
 
 class _Caught:
@@ -42,10 +44,6 @@ def _raises(kind: type[BaseException]) -> Iterator[_Caught]:
         raise AssertionError(f"{kind.__name__} was not raised")
 
 
-def _note(text: str) -> MessageAdded:
-    return MessageAdded(role="user", content=text)
-
-
 def _texts(session: Session, **window: Any) -> list[Any]:
     return [stored.event.content for stored in session.read(**window)]
 
@@ -54,7 +52,7 @@ def _seqs(session: Session, **window: Any) -> list[int]:
     return [stored.seq for stored in session.read(**window)]
 
 
-class BackendConformance:
+class BackendConformance(CapabilityConformance):
     """``reopens``: whether a log opened again with the same settings has the same events."""
 
     reopens: ClassVar[bool] = False
@@ -155,12 +153,12 @@ class BackendConformance:
                     session.append(UnknownEvent("x.y", msgspec.Raw(raw)))
             with _raises(errors.InvalidEvent):
                 session.append(_note("1"), origin=msgspec.Raw(b'{"a":'))
-            with _raises(errors.InvalidEvent):
-                session.append(UnknownEvent("x.y", {"nested": msgspec.Raw(b'{"a":\n1}')}))
             assert session.append(UnknownEvent("x.y", msgspec.Raw(b'{\n"a": 1}\n')), origin=msgspec.Raw(b'{"b":\n[1]}')) == 1
-            (stored,) = session.read()
-            assert stored.origin == {"b": [1]}
-            assert stored.event.data == {"a": 1}
+            assert session.append(UnknownEvent("x.y", {"nested": msgspec.Raw(b'{"a":\n1}')})) == 2
+            first, second = session.read()
+            assert first.origin == {"b": [1]}
+            assert first.event.data == {"a": 1}
+            assert second.event.data == {"nested": {"a": 1}}
 
     def test_an_event_above_the_limit_is_refused_with_its_size_and_stores_nothing(self) -> None:
         settings = Settings(max_event_bytes=4096)
@@ -216,10 +214,10 @@ class BackendConformance:
     def test_appends_that_are_stored_together_keep_their_order_and_have_their_own_outcomes(self) -> None:
         with self.open(Settings()) as log, log.session("a", create=True) as session:
             appends = [
-                session.pending([_note("1")], None, "k", None, None, None),
-                session.pending([_note("x")], 7, None, None, None, None),
-                session.pending([_note("2"), _note("3")], 1, None, "never", None, None),
-                session.pending([_note("1")], None, "k", None, None, None),
+                session.pending(as_envelopes([_note("1")], None, "k", None), None, "k", None),
+                session.pending(as_envelopes([_note("x")], None, None, None), 7, None, None),
+                session.pending(as_envelopes([_note("2"), _note("3")], None, None, None), 1, None, "never"),
+                session.pending(as_envelopes([_note("1")], None, "k", None), None, "k", None),
             ]
             session.append_all(appends)
             first, refused, batch, retried = (append.outcome for append in appends)
@@ -320,6 +318,19 @@ class BackendConformance:
             got = [first, *reading]
             assert [stored.event.content for stored in got[:400]] == [str(n) for n in range(400)]
             assert [stored.seq for stored in got] == list(range(1, len(got) + 1))
+
+    def test_several_sessions_are_read_in_one_call_each_behind_its_position(self) -> None:
+        with self.open(Settings(segment_size_bytes=16 * 1024)) as log:
+            for session_id, count in (("a", 3), ("b", 1), ("c", 400), ("d", 2)):
+                for number in range(count):
+                    log.session(session_id, create=True).append(_note(str(number)), _note("x" * 50), sync="never")
+            asked = {"c": 0, "b": 2, "nobody": 0, "a": 3, "d": -1}
+            found = [(stored.session_id, stored.seq) for stored in log.read_many(asked)]
+            expected = [("c", seq) for seq in range(1, 801)] + [("a", 4), ("a", 5), ("a", 6)] + [("d", seq) for seq in range(1, 5)]
+            assert found == expected
+            assert list(log.read_many({})) == []
+            with _raises(errors.InvalidSessionId):
+                list(log.read_many({"../x": 0}))
 
     # --- sessions ------------------------------------------------------------------------------------------------------------
 

@@ -7,36 +7,14 @@ loaded when the first usage without a cost is folded. An unknown model costs not
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
-NANO: Final = 1_000_000_000
+from ..view.usage import NANO, Prices
+from ..view.usage import Counted as Tokens
+
+__all__ = ["NANO", "NO_PRICES", "ListedPrices", "NoPrices", "Prices", "Tokens", "installed_prices"]
+
 _PACKAGE = "genai-prices"
-
-
-class Tokens(NamedTuple):
-    """Tokens of one model response. Those read from and written to the cache are not among ``input_tokens``; those of
-    reasoning are among ``output_tokens``."""
-
-    input_tokens: int
-    output_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
-    reasoning_tokens: int
-
-    @property
-    def billable(self) -> int:
-        return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
-
-
-class Prices(Protocol):
-    """A price list. ``version`` changes whenever an answer may: it is part of the catalog's version."""
-
-    @property
-    def version(self) -> str: ...
-
-    def price(self, model: str | None, provider: str | None, tokens: Tokens, moment: datetime) -> int | None:
-        """Billionths of a US dollar, or None where the model is not known. A function of its arguments and the version."""
-        ...
 
 
 class NoPrices:

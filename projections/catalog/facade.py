@@ -9,26 +9,45 @@ from datetime import datetime, timezone, tzinfo
 from types import TracebackType
 from typing import Any, Unpack
 
+import msgspec
+
 from eventlog import EventLog
 from eventlog.errors import InvalidInput, SessionNotFound
 from eventlog.files.disk import Disk
+from eventlog.ids import check_session_id
 
 from ..index.catch_up import Progress
 from ..index.dump import Difference
 from ..index.folder import Folder
 from ..index.serving import Serving
 from ..projection import Projection, check_name, decoder_of
-from . import listing, search_query, statistics, tool_history
+from ..view.outline import FLAGS, OutlineProjection
+from . import finding, listing, search_query, statistics, tool_history, windows
 from .cost import Prices, installed_prices
+from .finding import AmbiguousSession
 from .listing import Filter, Filters, SessionItem, Sort
+from .names import What, nearest
 from .page import Page
 from .search import Search
-from .search_query import SearchItem
-from .statistics import Statistics
+from .search_query import SearchItem, SearchPage, Within
+from .statistics import Scope, Statistics
 from .tally import Tally
 from .tool_history import ToolFilter, ToolItem
+from .windows import Outline, Window
+from .zones import zone_of
 
-__all__ = ["Catalog", "Page", "SearchItem", "SessionItem", "Statistics", "ToolItem"]
+__all__ = [
+    "AmbiguousSession",
+    "Catalog",
+    "Outline",
+    "Page",
+    "SearchItem",
+    "SearchPage",
+    "SessionItem",
+    "Statistics",
+    "ToolItem",
+    "Window",
+]
 
 
 class Catalog:
@@ -58,7 +77,11 @@ class Catalog:
         ends what asked for it in `ProjectionFailed`. ``prices`` is the
         price list (default: ``genai-prices``, where it is installed). ``notice`` is told what went wrong with the stored
         projections, in one line (default: standard error); ``progress`` is called while much is being folded."""
-        own: dict[str, Projection[Any]] = {"catalog": Tally(installed_prices() if prices is None else prices), "search": Search()}
+        own: dict[str, Projection[Any]] = {
+            "catalog": Tally(installed_prices() if prices is None else prices),
+            "search": Search(),
+            "outline": OutlineProjection(),
+        }
         for projection in projections:
             if check_name(projection) in own:
                 raise ValueError(f"the projection name {projection.name!r} is taken; give yours another one")
@@ -85,7 +108,8 @@ class Catalog:
         """One page of sessions, the largest first in the order of ``sort``, which is by default the latest activity.
 
         Filters: user_id, status, tags (all of them), model, kind, project (a folder), title (words), since, until (of the last event),
-        deleted (show those too); see `Filter`. ``limit`` is 1 to 10,000; ``after`` is `next` of the page before.
+        deleted (show those too), parent (a session's id), metadata (names and their JSON values), namespace (of the foreign key); see
+        `Filter`. ``limit`` is 1 to 10,000; ``after`` is `next` of the page before.
         Raises `InvalidInput`, `InvalidCursor`."""
         filter = Filter(**filters)
         return self._serving.ask(
@@ -96,29 +120,82 @@ class Catalog:
         self,
         query: str,
         *,
+        session_id: str | None = None,
+        roles: Sequence[str] = (),
         limit: int = 20,
         after: str | None = None,
+        wait: bool = True,
         **filters: Unpack[Filters],
-    ) -> Page[SearchItem]:
+    ) -> SearchPage:
         """One page of events that match, the best first: ``words``, ``"a phrase"``, ``prefix*``, ``-without``, ``this OR that``.
 
-        The filters are those of `list`. Raises `InvalidQuery` (an `InvalidInput`) where there is no word to look for."""
+        ``session_id``: within this session, deleted or not; ``roles``: in messages of these. The filters are those of `list`.
+        ``wait``: for the whole index; without, the answer is made from what is indexed (within about 0.2 s) while a thread goes on with
+        the rest, and says so: `SearchPage`. Raises `InvalidQuery` (an `InvalidInput`) where there is no word to look for, and
+        `SessionNotFound`."""
         filter = Filter(**filters)
-        return self._serving.ask(
-            ("catalog", "search"),
-            lambda connection: search_query.find(connection, self._serving.log, query, filter, limit, after),
-        )
+        if session_id is not None:
+            filter = msgspec.structs.replace(filter, deleted=True)
+        within = Within(session_id, _texts("roles", roles))
 
-    def statistics(self, *, session_id: str | None = None, zone: tzinfo | None = None, now: datetime | None = None) -> Statistics:
+        def ask(connection: Any, complete: bool | None) -> SearchPage:
+            if session_id is not None:
+                _check_known(connection, session_id)
+            return search_query.find(connection, self._serving.log, query, filter, within, limit, after, complete)
+
+        if wait:
+            return self._serving.ask(("catalog", "search"), lambda connection: ask(connection, True))
+        return self._serving.ask_soon(("catalog",), "search", ask)
+
+    def find(self, given: str, rows: Sequence[str] | None = None) -> SessionItem:
+        """The session that a person means, by the first of these that fits any: its id, ``last`` (the latest activity that is no
+        subagent's), ``@3`` (the third of ``rows``, the ids of a list that was shown; by default of the list as it is now), the
+        beginning of its id (a parent wins over its subagents), its foreign key (``key`` or ``namespace/key``: the last generation),
+        words of its title.
+
+        Raises `SessionNotFound`, and `AmbiguousSession`, which has the ``candidates``."""
+        return self._serving.ask(("catalog",), lambda connection: finding.find(connection, given, rows))
+
+    def nearest(self, what: What, given: str) -> Sequence[str] | None:
+        """Names of this kind (model, user, tool, tag, kind, project, namespace, role) that occur and are like the given one, at most
+        three; None where it occurs."""
+        return self._serving.ask(("catalog",), lambda connection: nearest(connection, what, given))
+
+    @property
+    def token(self) -> str:
+        """Another text whenever `list`, `statistics`, `tools` or `find` may answer otherwise, the same while nothing is written: the
+        identity of the index and a counter that every catch-up raises which folded something. Read after catching up, so it tells of what
+        any process has appended. Ask for it before the answer that it is to stand for. (Of `search`: of answers that are complete.)"""
+        return self._serving.ask(("catalog",), listing.token_of)
+
+    def catch_up(self, *names: str, wait: bool = True) -> None:
+        """Bring projections (default: all) up to the log; without ``wait`` threads do it, and this returns at once."""
+        self._serving.catch_up([projection.name for projection in self._chosen(names)], wait=wait)
+
+    def statistics(
+        self,
+        *,
+        session_id: str | None = None,
+        user: str | None = None,
+        project: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        zone: tzinfo | str | None = None,
+        now: datetime | None = None,
+    ) -> Statistics:
         """The numbers of the store, in which copied events count once, or everything in one session.
 
-        Days and hours are those of ``zone`` (default: the machine's). Raises `SessionNotFound`."""
+        ``user`` and ``project`` (a folder, with those below it): only of such sessions. ``since`` and ``until``: only what happened
+        then, to the quarter of an hour. Of all sessions the sums are kept, of a part of them they are made when asked. Days, hours and
+        weeks are those of ``zone`` (a name, or None: the machine's), which the answer names. Raises `SessionNotFound`, `InvalidInput`."""
         moment = datetime.now(timezone.utc) if now is None else now
+        where = zone_of(zone)
+        scope = Scope(session_id=session_id, user=user, project=project, since=since, until=until)
 
         def compute(connection: Any) -> Statistics:
             if session_id is not None:
                 _check_known(connection, session_id)
-            return statistics.compute(connection, session_id, zone, moment)
+            return statistics.compute(connection, scope, where, moment)
 
         return self._serving.ask(("catalog",), compute)
 
@@ -126,6 +203,7 @@ class Catalog:
         self,
         *,
         session_id: str | None = None,
+        call_id: str | None = None,
         name: str | None = None,
         open: bool | None = None,
         failed: bool | None = None,
@@ -134,8 +212,9 @@ class Catalog:
     ) -> Page[ToolItem]:
         """One page of tool calls with arguments and results: of one session in its order, else of all, the latest first.
 
-        ``open``: only calls without a result (False: only with one); ``failed`` likewise. Raises `SessionNotFound`."""
-        filter = ToolFilter(session_id=session_id, name=name, open=open, failed=failed)
+        ``call_id``: only calls with this id, whose sessions the items name. ``open``: only calls without a result (False: only with one);
+        ``failed`` likewise. Raises `SessionNotFound`."""
+        filter = ToolFilter(session_id=session_id, call_id=call_id, name=name, open=open, failed=failed)
 
         def ask(connection: Any) -> Page[ToolItem]:
             if session_id is not None:
@@ -143,6 +222,40 @@ class Catalog:
             return tool_history.list_tool_calls(connection, self._serving.log, filter, limit, after)
 
         return self._serving.ask(("catalog",), ask)
+
+    def messages(
+        self,
+        session_id: str,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        around: int | None = None,
+        limit: int = 100,
+        roles: Sequence[str] | None = None,
+        max_chars: int | None = None,
+        retracted: bool = False,
+    ) -> Window:
+        """A window of the session's messages, with what lies between them; the session is not folded for it.
+
+        ``after``: the first ``limit`` messages with a larger seq (default: of all); ``before``: the last ones with a smaller one;
+        ``around``: the message of the smallest seq that is not below it in the middle. ``limit`` is 1 to 10,000. ``roles``: only messages
+        of these. ``max_chars`` cuts each text, and what is cut says so. ``retracted``: also messages that were taken back.
+        Raises `SessionNotFound`, `InvalidInput`."""
+
+        def ask(connection: Any) -> Window:
+            _check_known(connection, session_id)
+            return windows.find(connection, self._serving.log, session_id, after, before, around, limit, roles, max_chars, retracted)
+
+        return self._serving.ask_about(check_session_id(session_id), ("catalog",), "outline", ask)
+
+    def outline(self, session_id: str) -> Outline:
+        """What there is in the session, a few bytes for each message, error and compaction. Raises `SessionNotFound`."""
+
+        def ask(connection: Any) -> Outline:
+            _check_known(connection, session_id)
+            return windows.outline(connection, session_id, FLAGS)
+
+        return self._serving.ask_about(check_session_id(session_id), ("catalog",), "outline", ask)
 
     def rebuild(self, *names: str, jobs: int | None = None, progress: Progress | None = None) -> tuple[str, ...]:
         """Make projections (default: all) anew from the log, beside what is there, then put them in its place; returns their names.
@@ -214,6 +327,12 @@ class _States:
     def __call__(self, connection: Any) -> list[tuple[str, bytes]]:
         found: list[tuple[str, bytes]] = connection.execute(self.statement, (self.position,)).fetchall()
         return found
+
+
+def _texts(name: str, texts: Sequence[str]) -> Sequence[str]:
+    if isinstance(texts, str):
+        raise TypeError(f"{name} is a list of texts, not one text")
+    return tuple(texts)
 
 
 def _check_known(connection: Any, session_id: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, TypedDict
 
@@ -12,20 +13,15 @@ import msgspec
 from eventlog.errors import InvalidInput
 from eventlog.events import Parent
 
+from ..projection import short_key
 from .cost import NANO
+from .metadata import comparable
 from .moments import microseconds_of, moment_of
 from .page import Page, check_limit, from_cursor, to_cursor
+from .summary import ORDERS as ORDERS
 
+STATUSES: Final = ("active", "completed", "failed", "abandoned", "deleted")
 Sort = Literal["updated", "started", "messages", "tokens", "cost", "size"]
-
-ORDERS: Final[dict[str, str]] = {
-    "updated": "updated_at",
-    "started": "started_at",
-    "messages": "messages",
-    "tokens": "(input_tokens + output_tokens + cache_read_tokens + cache_write_tokens)",
-    "cost": "cost_nano",
-    "size": "size_bytes",
-}
 
 
 class Money(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -37,7 +33,8 @@ class Money(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class SessionItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One session in the list. ``updated_at`` is the time of its last event; ``size_bytes`` counts its lines, uncompressed."""
+    """One session in the list. ``updated_at`` is the latest time of an event about the work (as in `SessionView`), ``events`` are those
+    that were not taken back; ``size_bytes`` counts all lines, uncompressed."""
 
     session_id: str
     title: str | None
@@ -82,13 +79,18 @@ class Filters(TypedDict, total=False):
     since: datetime | None
     until: datetime | None
     deleted: bool
+    parent: str | None
+    metadata: Mapping[str, Any]
+    namespace: str | None
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Which sessions. What is None does not matter; ``tags`` must all be there, and all words of ``title``, in any case.
 
     ``since`` and ``until`` bound the time of the last event: since <= time < until. ``model`` is any that the session used;
-    ``project`` is the folder or one above it. Deleted sessions are left out unless ``deleted`` is set or the status asked for."""
+    ``project`` is the folder or one above it, ``parent`` the session that they come from. ``metadata``: these names have these JSON values;
+    ``namespace``: that of its foreign key. Deleted sessions are left out unless ``deleted`` is set or the status asked for. Raises
+    `InvalidInput` for a status that is none."""
 
     user_id: str | None = None
     status: str | None = None
@@ -100,6 +102,21 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     until: datetime | None = None
     deleted: bool = False
+    parent: str | None = None
+    metadata: Mapping[str, Any] = {}
+    namespace: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.status is not None and self.status not in STATUSES:
+            raise InvalidInput(f"no session has the status {self.status!r}: give one of {', '.join(STATUSES)}")
+
+        if not isinstance(self.metadata, Mapping):
+            raise TypeError("metadata is a mapping of names to values")
+
+    @property
+    def halves(self) -> tuple[int, ...]:
+        """What ``deleted`` can be: each is listed by an index of its own."""
+        return (0, 1) if self.deleted and self.status is None else (int(self.status == "deleted"),)
 
     def condition(self) -> tuple[str, list[Any]]:
         """The SQL condition on ``catalog.session AS session``, and its values."""
@@ -115,6 +132,15 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
         for label in labels:
             terms.append("session.sid IN (SELECT sid FROM catalog.label WHERE kind = ? AND value = ?)")
             values += label
+        if self.parent is not None:
+            terms.append("json_extract(session.parent, '$.session_id') = ?")
+            values.append(self.parent)
+        for name, value in self.metadata.items():
+            terms.append("session.sid IN (SELECT sid FROM catalog.metadata WHERE name = ? AND value = ?)")
+            values += short_key(name), comparable(value)
+        if self.namespace is not None:
+            terms.append("session.namespace = ?")
+            values.append(self.namespace)
         if self.project is not None:
             folder = self.project.rstrip("/") or "/"
             terms.append("(session.project IN (?, ?) OR substr(session.project, 1, ?) = ?)")
@@ -126,31 +152,45 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
         for comparison, moment in (("updated_at >= ?", self.since), ("updated_at < ?", self.until)):
             if moment is not None:
                 terms.append(f"session.{comparison}")
-                values.append(_microseconds(moment))
+                values.append(microseconds(moment))
         return " AND ".join(terms) or "1", values
 
 
 class Totals:
-    """How many sessions a filter lets through, counted once as long as nothing is written: the count takes longer than the page."""
+    """How many sessions a filter lets through. Of all sessions that is kept; of a part it is counted once as long as nothing is folded: the
+    count takes longer than the page. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._state: tuple[int, int] | None = None
+        self._mutex = threading.Lock()
+        self._token = ""
         self._known: dict[tuple[Any, ...], int] = {}
 
     def count(self, connection: sqlite3.Connection, condition: str, values: list[Any]) -> int:
-        (others,) = connection.execute("PRAGMA catalog.data_version").fetchone()  # grows with what other connections write
-        state = others, connection.total_changes
-        if state != self._state or len(self._known) > _TOTALS_KEPT:
-            self._state = state
-            self._known.clear()
+        if condition in _KEPT:
+            statement = f"SELECT coalesce(sum(n), 0) FROM catalog.listings AS session WHERE {condition}"
+            return int(connection.execute(statement).fetchone()[0])
+        token = token_of(connection)
         key = condition, *values
-        if key not in self._known:
-            statement = f"SELECT count(*) FROM catalog.session AS session WHERE {condition}"
-            (self._known[key],) = connection.execute(statement, values).fetchone()
-        return self._known[key]
+        with self._mutex:
+            if token == self._token and key in self._known:
+                return self._known[key]
+        (found,) = connection.execute(f"SELECT count(*) FROM catalog.session AS session WHERE {condition}", values).fetchone()
+        with self._mutex:
+            if token != self._token or len(self._known) >= _TOTALS_KEPT:
+                self._token = token
+                self._known.clear()
+            self._known[key] = found
+        return int(found)
 
 
-_TOTALS_KEPT = 100
+_KEPT: Final = ("session.deleted = 0", "1")  # the conditions of the filters that filter nothing
+_TOTALS_KEPT: Final = 100
+
+
+def token_of(connection: sqlite3.Connection) -> str:
+    """What is another text whenever the catalog may tell something else."""
+    found = dict(connection.execute("SELECT name, value FROM catalog.meta WHERE name IN ('identity', 'folded')"))
+    return f"{found.get('identity', '')}-{found.get('folded', 0)}"
 
 
 def list_sessions(
@@ -167,11 +207,16 @@ def list_sessions(
     if after is not None:
         value, session_id = from_cursor(after, sort, tuple[int, str])
         place, values = f" AND ({order}, session_id) < (?, ?)", [*values, value, session_id]
-    rows = connection.execute(
-        f"SELECT {', '.join(_COLUMNS)}, {order} FROM catalog.session AS session WHERE {condition}{place}"
-        f" ORDER BY {order} DESC, session_id DESC LIMIT ?",
-        [*values, limit + 1],
-    ).fetchall()
+    rows: list[tuple[Any, ...]] = []
+    for deleted in filter.halves:
+        rows += connection.execute(
+            f"SELECT {', '.join(_COLUMNS)}, {order} FROM catalog.session AS session"
+            f" WHERE session.deleted = {deleted} AND {condition}{place} ORDER BY {order} DESC, session_id DESC LIMIT ?",
+            [*values, limit + 1],
+        ).fetchall()
+    if len(filter.halves) > 1:
+        rows.sort(key=lambda row: (row[-1], row[0]), reverse=True)
+        del rows[limit + 1 :]
     following = to_cursor(sort, rows[limit - 1][-1], rows[limit - 1][0]) if len(rows) > limit else None
     return Page([_item(row) for row in rows[:limit]], total, following)
 
@@ -208,6 +253,14 @@ _COLUMNS: Final = (
     "price_version",
     "costs",
 )
+
+
+def items_where(connection: sqlite3.Connection, condition: str, values: Sequence[object], then: str) -> list[SessionItem]:
+    """The sessions for which the condition on ``catalog.session AS session`` holds, in the order of ``then``."""
+    found = connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM catalog.session AS session WHERE {condition} {then}", values)
+    return [_item(row) for row in found.fetchall()]
+
+
 _texts_decoder = msgspec.json.Decoder(list[str])
 _parent_decoder = msgspec.json.Decoder(Parent)
 
@@ -232,7 +285,13 @@ def _texts(name: str, texts: Sequence[str]) -> Sequence[str]:
     return texts
 
 
-def _microseconds(moment: datetime) -> int:
+def folder_condition(column: str) -> str:
+    """Whether the column is a folder or below it, which are the parameters ``folder`` and ``inside`` (with a slash at its end)."""
+    return f"({column} IN (:folder, :inside) OR substr({column}, 1, length(:inside)) = :inside)"
+
+
+def microseconds(moment: datetime) -> int:
+    """The moment as the tables hold it. Raises `InvalidInput` for one without a zone."""
     if moment.tzinfo is None:
         raise InvalidInput(f"the time {moment} has no time zone; give one, for example datetime.now(timezone.utc)")
     return microseconds_of(moment)

@@ -16,3 +16,8 @@ def moment_of(microseconds: int) -> datetime:
 
 def microseconds_of(moment: datetime) -> int:
     return (moment - EPOCH) // _MICROSECOND
+
+
+def quarter_of(microseconds: int) -> int:
+    """The quarter of an hour that the moment is in."""
+    return microseconds // (QUARTER_S * 1_000_000)

@@ -1,11 +1,14 @@
 """Which result belongs to which tool call, in a session of any length: the rules of `tool_calls`, on a memory instead of a list.
 
-A call that waits for its result is found by its id in the state's memory. Calls without an id wait in a list that is part of every
-checkpoint, so it is bounded: of more than `MOST_WAITING` that never got a result, the oldest stay open for good.
+Under each call id the memory holds the calls that still matter, and every record of them (in chunks, as some sources use an id again and
+again), from which the calls of the id are paired anew when one of them is taken back. Calls without an id wait in a list that is part of
+every checkpoint, so it is bounded: of more than `MOST_WAITING` that never got a result, the oldest stay open for good.
 """
 
 from __future__ import annotations
 
+from bisect import insort
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -14,11 +17,14 @@ from eventlog import StoredEvent
 from eventlog.decoding import decoder
 
 from ..projection import Memory, Rows, Table
-from ..view.tool_calls import BY_EVENT, BY_PART, answered, other_record
+from ..view.pairing import BY_EVENT, BY_PART, Between, answered, other_record
+from .journal import Cell, held
+from .moments import quarter_of
 
 EVENT: Final = -1  # in place of a part's index: the record is an event of its own
 MOST_WAITING: Final = 1_000
 _MOST_OPEN_IDS: Final = 100
+_CHUNK: Final = 16  # records, or ids
 
 TOOL_CALLS: Final = Table(
     name="tool_call",
@@ -41,8 +47,9 @@ TOOL_CALLS: Final = Table(
         "output_part": "INTEGER",
     },
     key=("seq", "part"),
-    indexes=("tool, called_at",),
+    indexes=("tool, called_at", "tool, duration_ms", "call_id"),
 )
+Key = tuple[int, int]  # seq and part of a record; of a row, those of the first record of its call
 
 
 class Track(msgspec.Struct, array_like=True):
@@ -50,7 +57,6 @@ class Track(msgspec.Struct, array_like=True):
 
     seq: int
     part: int
-    turn: int
     called_by: int
     called_at: int | None
     tool: str | None = None
@@ -60,83 +66,160 @@ class Track(msgspec.Struct, array_like=True):
     has_output: bool = False
 
     @property
-    def key(self) -> tuple[int, int]:
+    def key(self) -> Key:
         return self.seq, self.part
 
 
-decoder(list[Track])  # which makes converting to it safe in every thread
+class Record(msgspec.Struct, array_like=True):
+    """One record of a call or of its result, wherever it stands.
 
-
-class Waiting(msgspec.Struct, omit_defaults=True):
-    """What goes into a checkpoint: calls without an id, and the ids of the latest calls that have one and no result."""
-
-    turn: int = 0
-    without_id: list[Track] = []
-    open_ids: list[str] = []
-
-
-class Record(msgspec.Struct, frozen=True):
-    """One record of a call or of its result, wherever it stands."""
+    ``counts``: not in a message that does not count. ``corrects``: the record that it is the amended form of. ``made``: whether it is the
+    first of a call, and whether that was counted."""
 
     seq: int
     part: int
+    is_call: bool
     moment: int
     source: str
-    call_id: str | None
     tool: str | None
     message_id: str | None
     has_content: bool
     is_error: bool = False
+    duration_ms: float | None = None
+    counts: bool = True
+    corrects: Key | None = None
+    made: int = 0
 
     @property
     def by(self) -> int:
         return BY_EVENT if self.part == EVENT else BY_PART
 
+    @property
+    def key(self) -> Key:
+        return self.seq, self.part
+
+    @property
+    def cell(self) -> Cell:
+        return quarter_of(self.moment), self.source, ""
+
+
+_NOTHING, _COUNTED, _UNCOUNTED, _ORPHAN = range(4)  # what a record made
+
+
+class Group(msgspec.Struct, array_like=True):
+    """The calls of one id. ``tracks`` are those that still matter, oldest first; ``records`` the last ones of all, before which there
+    are so many chunks."""
+
+    tracks: list[Track]
+    records: list[Record]
+    chunks: int = 0
+    is_tangled: bool = False  # the order of turns decided something
+
+
+class Chunk(msgspec.Struct, array_like=True):
+    records: list[Record]
+
+
+class Ids(msgspec.Struct, array_like=True):
+    ids: list[str]
+
+
+decoder(Group), decoder(Chunk), decoder(Ids)  # which makes converting to them safe in every thread
+
+
+class Waiting(msgspec.Struct, omit_defaults=True):
+    """What goes into a checkpoint: calls without an id, and the ids of the latest calls that have one and no result; how many results
+    came without an id, and how many ids are tangled."""
+
+    without_id: list[Track] = []
+    open_ids: list[str] = []
+    results_without_id: int = 0
+    tangled: int = 0
+
 
 class Pairing:
-    """Finds what a record belongs to and keeps the rows of the table `TOOL_CALLS`. Lives for one event."""
+    """Finds what a record belongs to and keeps the rows of the table `TOOL_CALLS`. Lives for one event.
 
-    __slots__ = ("memory", "rows", "waiting")
+    ``count`` is told where a call begins to count, or no longer does."""
 
-    def __init__(self, waiting: Waiting, memory: Memory, rows: Rows) -> None:
-        self.waiting = waiting
-        self.memory = memory
-        self.rows = rows
+    __slots__ = ("_between", "_count", "_memory", "_rows", "_touched", "_waiting")
 
-    def call(self, record: Record) -> bool:
-        """Note a call; returns whether it is a new one, not the other record of a known one."""
-        tracks = self._tracks(record.call_id)
-        twin = other_record(reversed(tracks), self.waiting.turn, record.by)
-        if twin is not None:
-            twin.called_by |= record.by
-            self._fill(twin, record)
-            self._keep(record.call_id, tracks)
-            return False
-        track = Track(
-            record.seq, record.part, self.waiting.turn, record.by, record.moment, record.tool, record.message_id, record.has_content
-        )
-        self.rows.put(TOOL_CALLS.name, track.key, _row(record))
-        if record.call_id is None:
-            self.waiting.without_id.append(track)
-            del self.waiting.without_id[:-MOST_WAITING]
+    def __init__(self, waiting: Waiting, memory: Memory, rows: Rows, between: Between, count: Callable[[Cell, int], None]) -> None:
+        self._waiting = waiting
+        self._memory = memory
+        self._rows = rows
+        self._between = between
+        self._count = count
+        self._touched: dict[str | None, list[Record]] | None = None  # while records change: all records of the ids to pair anew
+
+    def add(self, call_id: str | None, record: Record) -> None:
+        """Take in a record: the last one, or any while records change."""
+        if self._touched is not None:
+            insort(self._touch(call_id), record, key=_key)
         else:
-            self._keep(record.call_id, [*_still_open(tracks), track])
-            self.waiting.open_ids.append(record.call_id)
-            del self.waiting.open_ids[:-_MOST_OPEN_IDS]
-        return True
+            self._append(call_id, record)
+            self._pair(call_id, record)
+        if call_id is None and not record.is_call:
+            self._waiting.results_without_id += 1
 
-    def answer(self, record: Record) -> tuple[int, int]:
-        """Note a result; returns the key of the call that it answers, or of its own row where it answers none: that is no call."""
-        call_id, tracks = record.call_id, self._tracks(record.call_id)
+    def _append(self, call_id: str | None, record: Record) -> None:
+        group = self._group(call_id)
+        if len(group.records) >= _CHUNK:
+            self._memory.keep(_chunk_name(group.chunks, call_id), Chunk(group.records))
+            group.records = []
+            group.chunks += 1
+        group.records.append(record)
+
+    # --- pairing -------------------------------------------------------------------------------------------------------------
+
+    def _pair(self, call_id: str | None, record: Record) -> Key:
+        """Returns the key of the row that the record is about."""
+        return self._call(call_id, record) if record.is_call else self._answer(call_id, record)
+
+    def _call(self, call_id: str | None, record: Record) -> Key:
+        group = self._group(call_id)
+        tracks = group.tracks if call_id is not None else []
+        if tracks:
+            if len(tracks) > 1 or tracks[-1].returned_by:
+                self._tangle(call_id, group)
+            twin = other_record(reversed(tracks), record.seq, record.by, self._between)
+            if twin is not None:
+                twin.called_by |= record.by
+                if record.counts:
+                    self._count_after_all(call_id, twin.key)
+                self._fill(twin, record)
+                return twin.key
+            tracks = _still_open(tracks)
+            if tracks:
+                self._tangle(call_id, group)
+        track = Track(record.seq, record.part, record.by, record.moment, record.tool, record.message_id, record.has_content)
+        self._rows.put(TOOL_CALLS.name, track.key, _row(call_id, record))
+        record.made = _COUNTED if record.counts else _UNCOUNTED
+        if record.counts:
+            self._count(record.cell, 1)
         if call_id is None:
-            call_id, tracks, track = self._by_position(record.tool)
+            self._waiting.without_id.append(track)
+            del self._waiting.without_id[:-MOST_WAITING]
         else:
-            track = answered(reversed(tracks), record.by)
-        if track is None:
-            row = _row(record) | {"called_seq": None, "called_at": None, "arguments_seq": None, "arguments_part": None}
-            self.rows.put(TOOL_CALLS.name, (record.seq, record.part), row | _result(record))
-            return (record.seq, record.part)
+            group.tracks = [*tracks, track]
+            self._waiting.open_ids.append(call_id)
+            del self._waiting.open_ids[:-_MOST_OPEN_IDS]
+        return track.key
+
+    def _answer(self, call_id: str | None, record: Record) -> Key:
+        """Returns the key of its own row where it answers no call."""
+        answered_id = call_id
+        if call_id is None:
+            answered_id, tracks, track = self._by_position(record.tool)
+        else:
+            tracks = self._group(call_id).tracks
+            track = answered(reversed(tracks), record.by, self._between)
         changes: dict[str, Any] = {}
+        if track is None:
+            record.made = _ORPHAN
+            row = _row(call_id, record) | {"called_seq": None, "called_at": None, "arguments_seq": None, "arguments_part": None}
+            self._rows.put(TOOL_CALLS.name, record.key, row | _result(record) | {"duration_ms": record.duration_ms})
+            return record.key
         if track.returned_by:
             if not track.has_output:
                 changes = {"output_seq": record.seq, "output_part": record.part}
@@ -148,14 +231,14 @@ class Pairing:
                 changes["duration_ms"] = (record.moment - track.called_at) / 1000
             if track.tool is None and record.tool is not None:
                 track.tool = changes["tool"] = record.tool
+        if record.duration_ms is not None:
+            changes["duration_ms"] = record.duration_ms
         track.returned_by |= record.by
         track.has_output |= record.has_content
         if changes:
-            self.rows.change(TOOL_CALLS.name, track.key, changes)
-        if call_id is not None:
-            self._keep(call_id, tracks)
-            if call_id in self.waiting.open_ids and all(track.returned_by for track in tracks):
-                self.waiting.open_ids = [other for other in self.waiting.open_ids if other != call_id]
+            self._rows.change(TOOL_CALLS.name, track.key, changes)
+        if answered_id in self._waiting.open_ids and all(track.returned_by for track in tracks):
+            self._waiting.open_ids = [other for other in self._waiting.open_ids if other != answered_id]
         return track.key
 
     def _fill(self, track: Track, record: Record) -> None:
@@ -168,33 +251,154 @@ class Pairing:
         if track.message_id is None and record.message_id is not None:
             track.message_id = changes["message_id"] = record.message_id
         if changes:
-            self.rows.change(TOOL_CALLS.name, track.key, changes)
-
-    def _tracks(self, call_id: str | None) -> list[Track]:
-        """The calls of this id that still matter, oldest first."""
-        found = None if call_id is None else self.memory.find("call " + call_id)
-        return [] if found is None else msgspec.convert(found, list[Track])
-
-    def _keep(self, call_id: str | None, tracks: list[Track]) -> None:
-        if call_id is not None:
-            self.memory.keep("call " + call_id, tracks)
+            self._rows.change(TOOL_CALLS.name, track.key, changes)
 
     def _by_position(self, tool: str | None) -> tuple[str | None, list[Track], Track | None]:
         """For a result without an id: the call's id if it has one, the calls of that id, and the call."""
-        waiting = self.waiting.without_id
+        waiting = self._waiting.without_id
         if waiting:
             index = len(waiting) - 1 if tool is None else next((i for i, track in enumerate(waiting) if track.tool == tool), None)
             return None, [], None if index is None else waiting.pop(index)
         best: tuple[str | None, list[Track], Track | None] = (None, [], None)
-        for call_id in dict.fromkeys(self.waiting.open_ids):
-            tracks = self._tracks(call_id)
+        for call_id in dict.fromkeys(self._waiting.open_ids):
+            tracks = self._group(call_id).tracks
             for track in tracks:
                 if track.returned_by or tool not in (None, track.tool):
                     continue
                 chosen = best[2]
-                if chosen is None or (track.seq > chosen.seq if tool is None else track.seq < chosen.seq):
+                if chosen is None or (track.key > chosen.key if tool is None else track.key < chosen.key):
                     best = call_id, tracks, track
         return best
+
+    def _count_after_all(self, call_id: str | None, key: Key) -> None:
+        """Another record of the call counts, and so does the call."""
+        first = next((record for record in self._records_backwards(call_id) if record.key == key), None)
+        if first is not None and first.made == _UNCOUNTED:
+            first.made = _COUNTED
+            self._count(first.cell, 1)
+
+    # --- taking back ---------------------------------------------------------------------------------------------------------
+
+    def change(self) -> None:
+        """What comes until `settle` may come at any place."""
+        self._touched = {}
+
+    def drop(self, call_id: str | None, key: Key) -> Record:
+        """The record is no longer there; it is returned."""
+        records = self._touch(call_id)
+        index = next(index for index, record in enumerate(records) if record.key == key)
+        if call_id is None and not records[index].is_call:
+            self._waiting.results_without_id -= 1
+        return records.pop(index)
+
+    def settle(self, every_id: Callable[[], Iterable[str]], *, turns_changed: bool) -> None:
+        """Pair anew what was touched, also those of which the order of turns decided something, where that has changed."""
+        assert self._touched is not None
+        by_position = self._waiting.results_without_id > 0 and (self._touched or turns_changed)
+        if by_position or None in self._touched:
+            for used in (None, *every_id()):
+                self._touch(used)
+            self._waiting.without_id.clear()
+            self._waiting.open_ids.clear()
+        elif turns_changed:
+            for number in range((self._waiting.tangled + _CHUNK - 1) // _CHUNK):
+                found = held(self._memory, f"tangled {number}", Ids)
+                for used in [] if found is None else found.ids:
+                    self._touch(used)
+        touched, self._touched = self._touched, None
+        for call_id, records in touched.items():
+            self._write(call_id, records)
+        made: dict[Key, Key] = {}
+        for key, call_id, record in sorted(((record.key, id, record) for id, found in touched.items() for record in found), key=_first):
+            record.made = _NOTHING
+            if record.corrects is None:
+                made[key] = self._pair(call_id, record)
+            else:
+                made[key] = made[record.corrects]
+                self._correct(call_id, made[key], record)
+
+    def _touch(self, call_id: str | None) -> list[Record]:
+        """All records of the id, whose rows go."""
+        assert self._touched is not None
+        records = self._touched.get(call_id)
+        if records is not None:
+            return records
+        records = self._touched[call_id] = list(self._records_backwards(call_id))
+        records.reverse()
+        for record in records:
+            if record.made:
+                self._rows.remove(TOOL_CALLS.name, record.key, {"seq": record.seq, "part": record.part})
+            if record.made == _COUNTED:
+                self._count(record.cell, -1)
+        self._waiting.open_ids = [other for other in self._waiting.open_ids if other != call_id]
+        return records
+
+    def _records_backwards(self, call_id: str | None) -> Iterator[Record]:
+        group = self._group(call_id)
+        yield from reversed(group.records)
+        for number in reversed(range(group.chunks)):
+            chunk = held(self._memory, _chunk_name(number, call_id), Chunk)
+            yield from reversed(chunk.records if chunk is not None else [])
+
+    def _write(self, call_id: str | None, records: list[Record]) -> None:
+        """Keep these as the records of the id, which has no calls until they are paired."""
+        group = self._group(call_id)
+        group.tracks, group.records, group.chunks = [], [], 0
+        for record in records:
+            self._append(call_id, record)
+
+    def _correct(self, call_id: str | None, key: Key, record: Record) -> None:
+        """What an amended message says of a call, or of a result, that it had already."""
+        tracks = self._waiting.without_id if call_id is None else self._group(call_id).tracks
+        track = next((track for track in tracks if track.key == key), None)
+        if record.is_call:
+            changes: dict[str, Any] = {"arguments_seq": record.seq, "arguments_part": record.part}
+            if record.tool:
+                changes["tool"] = record.tool
+            if track is not None:
+                track.has_arguments, track.tool = record.has_content, record.tool or track.tool
+        else:
+            changes = {"output_seq": record.seq, "output_part": record.part, "is_error": int(record.is_error)}
+            if track is not None:
+                track.has_output = record.has_content
+        self._rows.change(TOOL_CALLS.name, key, changes)
+
+    # --- the memory ----------------------------------------------------------------------------------------------------------
+
+    def _group(self, call_id: str | None) -> Group:
+        found = held(self._memory, _name(call_id), Group)
+        if found is None:
+            found = Group([], [])
+            self._memory.keep(_name(call_id), found)
+        return found
+
+    def _tangle(self, call_id: str | None, group: Group) -> None:
+        if group.is_tangled or call_id is None:
+            return
+        group.is_tangled = True
+        number, place = divmod(self._waiting.tangled, _CHUNK)
+        self._waiting.tangled += 1
+        found = held(self._memory, f"tangled {number}", Ids) if place else None
+        if found is None:
+            found = Ids([])
+            self._memory.keep(f"tangled {number}", found)
+        found.ids.append(call_id)
+
+
+def _name(call_id: str | None) -> str:
+    return "calls without an id" if call_id is None else "call " + call_id
+
+
+def _chunk_name(number: int, call_id: str | None) -> str:
+    return f"records {number} of {_name(call_id)}"
+
+
+def _key(record: Record) -> Key:
+    return record.key
+
+
+def _first(found: tuple[Key, Any, Any]) -> Key:
+    return found[0]
 
 
 def _still_open(tracks: list[Track]) -> list[Track]:
@@ -205,11 +409,11 @@ def _still_open(tracks: list[Track]) -> list[Track]:
     return kept
 
 
-def _row(record: Record) -> dict[str, Any]:
+def _row(call_id: str | None, record: Record) -> dict[str, Any]:
     return {
         "seq": record.seq,
         "part": record.part,
-        "call_id": record.call_id,
+        "call_id": call_id,
         "tool": record.tool,
         "message_id": record.message_id,
         "source": record.source,

@@ -5,7 +5,7 @@ Each text of an event (a message's text or reasoning, a tool's arguments or outp
 
 Texts are prepared so that SQLite's tokenizer finds what people look for: characters of scripts that are written without spaces
 (and Hangul, whose words carry endings) and emoji are words of their own, and the parts of identifiers written in camel case are
-indexed besides the whole. A query is prepared alike (`search_query`).
+indexed besides the whole; so are words like ``C++`` and ``C#`` with their signs. A query is prepared alike (`search_query`).
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ from msgspec import UNSET
 
 from eventlog import StoredEvent
 from eventlog import events as e
+from eventlog.algebra.ranges import Ranges
 from eventlog.copies import as_meant
+from eventlog.history import can_be_taken_back, named, not_yet
 
 from ..projection import State, Table
 from .moments import microseconds_of
+from .texts import ADDED, AMENDED, RETRACTED, Entry, Said, note_texts, said_of, show, texts_within
 
 _NO_SPACES: Final = re.compile(
     "["
@@ -39,6 +42,8 @@ _NO_SPACES: Final = re.compile(
 )
 _IDENTIFIER = re.compile(r"[^\W_]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_SIGNED = re.compile(r"(?<![^\W_])([^\W_]{1,16})(\+\+|#)(?![^\W_]|[+#])")
+_SIGNS = str.maketrans({"+": "\ue02b", "#": "\ue023"})  # private characters, which the tokenizer takes for letters
 _ENDLESS = re.compile(r"[A-Za-z0-9+/=_-]{300,}")
 _NAME_SIZE = 16  # characters: the pieces of names and paths are shorter on average, those of encoded bytes longer
 MOST_INDEXED: Final = 1 << 20  # characters of one text
@@ -52,35 +57,52 @@ class Passage(NamedTuple):
     text: str
 
 
-class Partial(msgspec.Struct):
-    """The deltas of a message so far; ``seq`` and ``moment`` are those of the first."""
-
+class Piece(msgspec.Struct, array_like=True):
     seq: int
+    kind: str
+    text: str
+
+
+class Partial(msgspec.Struct):
+    """The deltas of a message so far, from the first that was not taken back; ``moment`` is its time."""
+
     moment: int
     role: str
-    kind: str = ""
-    text: str = ""
+    pieces: list[Piece] = []
+    size: int = 0
 
-    def grow(self, delta: e.MessageDelta) -> bool:
+    @property
+    def seq(self) -> int:
+        return self.pieces[0].seq
+
+    @property
+    def text(self) -> str:
+        found = ""
+        for index, piece in enumerate(self.pieces):
+            found += piece.text if index == 0 or piece.kind == self.pieces[index - 1].kind else f"\n{piece.text}"
+        return found
+
+    def grow(self, seq: int, delta: e.MessageDelta) -> bool:
         """Add a delta, or return False where there is enough of it."""
-        if len(self.text) >= _PARTIAL_SIZE:
+        if self.size >= _PARTIAL_SIZE:
             return False
-        self.text += delta.content if delta.kind == self.kind else f"\n{delta.content}"
-        self.kind = delta.kind
+        self.pieces.append(Piece(seq, delta.kind, delta.content))
+        self.size += len(delta.content)
         return True
 
 
 class Kept(msgspec.Struct, omit_defaults=True):
     """``cover``: which of the session's own texts there are. ``partial``: the deltas of messages that are not complete, by message id,
-    from their first seq; a few, and not all of a long one."""
+    from their first seq; a few, and not all of a long one. ``cleared_until``: up to there everything is gone that can be."""
 
     cover: list[str] = []
     partial: dict[str, Partial] = {}
+    cleared_until: int = 0
 
 
 class Search:
     name = "search"
-    version = 2
+    version = 4
     tables = (
         Table(
             name="passage",
@@ -92,12 +114,12 @@ class Search:
                 "message_id": "TEXT",
                 "moment": "INTEGER NOT NULL",
                 "digest": "INTEGER NOT NULL",
+                "live": "INTEGER NOT NULL",
                 "text": "TEXT",
                 "names": "TEXT",
             },
             key=("seq", "part"),
             words=("text", "names"),
-            indexes=("sid, message_id",),
         ),
     )
 
@@ -118,7 +140,6 @@ class Search:
 
 _COVER = ("title", "description", "purpose")
 _MOST_PARTIAL = 8
-_PARTIAL, _WHOLE, _RETRACTED = 1, 2, 3  # what the memory says of a message
 _PARTIAL_SIZE = 1 << 16
 
 
@@ -200,9 +221,20 @@ def humps(word: str) -> list[str]:
     return _HUMP.sub(" ", word).split(" ")
 
 
+def signed_words(text: str) -> list[str]:
+    """The words that end in ``++`` or ``#``, as they are indexed besides the bare ones.
+
+    >>> signed_words("C++ and c#, but not a+b, x+++ or #1") == ["C\\ue02b\\ue02b", "c\\ue023"]
+    True
+    """
+    if "++" not in text and "#" not in text:
+        return []
+    return [word + signs.translate(_SIGNS) for word, signs in dict.fromkeys(_SIGNED.findall(text))]
+
+
 def names_in(text: str) -> str:
-    """The parts of all identifiers in camel case, each identifier once."""
-    found = []
+    """The parts of all identifiers in camel case, each identifier once; and the words that end in signs."""
+    found = signed_words(text)
     for word in dict.fromkeys(_IDENTIFIER.findall(text)):
         if not (word.islower() or word.isupper() or word.istitle() or word.isdigit()):
             parts = humps(word)
@@ -211,7 +243,16 @@ def names_in(text: str) -> str:
     return "\n".join(found)
 
 
-def _put(state: State[Kept], seq: int, passage: Passage, moment: int, role: str | None, message_id: str | None) -> None:
+def _put(
+    state: State[Kept],
+    seq: int,
+    passage: Passage,
+    moment: int,
+    role: str | None = None,
+    message_id: str | None = None,
+    *,
+    live: bool = True,
+) -> None:
     text = condensed(passage.text[:MOST_INDEXED])
     text, names = spaced(text), names_in(text)
     row = {
@@ -222,17 +263,22 @@ def _put(state: State[Kept], seq: int, passage: Passage, moment: int, role: str 
         "message_id": message_id,
         "moment": moment,
         "digest": crc32(f"{text}\n{names}".encode()),
+        "live": int(live),
         "text": text,
         "names": names,
     }
     state.rows.put("passage", (seq, passage.part), row)
 
 
-def _put_all(state: State[Kept], stored: StoredEvent, role: str | None = None, message_id: str | None = None) -> None:
+def _put_all(state: State[Kept], stored: StoredEvent) -> None:
     moment = microseconds_of(stored.time)
+    parts = []
     for passage in passages(stored.event):
         if passage.text:
-            _put(state, stored.seq, passage, moment, role, message_id)
+            _put(state, stored.seq, passage, moment)
+            parts.append(passage.part)
+    if parts and can_be_taken_back(stored.type):
+        note_texts(state.memory, stored.seq, None, parts)
 
 
 def _cover(state: State[Kept], stored: StoredEvent) -> None:
@@ -249,59 +295,104 @@ def _cover(state: State[Kept], stored: StoredEvent) -> None:
             state.rows.drop("passage", {"kind": name})
         if text is not None:
             kept.cover.append(name)
-            _put(state, stored.seq, Passage(part, name, text), moment, None, None)
+            _put(state, stored.seq, Passage(part, name, text), moment)
 
 
 def _message(state: State[Kept], stored: StoredEvent) -> None:
-    event: e.MessageAdded = stored.event
+    """Texts that were replaced or retracted stay in the index and are not live: what is taken back may bring them back."""
+    event: e.MessageAdded | e.MessageAmended | e.MessageRetracted = stored.event
     message_id = event.message_id
-    if message_id is not None:
-        known = state.memory.find("message " + message_id)
-        if known == _RETRACTED:
-            return
-        if known == _PARTIAL:
-            state.kept.partial.pop(message_id, None)
-            state.rows.drop("passage", {"message_id": message_id})
-        if known != _WHOLE:
-            state.memory.keep("message " + message_id, _WHOLE)
-    _put_all(state, stored, event.role, message_id)
+    says = ADDED if isinstance(event, e.MessageAdded) else RETRACTED if isinstance(event, e.MessageRetracted) else AMENDED
+    if message_id is None:
+        _put_all_of_message(state, stored, None, live=True)
+        return
+    said = said_of(state.memory, message_id)
+    if (says != ADDED and not said.entries) or (isinstance(event, e.MessageAmended) and event.content is UNSET):
+        return
+    before = said.live()
+    parts = [passage.part for passage in passages(event) if passage.text]
+    said.entries.append(Entry(stored.seq, stored.seq, says, parts))
+    live = said.live()
+    if says != RETRACTED:
+        _put_all_of_message(state, stored, message_id, live=not parts or (stored.seq, parts[0]) in live)
+    note_texts(state.memory, stored.seq, message_id, parts)
+    show(state.rows, before, live, but=stored.seq)
+    _end_partial(state, message_id, said)
+
+
+def _put_all_of_message(state: State[Kept], stored: StoredEvent, message_id: str | None, *, live: bool) -> None:
+    moment, role = microseconds_of(stored.time), getattr(stored.event, "role", None)
+    parts = []
+    for passage in passages(stored.event):
+        if passage.text:
+            _put(state, stored.seq, passage, moment, role, message_id, live=live)
+            parts.append(passage.part)
+    if message_id is None and parts:
+        note_texts(state.memory, stored.seq, None, parts)
 
 
 def _delta(state: State[Kept], stored: StoredEvent) -> None:
     event: e.MessageDelta = stored.event
+    message_id = event.message_id
+    said = said_of(state.memory, message_id)
+    note_texts(state.memory, stored.seq, message_id, [])
+    is_first = not said.entries
+    said.streamed(stored.seq)
     waiting = state.kept.partial
-    partial = waiting.get(event.message_id)
+    if is_first:
+        waiting[message_id] = Partial(microseconds_of(stored.time), event.role)
+    partial = waiting.get(message_id)
     if partial is None:
-        if state.memory.find("message " + event.message_id) is not None:
-            return  # it is whole, retracted, amended, or too many began after it
-        state.memory.keep("message " + event.message_id, _PARTIAL)
-        partial = waiting[event.message_id] = Partial(stored.seq, microseconds_of(stored.time), event.role)
-    partial.grow(event)
+        return  # it is whole, retracted, amended, or too many began after it
+    partial.grow(stored.seq, event)
     if len(waiting) > _MOST_PARTIAL:
         oldest = next(iter(waiting))
-        _put_partial(state, oldest, waiting.pop(oldest))
+        _put_partial(state, oldest, waiting[oldest])
+        said_of(state.memory, oldest).left_at = waiting.pop(oldest).seq
 
 
 def _put_partial(state: State[Kept], message_id: str, partial: Partial) -> None:
     _put(state, partial.seq, Passage(0, "partial", partial.text), partial.moment, partial.role, message_id)
 
 
-def _amended(state: State[Kept], stored: StoredEvent) -> None:
-    event: e.MessageAmended = stored.event
-    message_id = event.message_id
-    if event.content is UNSET or state.memory.find("message " + message_id) not in (_PARTIAL, _WHOLE):
-        return
-    state.kept.partial.pop(message_id, None)
-    state.rows.drop("passage", {"message_id": message_id})
-    _put_all(state, stored, None, message_id)
+def _end_partial(state: State[Kept], message_id: str, said: Said) -> None:
+    """The text of the deltas is no longer the message's."""
+    partial = state.kept.partial.pop(message_id, None)
+    seq = said.left_at if partial is None else partial.seq
+    said.left_at = 0
+    if seq:
+        state.rows.remove("passage", (seq, 0), {"seq": seq, "part": 0})
 
 
-def _retracted(state: State[Kept], stored: StoredEvent) -> None:
-    message_id = stored.event.message_id
-    if state.memory.find("message " + message_id) in (_PARTIAL, _WHOLE):
-        state.kept.partial.pop(message_id, None)
-        state.rows.drop("passage", {"message_id": message_id})
-        state.memory.keep("message " + message_id, _RETRACTED)
+def _taken_back(state: State[Kept], stored: StoredEvent) -> None:
+    """What was taken back is not found. The deltas of a message that is whole are no text of their own any more, also where what made it
+    whole is taken back."""
+    kept = state.kept
+    fresh, kept.cleared_until = not_yet(named(stored), kept.cleared_until)
+    touched: dict[str, None] = {}
+    for seq, message_id, parts in texts_within(state.memory, fresh):
+        if message_id is not None:
+            touched[message_id] = None
+        for part in parts:
+            state.rows.change("passage", (seq, part), {"live": 0})
+    for message_id in touched:
+        said = said_of(state.memory, message_id)
+        before = said.live()
+        pieces = said.without(fresh)
+        show(state.rows, before, said.live())
+        if pieces:
+            _shorten_partial(state, message_id, said, fresh)
+
+
+def _shorten_partial(state: State[Kept], message_id: str, said: Said, ranges: Ranges) -> None:
+    """Some deltas are gone: the text is that of the others, where it is still held."""
+    partial = state.kept.partial.get(message_id)
+    _end_partial(state, message_id, said)
+    if partial is not None:
+        partial.pieces = [piece for piece in partial.pieces if piece.seq not in ranges]
+        partial.size = sum(len(piece.text) for piece in partial.pieces)
+        if partial.pieces:
+            state.kept.partial[message_id] = partial
 
 
 _HANDLERS: Final[dict[type, Callable[[State[Kept], StoredEvent], None]]] = {
@@ -309,10 +400,12 @@ _HANDLERS: Final[dict[type, Callable[[State[Kept], StoredEvent], None]]] = {
     e.SessionUpdated: _cover,
     e.MessageAdded: _message,
     e.MessageDelta: _delta,
-    e.MessageAmended: _amended,
-    e.MessageRetracted: _retracted,
+    e.MessageAmended: _message,
+    e.MessageRetracted: _message,
     e.ToolCalled: _put_all,
     e.ToolReturned: _put_all,
     e.ErrorLogged: _put_all,
     e.ContextCompacted: _put_all,
+    e.HistoryRetracted: _taken_back,
+    e.HistoryCleared: _taken_back,
 }

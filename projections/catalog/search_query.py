@@ -19,18 +19,19 @@ import msgspec
 from eventlog import EventLog
 from eventlog.errors import InvalidInput
 from eventlog.events import MessageDelta
+from eventlog.history import TYPES, taken_back
 
 from .listing import Filter
 from .moments import moment_of
 from .page import Page, check_limit, from_cursor, to_cursor
-from .search import Partial, Passage, condensed, humps, passages, spaced
+from .search import Partial, Passage, condensed, humps, passages, signed_words, spaced
 from .tool_history import read_some
 
 MOST_TERMS: Final = 64
 SNIPPET_SIZE: Final = 160
 _ORDER = "search"
 _TERM = re.compile(r'(-(?!-))?(?:"([^"]*)(?:"|$)(\*?)|([^\s"]+))')
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"[^\W_]+(?:(?:\+\+|#)(?![^\W_]|[+#]))?")
 
 
 class InvalidQuery(InvalidInput):
@@ -54,6 +55,22 @@ class SearchItem(msgspec.Struct, frozen=True, kw_only=True):
     score: float
 
 
+class SearchPage(Page[SearchItem], frozen=True, kw_only=True):
+    """``complete``: everything that was in the log when it was asked can be found. Else the index, which is being built or caught up,
+    holds ``indexed`` of ``sessions``, and of some perhaps not yet the latest events."""
+
+    complete: bool = True
+    indexed: int
+    sessions: int
+
+
+class Within(msgspec.Struct, frozen=True):
+    """Which passages: of one session, and of messages of these roles."""
+
+    session_id: str | None = None
+    roles: Sequence[str] = ()
+
+
 class Term(msgspec.Struct, frozen=True):
     """``words`` stand next to each other; ``prefix``: the last is the beginning of a word."""
 
@@ -63,6 +80,9 @@ class Term(msgspec.Struct, frozen=True):
     def expression(self) -> str:
         star = "*" if self.prefix else ""
         plain = f'"{spaced(condensed(self.words))}"{star}'
+        signed = "" if self.prefix else " AND ".join(f'names : "{word}"' for word in signed_words(self.words))
+        if signed:
+            return f"({plain} AND {signed})"
         parts = [part for word in self.words.split() for part in humps(word)]
         if len(parts) == len(self.words.split()):
             return plain
@@ -118,24 +138,43 @@ def _is_word(character: str) -> bool:
     return unicodedata.category(character)[0] in "LN" or unicodedata.category(character) in ("So", "Co")
 
 
-def find(connection: sqlite3.Connection, log: EventLog, query: str, filter: Filter, limit: int, after: str | None) -> Page[SearchItem]:
-    """One page of hits, the best first. Raises `InvalidQuery`, `InvalidInput`, `InvalidCursor`."""
+def find(
+    connection: sqlite3.Connection,
+    log: EventLog,
+    query: str,
+    filter: Filter,
+    within: Within,
+    limit: int,
+    after: str | None,
+    complete: bool | None,
+) -> SearchPage:
+    """One page of hits, the best first. ``complete``: whether the index has everything; None: there is none yet.
+
+    Raises `InvalidQuery`, `InvalidInput`, `InvalidCursor`."""
     check_limit(limit)
     parsed = parse(query)
     condition, values = filter.condition()
-    # The full text is asked first and alone: joined directly, the planner may ask it again for every passage.
-    hits = "WITH hit AS MATERIALIZED (SELECT rowid AS id{rank} FROM search.passage_words WHERE passage_words MATCH ? AND rowid <= ?)"
-    source = (
-        "hit CROSS JOIN search.passage AS passage ON passage.id = hit.id"
-        " CROSS JOIN search.checkpoint AS known ON known.sid = passage.sid"
-        " CROSS JOIN catalog.checkpoint AS listed ON listed.session_id = known.session_id"
-        " CROSS JOIN catalog.session AS session ON session.sid = listed.sid"
-    )
+    (sessions,) = connection.execute("SELECT coalesce(sum(n), 0) FROM catalog.listings").fetchone()
+    if complete is None:
+        return SearchPage([], 0, None, complete=False, indexed=0, sessions=sessions)
+    indexed = sessions
+    if not complete:
+        (indexed,) = connection.execute("SELECT min(count(*), ?) FROM search.checkpoint", (sessions,)).fetchone()
     if after is None:
         offset, newest = 0, connection.execute("SELECT coalesce(max(id), 0) FROM search.passage").fetchone()[0]
     else:  # what was written since the first page does not move the hits on the others
         offset, newest = from_cursor(after, _ORDER + query, tuple[int, int])
-    values = [parsed.expression(), newest, *values]
+    hits, hit_values = _hits_within(parsed, within, newest)
+    if within.roles:
+        condition += f" AND passage.role IN ({', '.join('?' * len(within.roles))})"
+        values += within.roles
+    source = (
+        "hit CROSS JOIN search.passage AS passage ON passage.id = hit.id"
+        " CROSS JOIN search.checkpoint AS known ON known.sid = passage.sid"
+        " CROSS JOIN catalog.checkpoint AS listed ON listed.session_id = known.session_id"
+        " CROSS JOIN catalog.session AS session ON session.sid = listed.sid AND passage.live"
+    )
+    values = [*hit_values, *values]
     try:
         (total,) = connection.execute(f"{hits.format(rank='')} SELECT count(*) FROM {source} WHERE {condition}", values).fetchone()
         rows = connection.execute(
@@ -166,7 +205,20 @@ def find(connection: sqlite3.Connection, log: EventLog, query: str, filter: Filt
         )
         for session_id, seq, part, kind, role, message_id, moment, title, score in rows
     ]
-    return Page(items, total, following)
+    return SearchPage(items, total, following, complete=complete, indexed=indexed, sessions=sessions)
+
+
+def _hits_within(query: Query, within: Within, newest: int) -> tuple[str, list[Any]]:
+    """The statement that finds the passages in the full text, to be filled with ``rank``, and its values.
+
+    The full text is asked first and alone: joined directly, the planner may ask it again for every passage. What is not in the session is
+    left out before it is ranked (``+``: not looked up one by one)."""
+    condition, values = "passage_words MATCH ? AND rowid <= ?", [query.expression(), newest]
+    if within.session_id is not None:
+        mine = "FROM search.passage WHERE sid = (SELECT sid FROM search.checkpoint WHERE session_id = ?)"
+        condition += f" AND rowid >= (SELECT min(id) {mine}) AND +rowid IN (SELECT id {mine})"
+        values += [within.session_id, within.session_id]
+    return f"WITH hit AS MATERIALIZED (SELECT rowid AS id{{rank}} FROM search.passage_words WHERE {condition})", values
 
 
 def _texts(log: EventLog, rows: list[tuple[Any, ...]]) -> dict[tuple[str, int, int], str]:
@@ -187,9 +239,10 @@ def _texts(log: EventLog, rows: list[tuple[Any, ...]]) -> dict[tuple[str, int, i
 
 def _deltas(log: EventLog, session_id: str, seq: int, message_id: str) -> str:
     with log.session(session_id, create=True) as session:
-        partial = Partial(seq, 0, "")
+        gone = taken_back(session.read(types=TYPES, on_damage="skip"))
+        partial = Partial(0, "")
         for stored in session.read(after=seq - 1, types=(MessageDelta.type,), on_damage="skip"):
-            if stored.event.message_id == message_id and not partial.grow(stored.event):
+            if stored.event.message_id == message_id and stored.seq not in gone and not partial.grow(stored.seq, stored.event):
                 break
         return partial.text
 

@@ -1,6 +1,7 @@
-"""Statistics over a session or the store. Asks the tables that `tally` keeps.
+"""Statistics over the store, a part of it, or a session. Asks the tables that `tally` keeps.
 
-Over the store, an event that forks and merges copied counts once: where the session that it was first appended to is listed it counts
+Over all sessions the sums are kept (`totals`) and only read; of a part they are made when asked, by the same statements. Over several
+sessions, an event that forks and merges copied counts once: where the session that it was first appended to is listed it counts
 there, else in the listed session that has most of that one's events: copies are beginnings, so that one has all that any other has.
 Deleted sessions do not count.
 
@@ -12,20 +13,41 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, tzinfo
 from typing import Any, Final
 
 import msgspec
 
 from .cost import NANO
-from .listing import Money
-from .moments import EPOCH, QUARTER_S
+from .listing import Money, folder_condition, microseconds
+from .moments import QUARTER_S
 from .summary import AMOUNTS, TOKENS
-
-_SUMS: Final = ", ".join(f"coalesce(sum(activity.{name}), 0)" for name in AMOUNTS)
-_COUNTED: Final = (
-    "(activity.source = '' OR EXISTS (SELECT 1 FROM temp.counted WHERE counted.sid = activity.sid AND counted.source = activity.source))"
+from .totals import (
+    BUCKET,
+    CURRENCIES,
+    DURATIONS,
+    LISTED,
+    MICROS_OF_MS,
+    MODEL_SESSIONS,
+    MODELS,
+    OWN,
+    PROJECT_SESSIONS,
+    PROJECTS,
+    QUARTERS,
+    ROLES,
+    TOOLS,
+    TOTALS,
+    USER_SESSIONS,
+    USERS,
+    VISITS,
+    Total,
+    Visits,
 )
+from .zones import QUARTERS_A_DAY, name_of, spans_of
+
+_QUARTER_US: Final = QUARTER_S * 1_000_000
+_COUNTED: Final = f"({OWN} OR EXISTS (SELECT 1 FROM temp.counted WHERE counted.sid = row.sid AND counted.source = row.source))"
+_WITH_COPIES: Final = "row.sid IN (SELECT sid FROM temp.counted)"
 
 
 class Sessions(msgspec.Struct, frozen=True):
@@ -91,8 +113,10 @@ class ToolShare(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
-    """``by_hour`` and ``by_weekday`` (from Monday) count messages. ``total_duration_ms`` is the time that tools took."""
+    """``by_hour`` and ``by_weekday`` (from Monday) count messages. ``total_duration_ms`` is the time that tools took. ``zone`` is whose
+    days, hours and weeks these are."""
 
+    zone: str
     sessions: Sessions
     events: int
     messages: dict[str, int]
@@ -112,69 +136,141 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     by_weekday: list[int]
 
 
-def compute(connection: sqlite3.Connection, session_id: str | None, zone: tzinfo | None, now: datetime) -> Statistics:
-    """The statistics of one session (everything that is in it) or of the store. ``zone`` None is the machine's."""
-    return _Computing(connection, session_id, zone, now).statistics()
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """What statistics are of: everything in one session, or what happened in those of a user, of a project folder, within a time.
+
+    ``since`` and ``until`` (since <= time < until) are rounded outwards to quarters of an hour."""
+
+    session_id: str | None = None
+    user: str | None = None
+    project: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def is_everything(self) -> bool:
+        return self == Scope()
+
+    def which(self) -> str:
+        """The SQL condition on ``session``, with named parameters."""
+        terms = [LISTED] if self.session_id is None else ["session.session_id = :session_id"]
+        if self.user is not None:
+            terms.append("session.user_id = :user")
+        if self.project is not None:
+            terms.append(folder_condition("session.project"))
+        return " AND ".join(terms)
+
+    def when(self, quarter: str) -> str:
+        """The condition on when a row happened, which is this expression."""
+        since = "" if self.since is None else f" AND {quarter} >= :since"
+        return since + ("" if self.until is None else f" AND {quarter} < :until")
+
+    def values(self) -> dict[str, Any]:
+        folder = (self.project or "").rstrip("/") or "/"
+        return {
+            "session_id": self.session_id,
+            "user": self.user,
+            "folder": folder,
+            "inside": folder if folder.endswith("/") else folder + "/",
+            "since": None if self.since is None else microseconds(self.since) // _QUARTER_US,
+            "until": None if self.until is None else -(-microseconds(self.until) // _QUARTER_US),
+        }
+
+
+def compute(connection: sqlite3.Connection, scope: Scope, zone: tzinfo | None, now: datetime, *, kept: bool = True) -> Statistics:
+    """The statistics of this scope. ``zone`` None is the machine's. ``kept`` False makes sums anew that are kept.
+
+    Raises `InvalidInput` for a time without a zone."""
+    return _Computing(connection, scope, zone, now, kept=kept).statistics()
 
 
 class _Computing:
-    def __init__(self, connection: sqlite3.Connection, session_id: str | None, zone: tzinfo | None, now: datetime) -> None:
+    """One answer. ``_parts``: the schemas whose tables add up to what is asked for: the kept sums, those made for this answer, or both."""
+
+    def __init__(self, connection: sqlite3.Connection, scope: Scope, zone: tzinfo | None, now: datetime, *, kept: bool) -> None:
         self.connection = connection
+        self.scope = scope
         self.zone = zone
         self.now = now
-        if session_id is None:
-            self.which, self.values, self.counted = "session.deleted = 0", [], _COUNTED
-            self._choose_copies()
+        self.values = scope.values()
+        self.counted = _COUNTED if scope.session_id is None else "1"
+        copies = self._choose_copies() if scope.session_id is None else 0
+        if scope.is_everything and kept:
+            self._parts = ["catalog", "temp"] if copies else ["catalog"]
+            if copies:
+                self._fill(f"{LISTED} AND {_WITH_COPIES} AND {_COUNTED}", f"{LISTED} AND {_WITH_COPIES} AND {OWN}")
         else:
-            self.which, self.values, self.counted = "session.session_id = ?", [session_id], "1"
+            self._parts = ["temp"]
+            self._fill(f"{scope.which()} AND {self.counted}")
 
-    def _choose_copies(self) -> None:
-        """Decide for each source that is not listed which session's copy of it counts."""
+    def _choose_copies(self) -> int:
+        """Decide for each source that is not listed which session's copy of it counts; returns how many there are."""
         execute = self.connection.execute
         execute("CREATE TEMP TABLE IF NOT EXISTS counted (sid INTEGER, source TEXT, PRIMARY KEY (sid, source)) WITHOUT ROWID")
         execute("DELETE FROM temp.counted")
         copies = execute(
-            "SELECT copied.source, copied.sid FROM catalog.copied JOIN catalog.session AS session USING (sid)"
-            " WHERE session.deleted = 0 AND copied.source <> ''"
-            " AND copied.source NOT IN (SELECT session_id FROM catalog.session WHERE deleted = 0)"
+            "SELECT copied.source, copied.sid FROM catalog.copied CROSS JOIN catalog.session AS session USING (sid)"
+            f" WHERE copied.source > '' AND {LISTED}"
+            " AND NOT EXISTS (SELECT 1 FROM catalog.session AS first WHERE first.session_id = copied.source AND first.deleted = 0)"
             " ORDER BY copied.events DESC, session.session_id"
         ).fetchall()
         chosen: dict[str, int] = {}
         for source, sid in copies:
             chosen.setdefault(source, sid)
         self.connection.executemany("INSERT INTO temp.counted VALUES (?, ?)", [(sid, source) for source, sid in chosen.items()])
+        return len(chosen)
 
-    def _rows(self, what: str, table: str, *, where: str = "1", then: str = "") -> sqlite3.Cursor:
-        """Rows of a table (under the name ``activity``) of the sessions that are asked for, without the copies that do not count."""
-        return self.connection.execute(
-            f"SELECT {what} FROM catalog.{table} AS activity JOIN catalog.session AS session USING (sid)"
-            f" WHERE {self.which} AND {self.counted} AND {where} {then}",
-            self.values,
+    def _fill(self, added: str, taken: str | None = None) -> None:
+        """Make sums of the rows for which one condition holds, less those for which the other does."""
+        for total in TOTALS:
+            self.connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {total.name} ({', '.join(total.columns)})")
+            self.connection.execute(f"DELETE FROM temp.{total.name}")
+            if isinstance(total, Total):
+                when = self.scope.when(f"({total.quarter})")
+            else:
+                when = self.scope.when("row.quarter")
+            for which, sign in ((added, ""), (taken, "-")):
+                if which is not None:
+                    self.connection.execute(f"INSERT INTO temp.{total.name} {total.select(which + when, 'catalog.', sign)}", self.values)
+        for table in ("by_quarter", "visits"):
+            self.connection.execute(f"CREATE INDEX IF NOT EXISTS temp.{table}_when ON {table} (quarter)")
+
+    def _sums(self, total: Total | Visits, keys: str, sums: str, source: str = "", then: str = "") -> sqlite3.Cursor:
+        """Sums (expressions over columns of the total's) by keys; ``source`` says with what it is joined."""
+        columns = [f"{expression.strip()} AS k{number}" for number, expression in enumerate(keys.split(";"))] if keys else []
+        values = [f"{expression.strip()} AS v{number}" for number, expression in enumerate(sums.split(";"))]
+        parts = " UNION ALL ".join(
+            f"SELECT {', '.join([*columns, 'n AS n', *values])} FROM {source.format(part) or f'{part}.{total.name}'}"
+            for part in self._parts
         )
+        names = [f"k{number}" for number in range(len(columns))]
+        added = [f"sum(v{number})" for number in range(len(values))]
+        grouped = f"GROUP BY {', '.join(names)} HAVING sum(n) <> 0 ORDER BY {', '.join(names)}" if names else ""
+        return self.connection.execute(f"SELECT {', '.join([*names, *added])} FROM ({parts}) {grouped} {then}", self.values)
 
     def statistics(self) -> Statistics:
-        days, by_hour, by_weekday, today, this_week = self._by_time()
+        amounts, days, by_hour, by_weekday, today, this_week = self._by_time()
         tools = self._by_tool()
         models = [
             ModelShare(model=model, unpriced_tokens=amounts["unpriced_tokens"], **_amounts(amounts, sessions))
-            for model, sessions, amounts in self._groups("activity.model", where="activity.model <> ''")
+            for model, sessions, amounts in self._groups(MODELS, MODEL_SESSIONS)
         ]
-        users = [UserShare(user_id=user, **_amounts(amounts, sessions)) for user, sessions, amounts in self._groups("session.user_id")]
+        users = [UserShare(user_id=user, **_amounts(amounts, sessions)) for user, sessions, amounts in self._groups(USERS, USER_SESSIONS)]
         projects = [
-            ProjectShare(project=project, **_amounts(amounts, sessions)) for project, sessions, amounts in self._groups("session.project")
+            ProjectShare(project=project, **_amounts(amounts, sessions))
+            for project, sessions, amounts in self._groups(PROJECTS, PROJECT_SESSIONS)
         ]
-        amounts = dict(zip(AMOUNTS, next(self._rows(_SUMS, "activity")), strict=True))
-        total = self.connection.execute(f"SELECT count(*) FROM catalog.session AS session WHERE {self.which}", self.values).fetchone()[0]
-        foreign = self._rows("currency, sum(activity.cost_nano)", "foreign_cost", then="GROUP BY currency ORDER BY currency")
+        foreign = self._sums(CURRENCIES, "currency", "cost_nano")
         return Statistics(
-            sessions=Sessions(total, today, this_week),
-            events=next(self._rows("coalesce(sum(activity.events), 0)", "copied"))[0],
-            messages=dict(self._rows("role, sum(activity.messages) AS n", "role", then="GROUP BY role HAVING n > 0 ORDER BY role")),
+            zone=name_of(self.zone, self.now),
+            sessions=Sessions(self._sessions(), today, this_week),
+            events=amounts["events"],
+            messages={role: messages for role, messages in self._sums(ROLES, "role", "messages") if messages},
             tool_calls=amounts["tool_calls"],
             tools_used=[tool.name for tool in tools if tool.name is not None],
             total_duration_ms=math.fsum(tool.total_duration_ms for tool in tools),
             errors=amounts["errors"],
-            usage=Usage(**_usage(amounts)),
+            usage=Usage(**_usage(amounts, self._price_version())),
             other_costs=[Money(nano / NANO, currency) for currency, nano in foreign],
             unknown_models=[share.model for share in models if share.unpriced_tokens],
             by_day=days,
@@ -186,63 +282,93 @@ class _Computing:
             by_weekday=by_weekday,
         )
 
-    def _groups(self, column: str, where: str = "1") -> Iterator[tuple[Any, int, dict[str, int]]]:
-        """Each value of the column with the number of sessions and the amounts."""
-        what = f"{column} AS value, count(DISTINCT activity.sid), {_SUMS}"
-        for value, sessions, *sums in self._rows(what, "activity", where=where, then="GROUP BY value ORDER BY value"):
-            yield value, sessions, dict(zip(AMOUNTS, sums, strict=True))
+    def _price_version(self) -> str | None:
+        """That of the costs of one session, where they are of one price list. (Of many sessions it would take a look at each.)"""
+        if self.scope.session_id is None:
+            return None
+        row = self.connection.execute(
+            f"SELECT price_version FROM catalog.session AS session WHERE {self.scope.which()}", self.values
+        ).fetchone()
+        return None if row is None else row[0]
 
-    def _by_time(self) -> tuple[list[Day], list[int], list[int], int, int]:
-        """Days, messages by hour and by weekday, and the sessions of today and of this week."""
-        day_of: dict[int, date] = {}
-        days: dict[date, dict[str, int]] = {}
+    def _sessions(self) -> int:
+        """How many sessions; of a time, those in which something happened."""
+        if self._parts[0] == "catalog":
+            found = self.connection.execute("SELECT n FROM catalog.listings WHERE deleted = 0").fetchone()
+            return 0 if found is None else int(found[0])
+        if self.scope.since is None and self.scope.until is None:
+            statement = f"SELECT count(*) FROM catalog.session AS session WHERE {self.scope.which()}"
+        else:
+            statement = (
+                "SELECT count(DISTINCT row.sid) FROM catalog.activity AS row JOIN catalog.session AS session USING (sid)"
+                f" WHERE {self.scope.which()} AND {self.counted}{self.scope.when('row.quarter')}"
+            )
+        return int(self.connection.execute(statement, self.values).fetchone()[0])
+
+    def _groups(self, total: Total, sessions: Total) -> Iterator[tuple[Any, int, dict[str, int]]]:
+        """Each value of the key with the number of sessions and the amounts."""
+        [key] = total.key
+        counts = dict(self._sums(sessions, key, "n"))
+        for value, *sums in self._sums(total, key, "; ".join(AMOUNTS)):
+            yield (None if value == 0 else value), counts.get(value, 0), dict(zip(AMOUNTS, sums, strict=True))
+
+    def _by_time(self) -> tuple[dict[str, int], list[Day], list[int], list[int], int, int]:
+        """All amounts, days, messages by hour and by weekday, and the sessions of today and of this week."""
+        execute = self.connection.execute
+        execute("CREATE TEMP TABLE IF NOT EXISTS span (start INTEGER, stop INTEGER, offset_s INTEGER, day INTEGER, first INTEGER)")
+        execute("DELETE FROM temp.span")
+        spans = spans_of(sorted(self._utc_days()), self.zone)
+        self.connection.executemany("INSERT INTO temp.span VALUES (?, ?, ?, ?, ?)", spans)
+        joined = "temp.span AS span CROSS JOIN {{0}}.{} AS total ON total.quarter >= span.start AND total.quarter < span.stop"
+        quarters, visits = joined.format(QUARTERS.name), joined.format(VISITS.name)
         by_hour, by_weekday = [0] * 24, [0] * 7
-        for quarter, *sums in self._rows(f"quarter, {_SUMS}", "activity", then="GROUP BY quarter ORDER BY quarter"):
-            moment = self._local(quarter)
-            day_of[quarter] = moment.date()
-            amounts = days.setdefault(moment.date(), dict.fromkeys(AMOUNTS, 0))
-            for name, amount in zip(AMOUNTS, sums, strict=True):
-                amounts[name] += amount
-            messages = sums[AMOUNTS.index("messages")]
-            by_hour[moment.hour] += messages
-            by_weekday[moment.weekday()] += messages
+        for hour, messages in self._sums(
+            QUARTERS, f"((quarter * {QUARTER_S} + offset_s) % 86400 + 86400) % 86400 / 3600", "messages", quarters
+        ):
+            by_hour[hour] = messages
+        sessions_of = dict(self._sums(VISITS, "day", "n", f"{visits} WHERE gap = 0 OR quarter - gap < first"))
+        by_day = []
+        names = ("events", *AMOUNTS)
+        total = dict.fromkeys(names, 0)
+        for ordinal, *sums in self._sums(QUARTERS, "day", "; ".join(names), quarters):
+            amounts = dict(zip(names, sums, strict=True))
+            for name, amount in amounts.items():
+                total[name] += amount
+            day = date.fromordinal(ordinal)
+            by_day.append(Day(day=day, **_amounts(amounts, sessions_of.get(ordinal, 0))))
+            by_weekday[day.weekday()] += amounts["messages"]
         today = (self.now.astimezone(self.zone)).date()
-        monday = today - timedelta(days=today.weekday())
-        sessions_of = dict.fromkeys(days, 0)
-        active_today = active_this_week = 0
-        last: tuple[int, date] | None = None
-        last_of_week = -1
-        for sid, quarter in self._rows("activity.sid, quarter", "activity", then="GROUP BY 1, 2 ORDER BY 1, 2"):
-            day = day_of[quarter]
-            if (sid, day) == last:
-                continue
-            last = sid, day
-            sessions_of[day] += 1
-            active_today += day == today
-            if monday <= day < monday + timedelta(days=7) and sid != last_of_week:
-                last_of_week = sid
-                active_this_week += 1
-        by_day = [Day(day=day, **_amounts(amounts, sessions_of[day])) for day, amounts in sorted(days.items())]
-        return by_day, by_hour, by_weekday, active_today, active_this_week
+        monday = today.toordinal() - today.weekday()
+        week = [span.first for span in spans if monday <= span.day < monday + 7]
+        this_week = 0
+        if week:
+            first = f"day >= {monday} AND day < {monday + 7} AND (gap = 0 OR quarter - gap < {min(week)})"
+            (this_week,) = next(self._sums(VISITS, "", "n", f"{visits} WHERE {first}"))
+        return total, by_day, by_hour, by_weekday, sessions_of.get(today.toordinal(), 0), this_week or 0
 
-    def _local(self, quarter: int) -> datetime:
-        moment = EPOCH + timedelta(seconds=quarter * QUARTER_S)
-        try:
-            return moment.astimezone(self.zone)
-        except (OverflowError, OSError, ValueError):  # a time at the very edge of the calendar
-            return moment
+    def _utc_days(self) -> set[int]:
+        """The days of UTC in which anything happened: one look for each, not at all that happened in it."""
+        days: set[int] = set()
+        for part in self._parts:
+            (quarter,) = self.connection.execute(f"SELECT min(quarter) FROM {part}.by_quarter").fetchone()
+            following = f"SELECT min(quarter) FROM {part}.by_quarter WHERE quarter >= ?"
+            while quarter is not None:
+                days.add(quarter // QUARTERS_A_DAY)
+                (quarter,) = self.connection.execute(following, ((quarter // QUARTERS_A_DAY + 1) * QUARTERS_A_DAY,)).fetchone()
+        return days
+
+    # --- tools ---------------------------------------------------------------------------------------------------------------
 
     def _by_tool(self) -> list[ToolShare]:
-        what = (
-            "activity.tool, count(*), sum(activity.returned_seq IS NULL), sum(activity.is_error),"
-            " coalesce(total(activity.duration_ms), 0), count(activity.duration_ms)"
-        )
-        found = self._rows(
-            what, "tool_call", where="activity.called_seq IS NOT NULL", then="GROUP BY activity.tool ORDER BY activity.tool"
-        ).fetchall()
+        buckets: dict[str | int, list[tuple[float, int]]] = {}
+        for tool, bucket, timed in self._sums(DURATIONS, "tool; bucket", "n"):
+            buckets.setdefault(tool, []).append((bucket, timed))
         shares = []
-        for name, calls, waiting, failures, total_ms, timed in found:
+        for tool, calls, waiting, failures, duration in self._sums(TOOLS, "tool", "n; open; failures; duration"):
             returned = calls - waiting
+            name = None if tool == 0 else tool
+            ordered = buckets.get(tool, [])
+            timed = sum(count for _, count in ordered)
             shares.append(
                 ToolShare(
                     name=name,
@@ -250,31 +376,47 @@ class _Computing:
                     open=waiting,
                     failures=failures,
                     failure_rate=failures / returned if returned else 0.0,
-                    total_duration_ms=total_ms,
-                    median_duration_ms=self._median(name, timed),
-                    p95_duration_ms=self._nth_duration(name, math.ceil(0.95 * timed) - 1) if timed else None,
+                    total_duration_ms=duration / MICROS_OF_MS,
+                    median_duration_ms=self._median(name, ordered, timed),
+                    p95_duration_ms=self._nth_duration(name, ordered, math.ceil(0.95 * timed) - 1) if timed else None,
                 )
             )
         return shares
 
-    def _median(self, tool: str | None, timed: int) -> float | None:
+    def _median(self, tool: str | None, buckets: list[tuple[float, int]], timed: int) -> float | None:
         if not timed:
             return None
-        upper = self._nth_duration(tool, timed // 2)
-        return upper if timed % 2 else (self._nth_duration(tool, timed // 2 - 1) + upper) / 2
+        upper = self._nth_duration(tool, buckets, timed // 2)
+        return upper if timed % 2 else (self._nth_duration(tool, buckets, timed // 2 - 1) + upper) / 2
 
-    def _nth_duration(self, tool: str | None, index: int) -> float:
-        row = self.connection.execute(
-            "SELECT activity.duration_ms FROM catalog.tool_call AS activity JOIN catalog.session AS session USING (sid)"
-            f" WHERE {self.which} AND {self.counted} AND activity.tool IS ? AND activity.duration_ms IS NOT NULL"
-            " ORDER BY activity.duration_ms LIMIT 1 OFFSET ?",
-            [*self.values, tool, index],
+    def _nth_duration(self, tool: str | None, buckets: list[tuple[float, int]], index: int) -> float:
+        """The n-th smallest duration: the kept counts say in which bucket it is, and only there it is looked for."""
+        bucket = buckets[-1][0]
+        for found_in, count in buckets:
+            if index < count:
+                bucket = found_in
+                break
+            index -= count
+        values = {**self.values, "tool": tool, "bucket": bucket, "n": index}
+        values |= {"low": bucket - abs(bucket) * 0.006, "high": bucket + abs(bucket) * 0.006}
+        inside = "row.tool IS :tool AND row.duration_ms BETWEEN :low AND :high"
+        ends = [
+            self.connection.execute(f"SELECT {end}(row.duration_ms) FROM catalog.tool_call AS row WHERE {inside}", values).fetchone()[0]
+            for end in ("min", "max")
+        ]
+        if ends[0] == ends[1]:
+            return float(ends[0])
+        found = self.connection.execute(
+            "SELECT row.duration_ms FROM catalog.tool_call AS row CROSS JOIN catalog.session AS session USING (sid)"
+            f" WHERE {inside} AND {BUCKET} = :bucket AND {DURATIONS.where} AND {self.scope.which()} AND {self.counted}"
+            f"{self.scope.when(f'({DURATIONS.quarter})')} ORDER BY row.duration_ms LIMIT 1 OFFSET :n",
+            values,
         ).fetchone()
-        return float(row[0])
+        return float(found[0])
 
 
-def _usage(amounts: dict[str, int]) -> dict[str, Any]:
-    cost = Money(amounts["cost_nano"] / NANO, "USD") if amounts["costs"] else None
+def _usage(amounts: dict[str, int], price_version: str | None = None) -> dict[str, Any]:
+    cost = Money(amounts["cost_nano"] / NANO, "USD", price_version) if amounts["costs"] else None
     return {**{name: amounts[name] for name in TOKENS}, "cost": cost}
 
 

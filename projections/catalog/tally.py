@@ -14,25 +14,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from msgspec import UNSET
 
 from eventlog import StoredEvent
 from eventlog import events as e
 from eventlog.copies import as_meant, identity
+from eventlog.history import can_be_taken_back, is_about_the_record
 from eventlog.stored import NO_ORIGIN
 
 from ..projection import State, Table
 from .cost import NO_PRICES, Prices, installed_prices
+from .journal import Journal, Project
 from .message_tally import HANDLERS as MESSAGE_HANDLERS
-from .moments import QUARTER_S, microseconds_of
+from .metadata import METADATA, begin_metadata, patch_metadata
+from .moments import microseconds_of, quarter_of
 from .pairing import TOOL_CALLS
-from .summary import AMOUNTS, PLACES, Summary, row_of, see_model
+from .summary import AMOUNTS, ORDERS, PLACES, Summary, cell_of, row_of, saw_model
+from .taking_back import taken_back
+from .totals import ROLLUPS
 from .usage_tally import count_usage
 
 Handler = Callable[[State[Summary], StoredEvent], None]
-_ABOUT_THE_RECORD = frozenset({e.SessionUpdated, e.SessionMerged, e.SessionCompacted, e.EventRedacted, e.SessionDeleted, e.SessionRestored})
 
 
 class Tally:
@@ -57,6 +61,9 @@ class Tally:
                 "models": "TEXT NOT NULL",
                 "provider": "TEXT",
                 "project": "TEXT",
+                "namespace": "TEXT",
+                "foreign_key": "TEXT",
+                "generation": "INTEGER",
                 "parent": "TEXT",
                 "started_at": "INTEGER NOT NULL",
                 "updated_at": "INTEGER NOT NULL",
@@ -65,27 +72,46 @@ class Tally:
                 "price_version": "TEXT",
                 "size_bytes": "INTEGER NOT NULL",
             },
-            indexes=("deleted, updated_at DESC, session_id DESC",),
+            indexes=(
+                *(f"deleted, {order} DESC, session_id DESC" for order in ORDERS.values()),
+                "user_id, deleted, updated_at DESC",
+                "session_id",
+                "foreign_key, namespace",
+                "namespace, deleted, updated_at DESC",
+            ),
         ),
         Table(name="label", columns={"kind": "TEXT", "value": "TEXT"}, key=("kind", "value"), indexes=("kind, value",)),
         Table(
             name="activity",
-            columns={"quarter": "INTEGER", "source": "TEXT", "model": "TEXT", **dict.fromkeys(AMOUNTS, "INTEGER NOT NULL DEFAULT 0")},
+            columns={
+                "quarter": "INTEGER",
+                "source": "TEXT",
+                "model": "TEXT",
+                "events": "INTEGER NOT NULL DEFAULT 0",
+                **dict.fromkeys(AMOUNTS, "INTEGER NOT NULL DEFAULT 0"),
+            },
             key=("quarter", "source", "model"),
         ),
         Table(
             name="role",
-            columns={"source": "TEXT", "role": "TEXT", "messages": "INTEGER NOT NULL DEFAULT 0"},
-            key=("source", "role"),
+            columns={"quarter": "INTEGER", "source": "TEXT", "role": "TEXT", "messages": "INTEGER NOT NULL DEFAULT 0"},
+            key=("quarter", "source", "role"),
         ),
-        Table(name="copied", columns={"source": "TEXT", "events": "INTEGER NOT NULL DEFAULT 0"}, key=("source",)),
+        Table(
+            name="copied",
+            columns={"source": "TEXT", "events": "INTEGER NOT NULL DEFAULT 0"},
+            key=("source",),
+            indexes=("source",),  # what was copied is found without looking at what was not
+        ),
         Table(
             name="foreign_cost",
-            columns={"source": "TEXT", "currency": "TEXT", "cost_nano": "INTEGER NOT NULL DEFAULT 0"},
-            key=("source", "currency"),
+            columns={"quarter": "INTEGER", "source": "TEXT", "currency": "TEXT", "cost_nano": "INTEGER NOT NULL DEFAULT 0"},
+            key=("quarter", "source", "currency"),
         ),
+        METADATA,
         TOOL_CALLS,
     )
+    rollups = ROLLUPS
 
     @classmethod
     def elsewhere(cls) -> Tally:
@@ -94,7 +120,7 @@ class Tally:
 
     def __init__(self, prices: Prices = NO_PRICES) -> None:
         self.prices = prices
-        self.version = f"2.{prices.version}"
+        self.version = f"4.{prices.version}"
         self._handlers: dict[type, Handler] = {**_HANDLERS, e.UsageRecorded: partial(count_usage, prices)}
 
     def initial(self) -> State[Summary]:
@@ -106,26 +132,29 @@ class Tally:
         kept.events += 1
         kept.size_bytes += stored.size_bytes
         moment = microseconds_of(stored.time)
+        event = stored.event
+        is_work = not is_about_the_record(event)
         if kept.started_at is None:
             kept.session_id = stored.session_id
             kept.started_at = moment
-        kept.updated_at = moment if kept.updated_at is None else max(kept.updated_at, moment)
+        if is_work:
+            kept.updated_at = moment if kept.updated_at is None else max(kept.updated_at, moment)
         source = "" if stored.origin_raw is NO_ORIGIN else _source(stored)
-        quarter = moment // (QUARTER_S * 1_000_000)
-        if source != kept.source:
+        quarter = quarter_of(moment) if is_work or kept.quarter is None else kept.quarter  # nothing else is activity
+        if source != kept.source or quarter != kept.quarter:
             _end_run(state)
             kept.source = source
-            kept.quarter = None
-        if quarter != kept.quarter:
             kept.quarter = quarter
             state.rows.add("activity", (quarter, source, ""), {})
         kept.run += 1
-        kind = type(stored.event)
-        if kept.status != "active" and kind not in _ABOUT_THE_RECORD:
-            kept.status = "active"
+        kind = type(event)
+        if kept.ended is not None and is_work:
+            _wake(kept, event)
         handler = self._handlers.get(kind)
         if handler is not None:
             handler(state, stored)
+        elif is_work and can_be_taken_back(event.type):
+            Journal(state.memory).other(stored.seq, cell_of(kept))
         return state
 
     def settle(self, state: State[Summary]) -> None:
@@ -138,6 +167,13 @@ class Tally:
                 state.rows.put("label", (kind, value), {"kind": kind, "value": value})
 
 
+def _wake(kept: Summary, event: Any) -> None:
+    if can_be_taken_back(event.type):
+        kept.waking += 1
+    else:
+        kept.is_woken = True
+
+
 def _source(stored: StoredEvent) -> str:
     source = identity(stored).session_id
     return "" if source == stored.session_id else source
@@ -147,6 +183,7 @@ def _end_run(state: State[Summary]) -> None:
     kept = state.kept
     if kept.run:
         state.rows.add("copied", (kept.source,), {"events": kept.run})
+        state.rows.add("activity", cell_of(kept), {"events": kept.run})
         kept.run = 0
 
 
@@ -161,10 +198,11 @@ def _started(state: State[Summary], stored: StoredEvent) -> None:
         if getattr(kept, name) is None:
             setattr(kept, name, getattr(event, name))
     kept.tags = list(dict.fromkeys([*kept.tags, *event.tags]))
-    see_model(kept, event.model)
+    saw_model(kept, event.model, stored.seq, for_good=True)
     for name in PLACES:
         if name in event.metadata:
             kept.places.setdefault(name, event.metadata[name])
+    begin_metadata(state, event.metadata)
 
 
 def _updated(state: State[Summary], stored: StoredEvent) -> None:
@@ -174,7 +212,8 @@ def _updated(state: State[Summary], stored: StoredEvent) -> None:
         value = getattr(event, name)
         if value is not UNSET:
             setattr(kept, name, value)
-    see_model(kept, kept.model)
+    saw_model(kept, kept.model, stored.seq, for_good=True)
+    patch_metadata(state, event.metadata)
     tags = kept.tags if event.tags is UNSET else event.tags or []
     kept.tags = [tag for tag in dict.fromkeys([*tags, *event.add_tags]) if tag not in event.remove_tags]
     if event.metadata is None:
@@ -186,12 +225,19 @@ def _updated(state: State[Summary], stored: StoredEvent) -> None:
 
 
 def _context(state: State[Summary], stored: StoredEvent) -> None:
-    if stored.event.project is not UNSET:
-        state.kept.places["context"] = stored.event.project
+    kept, project = state.kept, stored.event.project
+    journal = Journal(state.memory)
+    if project is UNSET:
+        journal.other(stored.seq, cell_of(kept))
+        return
+    journal.note(Project(stored.seq, journal.cell(stored.seq, cell_of(kept)), project, kept.project_seq))
+    kept.project_seq = stored.seq
+    kept.places["context"] = project
 
 
 def _ended(state: State[Summary], stored: StoredEvent) -> None:
-    state.kept.status = stored.event.status
+    kept = state.kept
+    kept.ended, kept.is_woken, kept.waking = (stored.seq, stored.event.status), False, 0
 
 
 def _deleted(state: State[Summary], stored: StoredEvent) -> None:
@@ -205,7 +251,7 @@ def _restored(state: State[Summary], stored: StoredEvent) -> None:
 def _model_changed(state: State[Summary], stored: StoredEvent) -> None:
     kept = state.kept
     kept.model = stored.event.model
-    see_model(kept, kept.model)
+    saw_model(kept, kept.model, stored.seq, for_good=True)
     if stored.event.provider is not None:
         kept.provider = stored.event.provider
 
@@ -219,4 +265,6 @@ _HANDLERS: Final[dict[type, Handler]] = {
     e.SessionRestored: _restored,
     e.ModelChanged: _model_changed,
     e.ContextUpdated: _context,
+    e.HistoryRetracted: taken_back,
+    e.HistoryCleared: taken_back,
 }

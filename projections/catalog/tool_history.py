@@ -44,9 +44,10 @@ class ToolItem(msgspec.Struct, kw_only=True):
 
 
 class ToolFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which calls. ``open``: those without a result; False for those with one. ``failed`` likewise."""
+    """Which calls. ``open``: those without a result; False for those with one. ``failed`` likewise. ``call_id``: of whichever session."""
 
     session_id: str | None = None
+    call_id: str | None = None
     name: str | None = None
     open: bool | None = None
     failed: bool | None = None
@@ -59,6 +60,9 @@ class ToolFilter(msgspec.Struct, frozen=True, kw_only=True):
             values.append(self.session_id)
         else:
             terms.append("session.deleted = 0")
+        if self.call_id is not None:
+            terms.append("call.call_id = ?")
+            values.append(self.call_id)
         if self.name is not None:
             terms.append("call.tool = ?")
             values.append(self.name)
@@ -87,16 +91,32 @@ def list_tool_calls(connection: sqlite3.Connection, log: EventLog, filter: ToolF
             place = f" AND ({moment}, session_id, call.seq, call.part) < (?, ?, ?, ?)"
             values = [*values, at, session_id, seq, part]
     rows = connection.execute(
-        f"SELECT {moment}, session_id, call.seq, call.part, call_id, tool, is_error, duration_ms, called_seq, returned_seq,"
-        " called_at, returned_at, call.message_id, arguments_seq, arguments_part, output_seq, output_part"
-        f" FROM {source} WHERE {condition}{place} ORDER BY {order} LIMIT ?",
-        [*values, limit + 1],
+        f"SELECT {_COLUMNS} FROM {source} WHERE {condition}{place} ORDER BY {order} LIMIT ?", [*values, limit + 1]
     ).fetchall()
     following = to_cursor(_ORDER + str(one), *rows[limit - 1][:4]) if len(rows) > limit else None
     page = rows[:limit]
     items = [_item(row) for row in page]
     _fill_in(log, page, items)
     return Page(items, total, following)
+
+
+_COLUMNS = (
+    "call.called_at, session_id, call.seq, call.part, call_id, tool, is_error, duration_ms, called_seq, returned_seq,"
+    " called_at, returned_at, call.message_id, arguments_seq, arguments_part, output_seq, output_part"
+)
+
+
+def calls_between(connection: sqlite3.Connection, log: EventLog, session_id: str, start: int, end: int | None) -> list[ToolItem]:
+    """The calls of a session that were made from one seq up to, but not including, another (None: its end), in order."""
+    condition, values = ToolFilter(session_id=session_id).condition()
+    condition, values = condition + " AND call.seq >= ?", [*values, start]
+    if end is not None:
+        condition, values = condition + " AND call.seq < ?", [*values, end]
+    source = "catalog.tool_call AS call JOIN catalog.session AS session USING (sid)"
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM {source} WHERE {condition} ORDER BY call.seq, call.part", values).fetchall()
+    items = [_item(row) for row in rows]
+    _fill_in(log, rows, items)
+    return items
 
 
 def _item(row: tuple[Any, ...]) -> ToolItem:

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from eventlog import EventLog
 from eventlog.cli.context import Context, as_json, command
 
 from .. import Catalog
 from ..exporters import FORMATS, ExportReport, export
-from .filters import filters
+from ..operations.filters import Filters
+from .filters import asking
+from .options import options
 
 _PAGE = 1_000
 
@@ -30,7 +33,7 @@ _PAGE = 1_000
 @click.option("--split", metavar="90/10", help="Divide training samples into parts (train and test), a file each.")
 @click.option("--all", "everything", is_flag=True, help="Every session that is not deleted.")
 @click.option("--skip-damaged", is_flag=True, help="Leave out what damage has made unreadable.")
-@filters
+@options(Filters)
 def export_sessions(
     context: Context,
     sessions: tuple[str, ...],
@@ -40,7 +43,7 @@ def export_sessions(
     split: str | None,
     everything: bool,
     skip_damaged: bool,
-    **filters: Any,
+    given: dict[str, Any],
 ) -> None:
     """Write sessions as documents, data or training samples.
 
@@ -48,8 +51,7 @@ def export_sessions(
     (openai, trl, sharegpt, parquet) say what they left out, and why, on standard error."""
     from ..view.training import Split
 
-    chosen = {name: value for name, value in filters.items() if value}
-    if bool(sessions) + bool(chosen) + everything != 1:
+    if bool(sessions) + bool(given) + everything != 1:
         raise click.UsageError("name sessions, or give filters, or --all: one of the three")
     if output == "-":
         output = None
@@ -58,7 +60,11 @@ def export_sessions(
     if output is None and FORMATS[format].module.endswith(".parquet") and sys.stdout.isatty():
         raise click.UsageError("parquet is no text for a terminal; give a file with -o")
     with context.open_log() as log:
-        ids = [context.find_session(log, session) for session in sessions] if sessions else list(_filtered(context, log, chosen))
+        ids = (
+            [context.find_session(log, session) for session in sessions]
+            if sessions
+            else list(_filtered(context, log, msgspec.convert(given, type=Filters)))
+        )
         to: Any = context.write
         if output is not None:
             to = Path(output).expanduser()
@@ -76,8 +82,9 @@ def export_sessions(
     _tell(context, report, is_output_free=output is not None)
 
 
-def _filtered(context: Context, log: EventLog, chosen: dict[str, Any]) -> Iterator[str]:
+def _filtered(context: Context, log: EventLog, filters: Filters) -> Iterator[str]:
     with Catalog.open(log, notice=context.warn) as catalog:
+        chosen = filters.chosen(asking(catalog))
         after = None
         while True:
             page = catalog.list(limit=_PAGE, after=after, sort="started", **chosen)

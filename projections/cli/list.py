@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
+import msgspec
 
 from eventlog.cli.context import Context, command
 
-from ..catalog.listing import ORDERS
-from .filters import filters, local, open_catalog, page_options, say_next
+from ..operations import questions
+from .filters import asking, local, open_catalog, say_next, say_unknown
+from .options import options
 
 
 @command("list")
-@filters
-@click.option(
-    "--sort", type=click.Choice(list(ORDERS)), default="updated", show_default=True, help="What comes first: the largest of these."
-)
-@page_options(50, "At most this many.")
-def list_sessions(context: Context, sort: Any, limit: int, after: str | None, **filters: Any) -> None:
+@options(questions.List)
+def list_sessions(context: Context, given: dict[str, Any]) -> None:
     """List sessions, those of the latest activity first.
 
-    All filters must hold. Times are local."""
+    All filters must hold. Times are local, or of --zone."""
+    asked = msgspec.convert(given, type=questions.List)
     with open_catalog(context) as catalog:
-        page = catalog.list(sort=sort, limit=limit, after=after, **filters)
+        page = questions.list_sessions(asking(catalog), asked)
+        if not page.total:
+            say_unknown(context, catalog, given)
     if context.json:
         context.emit(page)
         return

@@ -11,7 +11,8 @@ import msgspec
 
 from eventlog.cli.context import Context, command
 
-from .. import SessionView, replay
+from .. import PricedView, SessionView, replay
+from ..exporters.transcript import notes
 
 _ARGUMENTS_SHOWN = 200
 _OUTPUT_LINES_SHOWN = 12
@@ -26,7 +27,7 @@ def show(context: Context, session: str, skip_damaged: bool) -> None:
 
     Long tool output is shortened; --json has everything."""
     with context.open_log() as log, log.session(context.find_session(log, session)) as handle:
-        view = replay(handle.read(on_damage="skip" if skip_damaged else "raise"), SessionView)
+        view = replay(handle.read(on_damage="skip" if skip_damaged else "raise"), PricedView())
     if context.json:
         context.emit(view)
         return
@@ -70,8 +71,7 @@ def _entries(view: SessionView) -> Iterator[tuple[tuple[int, int], Entry]]:
     for message in view.messages:
         lines = [line for part in message.parts for line in _part(part)]
         if lines:
-            notes = [message.model, "not finished" if message.partial else None, "not in context" if message.exclude_from_context else None]
-            about = "".join(f"  {note}" for note in notes if note)
+            about = "".join(f"  {note}" for note in notes(message))
             yield (message.seq, 0), [(f"{message.seq}  {message.role}  {_time(message.time)}{about}", "bold cyan"), *lines]
     for call in view.tool_calls:
         seq = call.called_seq or call.returned_seq or 0

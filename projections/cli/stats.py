@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import click
+import msgspec
 
 from eventlog.cli.context import Context, command
 
 from ..catalog.statistics import Amounts, Statistics
-from .filters import open_catalog
+from ..operations import questions
+from .filters import asking, open_catalog, say_unknown
+from .options import options
 
 _DAYS_SHOWN = 14
 _SHARES_SHOWN = 20
@@ -17,13 +21,18 @@ _SHARES_SHOWN = 20
 
 @command("stats")
 @click.argument("session", required=False)
-def stats(context: Context, session: str | None) -> None:
+@options(questions.Stats, leave_out=["session_id"])
+def stats(context: Context, session: str | None, given: dict[str, Any]) -> None:
     """Show statistics of the store, or of one session.
 
-    Events that a fork or merge copied count once. Deleted sessions do not count. Days are local."""
+    Or of a part of the store: of a user, a project folder, a time (rounded to quarters of an hour). Events that a fork or merge copied
+    count once. Deleted sessions do not count."""
     with open_catalog(context) as catalog:
-        session_id = None if session is None else context.find_session(catalog.log, session)
-        found = catalog.statistics(session_id=session_id)
+        if session is not None:
+            given["session_id"] = context.find_session(catalog.log, session)
+        found = questions.statistics(asking(catalog), msgspec.convert(given, type=questions.Stats))
+        if not found.sessions.total:
+            say_unknown(context, catalog, {"user": given.get("user")})
     if context.json:
         context.emit(found)
         return
@@ -51,6 +60,7 @@ def _totals(context: Context, found: Statistics) -> None:
             ("tokens", tokens + (cached if usage.cache_read_tokens or usage.cache_write_tokens else "")),
             ("cost", ", ".join(f"{money.amount:,.4f} {money.currency}" for money in costs)),
             ("no price for", ", ".join(found.unknown_models)),
+            ("days of", found.zone),
         ]
     )
 

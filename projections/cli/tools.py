@@ -10,26 +10,26 @@ import msgspec
 from eventlog.cli.context import Context, command
 
 from ..catalog.tool_history import ToolItem
-from .filters import local, open_catalog, page_options, say_next
+from ..operations import questions
+from .filters import asking, local, open_catalog, say_next, say_unknown
+from .options import options
 
 _SHOWN = 60
 
 
 @command("tools")
 @click.argument("session", required=False)
-@click.option("--name", metavar="TOOL", help="Only this tool.")
-@click.option("--open", "open_only", is_flag=True, help="Only calls that have no result yet.")
-@click.option("--failed", is_flag=True, help="Only calls that failed.")
-@page_options(1_000, "At most this many.")
-def tools(context: Context, session: str | None, name: str | None, open_only: bool, failed: bool, limit: int, after: str | None) -> None:
+@options(questions.ToolCalls, leave_out=["session_id"])
+def tools(context: Context, session: str | None, given: dict[str, Any]) -> None:
     """List tool calls with their results.
 
     Those of a session in its order, else those of all sessions, the latest first."""
     with open_catalog(context) as catalog:
-        session_id = None if session is None else context.find_session(catalog.log, session)
-        page = catalog.tools(
-            session_id=session_id, name=name, open=True if open_only else None, failed=True if failed else None, limit=limit, after=after
-        )
+        if session is not None:
+            given["session_id"] = context.find_session(catalog.log, session)
+        page = questions.tool_calls(asking(catalog), msgspec.convert(given, type=questions.ToolCalls))
+        if not page.total:
+            say_unknown(context, catalog, {"name": given.get("name")})
     if context.json:
         context.emit(page)
         return

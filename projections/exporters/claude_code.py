@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from eventlog import Session
 from eventlog.backend import OnDamage
-from eventlog.copies import innermost
-from eventlog.importers.provenance import Provenance
+from eventlog.importers.provenance import Records
 
 from . import Write
 
-_provenance = Provenance("claude-code")
-
 
 def export_session(session: Session, write: Write, on_damage: OnDamage) -> None:
-    for stored in session.read(on_damage=on_damage):
-        record = _provenance.record_in(innermost(stored.origin_raw))
+    for _, record in Records(session, "claude-code").all(on_damage):
         if record is not None:
             write(record + b"\n")

@@ -17,6 +17,7 @@ from typing import Any, Final
 from eventlog import Session
 from eventlog.backend import OnDamage
 
+from ..pricing import PricedView
 from ..replay import replay
 from ..view.conversation import content_parts
 from ..view.messages import Message
@@ -63,7 +64,7 @@ _OUTLINE_FROM: Final = 3
 
 
 def export_session(session: Session, write: Write, on_damage: OnDamage) -> None:
-    view = replay(session.read(on_damage=on_damage), SessionView)
+    view = replay(session.read(on_damage=on_damage), PricedView())
     for piece in page(view):
         write(piece.encode())
 

@@ -7,10 +7,10 @@ import msgspec
 from eventlog import Session
 from eventlog.backend import OnDamage
 
+from ..pricing import PricedView
 from ..replay import replay
-from ..view.session import SessionView
 from . import Write
 
 
 def export_session(session: Session, write: Write, on_damage: OnDamage) -> None:
-    write(msgspec.json.encode(replay(session.read(on_damage=on_damage), SessionView)) + b"\n")
+    write(msgspec.json.encode(replay(session.read(on_damage=on_damage), PricedView())) + b"\n")

@@ -14,6 +14,7 @@ from typing import Any
 from eventlog import Session
 from eventlog.backend import OnDamage
 
+from ..pricing import PricedView
 from ..replay import replay
 from ..view.conversation import content_parts
 from ..view.messages import Message
@@ -28,7 +29,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]#|])")
 
 
 def export_session(session: Session, write: Write, on_damage: OnDamage) -> None:
-    view = replay(session.read(on_damage=on_damage), SessionView)
+    view = replay(session.read(on_damage=on_damage), PricedView())
     for block in blocks(view):
         write(f"{block}\n\n".encode())
 

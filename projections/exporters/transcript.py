@@ -62,7 +62,13 @@ def outcome(call: ToolCall) -> str:
 
 def notes(message: Message) -> list[str]:
     """What a reader must know of a message beside its text."""
-    found = [message.model, "not finished" if message.partial else None, "not in context" if message.exclude_from_context else None]
+    found = [
+        message.model,
+        "not finished" if message.partial else None,
+        f"interrupted: {message.interrupted}" if message.interrupted else None,
+        "an alternative" if message.alternative_to is not None else None,
+        "not in context" if message.exclude_from_context else None,
+    ]
     return [note for note in found if note]
 
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import Any, Final, Protocol
 
 from eventlog import EventLog, Session, StoredEvent
 from eventlog.backend import Changes
-from eventlog.errors import InvalidCursor
+from eventlog.errors import Damaged, InvalidCursor, SegmentTooNew
 from eventlog.events import EventRedacted, SessionCompacted
 
 from ..projection import ProjectionFailed
@@ -40,20 +40,24 @@ class Progress(Protocol):
 def transaction(indexes: Sequence[Index]) -> Iterator[None]:
     """A transaction that holds the write locks of these indexes, and of no other that is attached."""
     connection = indexes[0].connection
-    connection.execute("BEGIN")
-    try:
+    with ExitStack() as stack:
         for index in indexes:
-            index.begin()
-        yield
-        for index in indexes:
-            index.flush()
-        connection.execute("COMMIT")
-    except BaseException:
-        for index in indexes:
-            index.discard()
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+            if index.gate is not None:
+                stack.enter_context(index.gate.writing())
+        connection.execute("BEGIN")
+        try:
+            for index in indexes:
+                index.begin()
+            yield
+            for index in indexes:
+                index.flush()
+            connection.execute("COMMIT")
+        except BaseException:
+            for index in indexes:
+                index.discard()
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
 
 
 def catch_up(log: EventLog, indexes: Sequence[Index], progress: Progress | None = None, *, full: bool = False) -> int:
@@ -75,6 +79,27 @@ def catch_up(log: EventLog, indexes: Sequence[Index], progress: Progress | None 
             for index in indexes:
                 index.set_meta("cursor", changes.cursor)
     return looking.events
+
+
+def catch_up_session(log: EventLog, index: Index, session_id: str, *, trusted: bool) -> None:
+    """Make the index tell of everything that is in this session now, whatever it knows of others.
+
+    Where it is at the session's end, that end is compared with the one that was folded, unless it is ``trusted``: what this process has
+    seen to be so stays so until something is appended, as only a power loss takes an end back."""
+    seq = index.seq(session_id)
+    if seq:
+        with log.session(session_id, create=True) as session:
+            if session.last_seq == seq and (trusted or _ends_as_folded(session, index)):
+                return
+    fold_sessions(log, [index], [(session_id, "")])
+
+
+def _ends_as_folded(session: Session, index: Index) -> bool:
+    checkpoint = index.checkpoint(session.id)
+    if checkpoint is None:
+        return False
+    known = next(session.read(after=checkpoint.seq - 1, on_damage="skip"), None)
+    return known is not None and known.seq == checkpoint.seq and mark_of(known) == checkpoint.mark
 
 
 class _Looking:
@@ -104,8 +129,11 @@ class _Looking:
 
     def _hinted(self) -> Iterator[tuple[str, str, bool]]:
         for session_id in self.changes.sessions:
-            with self.log.session(session_id, create=True) as session:
-                position = session.last_seq
+            try:
+                with self.log.session(session_id, create=True) as session:
+                    position = session.last_seq
+            except (SegmentTooNew, Damaged):
+                position = -1  # reading it says what is the matter
             yield session_id, "", any(index.seq(session_id) != position for index in self.indexes)
 
     def _all(self) -> Iterator[tuple[str, str, bool]]:
@@ -164,7 +192,10 @@ class _Folding:
         self._bytes_left = BYTES_PER_TRANSACTION
         following: tuple[str, str] | None = first
         while following is not None:
-            self._fold_session(*following)
+            try:
+                self._fold_session(*following)
+            except (SegmentTooNew, Damaged):
+                pass  # nothing of it can be told here: `verify` names it, and the other sessions are not kept from being told
             if self._full():
                 return following
             following = next(others, None)

@@ -3,20 +3,38 @@
 A checkpoint says how far a session is folded: the seq of the last event, the *mark* (the checksum that ends its line, which covers
 everything before it in the segment, so that a session that was rewritten or lost its end is noticed) and the state.
 It is written in one transaction with the rows that belong to it. Nothing in here is worth keeping: it can all be made again.
+
+Every database has an identity, and counts the transactions that folded something: the two tell whether an answer can be another one.
 """
 
 from __future__ import annotations
 
+import re
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
-from ..projection import Memory, Projection, ProjectionFailed, Rows, State, Table, Tabular, check_name, decoder_of, kept
+from ..projection import (
+    Memory,
+    Projection,
+    ProjectionFailed,
+    Rollup,
+    Rows,
+    State,
+    Table,
+    Tabular,
+    check_name,
+    decoder_of,
+    kept,
+    rollups_of,
+)
+from .gate import Gate
 
-LAYOUT = 1  # of the tables that every database has
+LAYOUT = 2  # of the tables that every database has
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -44,7 +62,9 @@ class Index:
         self.schema = schema or self.name  # what the database is attached as
         self._tabular = projection if isinstance(projection, Tabular) else None
         self.tables: tuple[Table, ...] = self._tabular.tables if self._tabular else ()
+        self.rollups: tuple[Rollup, ...] = rollups_of(projection)
         self.connection = connection
+        self.gate: Gate | None = None  # of a database in memory
         self._decoder = decoder_of(projection)
         self._drops: list[tuple[str, tuple[Any, ...]]] = []
         self._writes: dict[str, list[tuple[Any, ...]]] = {}
@@ -52,6 +72,7 @@ class Index:
         self._adds: dict[tuple[str, tuple[str, ...]], str] = {}
         self._next_sid = 0
         self._next_id = 0
+        self._folded = False  # whether the transaction at hand changes what the database tells
 
     # --- the database as a whole ---------------------------------------------------------------------------------------------
 
@@ -63,13 +84,26 @@ class Index:
             self.connection.execute(statement)
         self.set_meta("version", str(self.projection.version))
         self.set_meta("schema", schema_digest(self.projection))
+        self.set_meta("identity", uuid.uuid4().hex[:16])
 
     def finish(self) -> None:
-        """Add the indexes that are cheaper to make at once than row by row."""
+        """Add the indexes and rollups, which are cheaper to make at once than row by row."""
+        execute = self.connection.execute
         for table in self.tables:
             for number, columns in enumerate(table.indexes):
-                self.connection.execute(f"CREATE INDEX {self.schema}.{table.name}_{number} ON {table.name} ({columns})")
+                execute(f"CREATE INDEX {self.schema}.{table.name}_{number} ON {table.name} ({columns})")
+        for rollup in self.rollups:
+            columns = ", ".join(f"{column} {kind}" for column, kind in rollup.columns.items())
+            execute(f"CREATE TABLE {self.schema}.{rollup.name} ({columns}, PRIMARY KEY ({', '.join(rollup.key)})) WITHOUT ROWID")
+            execute(f"INSERT INTO {self.schema}.{rollup.name} {self.made_anew(rollup)}")
+            for number, trigger in enumerate(rollup.triggers):
+                execute(f"CREATE TRIGGER {self.schema}.{rollup.name}_{number} {trigger}")
         self.set_meta("complete", "1")
+
+    def made_anew(self, rollup: Rollup) -> str:
+        """The statement that selects the rollup's rows from the rows that it is made of."""
+        names = "|".join(re.escape(table.name) for table in self.tables)
+        return re.sub(rf"\b(FROM|JOIN) ({names})\b", rf"\1 {self.schema}.\2", rollup.select)
 
     def _statements(self, part: bool) -> Iterator[str]:
         name = self.schema
@@ -204,6 +238,7 @@ class Index:
             encoded = msgspec.msgpack.encode(kept(state))
         except Exception as error:
             raise ProjectionFailed(self.name, session_id, seq, error) from error
+        self._folded = True
         self._queue(
             f"INSERT OR REPLACE INTO {self.schema}.checkpoint VALUES (?, ?, ?, ?, ?, ?, ?)",
             (sid, session_id, seq, mark, base, stamp, encoded),
@@ -211,6 +246,7 @@ class Index:
 
     def forget(self, sid: int) -> None:
         """Remove everything about a session. What full text knew of it stays in its index and is never found again."""
+        self._folded = True
         for table in ("memory", *(table.name for table in self.tables), "checkpoint"):
             self.connection.execute(f"DELETE FROM {self.schema}.{table} WHERE sid = ?", (sid,))
 
@@ -221,11 +257,14 @@ class Index:
         for statement, rows in self._writes.items():
             self.connection.executemany(statement, rows)
         self.set_meta("next_id", self._next_id)
+        if self._folded:
+            self.set_meta("folded", int(self.meta("folded") or 0) + 1)
         self.discard()
 
     def discard(self) -> None:
         self._drops.clear()
         self._writes.clear()
+        self._folded = False
 
     def _queue(self, statement: str, values: tuple[Any, ...]) -> None:
         self._writes.setdefault(statement, []).append(values)
@@ -261,7 +300,12 @@ class Index:
         """The columns of a row that are kept, the statement that puts it there, and the one for its words."""
         columns = [column for column in table.columns if column not in table.words]
         named = ["id", "sid", *columns] if table.words else ["sid", *columns]
-        put = f"INSERT OR REPLACE INTO {self.schema}.{table.name} ({', '.join(named)}) VALUES ({', '.join('?' * len(named))})"
+        put = f"INTO {self.schema}.{table.name} ({', '.join(named)}) VALUES ({', '.join('?' * len(named))})"
+        if table.words:
+            put = f"INSERT OR REPLACE {put}"  # the row gets a new number, as its words do
+        else:  # a row that is replaced is a row that changes, for the triggers of a rollup
+            changes = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in table.key)
+            put = f"INSERT {put} ON CONFLICT ({', '.join(('sid', *table.key))}) DO {f'UPDATE SET {changes}' if changes else 'NOTHING'}"
         holes = ", ".join("?" * len(table.words))
         return columns, put, f"INSERT INTO {self.schema}.{table.name}_words (rowid, {', '.join(table.words)}) VALUES (?, {holes})"
 
@@ -285,4 +329,4 @@ class Index:
 def schema_digest(projection: Projection[Any]) -> str:
     """Tells whether a database of another version can answer the queries of this one: the tables are the same."""
     tables = projection.tables if isinstance(projection, Tabular) else ()
-    return sha256(msgspec.json.encode((LAYOUT, tables))).hexdigest()[:16]
+    return sha256(msgspec.json.encode((LAYOUT, tables, rollups_of(projection)))).hexdigest()[:16]

@@ -1,8 +1,8 @@
 """The canonical dump: everything that a projection's database says, independent of how it came to say it.
 
-One entry per row: the table, the session, the key, the values; tables by name, rows by session and key. Numbers that a database gives to
-sessions and passages on its own are left out. Of full text there is, for each row, how many words of it were indexed; the row has
-a digest of the text itself.
+One entry per row: the table, the session, the key, the values; tables by name, rows by session and key; the rows of a rollup belong to
+no session. Numbers that a database gives to sessions and passages on its own are left out. Of full text there is, for each row, how many
+words of it were indexed; the row has a digest of the text itself.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from ..projection import Rollup
 from .database import Index
 
 Place = tuple[str, str, tuple[Any, ...]]  # table, session id, key
@@ -29,7 +30,12 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def dump(index: Index) -> Iterator[tuple[Place, tuple[Any, ...]]]:
-    """All rows in canonical order. Streams: the database sorts."""
+    """All rows in canonical order, those of rollups last. Streams: the database sorts."""
+    yield from _session_rows(index)
+    yield from _rollup_rows(index)
+
+
+def _session_rows(index: Index) -> Iterator[tuple[Place, tuple[Any, ...]]]:
     schema = index.schema
     tables: dict[str, tuple[tuple[str, ...], str, str]] = {
         "checkpoint": ((), "seq, mark, state", f"{schema}.checkpoint AS row"),
@@ -51,8 +57,49 @@ def dump(index: Index) -> Iterator[tuple[Place, tuple[Any, ...]]]:
             yield (name, row[0], tuple(row[1 : 1 + len(key)])), tuple(row[1 + len(key) :])
 
 
+def _rollup_rows(index: Index) -> Iterator[tuple[Place, tuple[Any, ...]]]:
+    """As they are kept."""
+    for rollup in sorted(index.rollups, key=lambda rollup: rollup.name):
+        order = ", ".join(rollup.key)
+        for row in index.connection.execute(f"SELECT {', '.join(rollup.columns)} FROM {index.schema}.{rollup.name} ORDER BY {order}"):
+            yield (rollup.name, "", tuple(row[: len(rollup.key)])), tuple(row[len(rollup.key) :])
+
+
+def wrong_rollups(index: Index) -> Iterator[Difference]:
+    """The rows of rollups that are not what the rows say that they are made of. In a transaction of their reader's: nothing may move."""
+    for rollup in index.rollups:
+        kept = f"SELECT {', '.join(rollup.columns)} FROM {index.schema}.{rollup.name}"
+        anew = index.made_anew(rollup)
+        found = _by_key(index, rollup, f"SELECT * FROM ({kept} EXCEPT SELECT * FROM ({anew}))")
+        expected = _by_key(index, rollup, f"SELECT * FROM ({anew}) EXCEPT {kept}")
+        for key in sorted(found.keys() | expected.keys(), key=lambda key: _order(("", "", key))):
+            yield Difference(
+                projection=index.name,
+                table=rollup.name,
+                session_id="",
+                key=list(key),
+                stored=_shown(found.get(key)),
+                rebuilt=_shown(expected.get(key)),
+            )
+
+
+def _by_key(index: Index, rollup: Rollup, statement: str) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    size = len(rollup.key)
+    return {tuple(row[:size]): tuple(row[size:]) for row in index.connection.execute(statement)}
+
+
 def compare(stored: Index, rebuilt: Index) -> Iterator[Difference]:
-    """The rows in which two databases of one projection differ, of sessions that both have folded equally far."""
+    """The rows in which two databases of one projection differ, of sessions that both have folded equally far; and what the rollups of the
+    first are not, by its own rows."""
+    stored.connection.execute("BEGIN")
+    try:
+        yield from _compare_rows(stored, rebuilt)
+        yield from wrong_rollups(stored)
+    finally:
+        stored.connection.execute("COMMIT")
+
+
+def _compare_rows(stored: Index, rebuilt: Index) -> Iterator[Difference]:
     moving = {
         session_id
         for (session_id,) in stored.connection.execute(
@@ -60,7 +107,7 @@ def compare(stored: Index, rebuilt: Index) -> Iterator[Difference]:
             " WHERE a.seq <> b.seq"
         )
     }
-    left, right = dump(stored), dump(rebuilt)
+    left, right = _session_rows(stored), _session_rows(rebuilt)
     one, other = next(left, None), next(right, None)
     while one is not None or other is not None:
         if one is not None and (other is None or _order(one[0]) < _order(other[0])):

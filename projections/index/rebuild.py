@@ -47,7 +47,11 @@ class _Folded(NamedTuple):
 
 
 class RebuildFailed(EventLogError):
-    """A process of the rebuild ended before its work was done. What was there before is untouched."""
+    """The rebuild ended before its work was done, for the ``reason``. What was there before is untouched."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the rebuild failed, what was there before still is: {reason}")
 
 
 def rebuild(log: EventLog, folder: Folder, projections: Sequence[Projection[Any]], jobs: int, progress: Progress | None) -> list[IndexFile]:
@@ -176,10 +180,18 @@ class _Parallel:
         command = [sys.executable, "-m", "projections.index.worker"]
         try:
             with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment()) as process:
-                self._feed(process)
+                try:
+                    self._feed(process)
+                except BrokenPipeError:
+                    assert process.stdout is not None
+                    for line in process.stdout:  # it may have said why before it ended
+                        said = msgspec.json.decode(line, type=Answer)
+                        if said.broken is not None:
+                            raise RebuildFailed(said.broken) from None
+                    raise
         except BrokenPipeError:
             self._failed = True
-            self._done.put(RebuildFailed("a process of the rebuild ended early (see above); run it again, or with --jobs 1"))
+            self._done.put(RebuildFailed("one of its processes ended early (see above); run it again, or with --jobs 1"))
         except BaseException as error:
             self._failed = True
             self._done.put(error)
@@ -218,6 +230,8 @@ class _Parallel:
             said = msgspec.json.decode(answer, type=Answer)
             if said.failed is not None:
                 raise ProjectionFailed(*said.failed)
+            if said.broken is not None:
+                raise RebuildFailed(said.broken)
             answered = pending.pop(0)
             if isinstance(answered, _Part):
                 self._done.put(answered)

@@ -7,6 +7,8 @@ files of the one before it are finished. It ends with its input, also where whoe
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -15,6 +17,7 @@ from typing import Any
 import msgspec
 
 from eventlog import EventLog
+from eventlog.errors import EventLogError
 
 from ..projection import Projection, ProjectionFailed
 from .building import begin_file, connect
@@ -36,10 +39,11 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """How many events were folded, or what a `ProjectionFailed` says."""
+    """How many events were folded, or what a `ProjectionFailed` says, or why no more can be done (``broken``)."""
 
     events: int = 0
     failed: tuple[str, str, int, str] | None = None
+    broken: str | None = None
 
 
 def home_of(projection: Projection[Any]) -> str | None:
@@ -95,9 +99,20 @@ def main() -> None:
 
     job: Job | None = msgspec.json.decode(next(lines), type=Job)
     assert job is not None
-    with EventLog.open(job.store, create=False) as log:
-        while job is not None:
-            job = _fold_into(log, job, lines, answer)
+    try:
+        with EventLog.open(job.store, create=False) as log:
+            while job is not None:
+                job = _fold_into(log, job, lines, answer)
+    except (OSError, sqlite3.Error, EventLogError) as error:  # a full disk, a file that cannot be read: no bug, so no traceback
+        answer(Answer(broken=said_of(error)))
+
+
+def said_of(error: Exception) -> str:
+    """One line on what the database or the system refused, with the next step."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith("SQLITE_FULL") or getattr(error, "errno", None) == errno.ENOSPC:
+        return f"{error}; free space on the disk of the store, then run it again"
+    return f"{error}; mend that, then run it again" if not isinstance(error, EventLogError) else str(error)
 
 
 if __name__ == "__main__":

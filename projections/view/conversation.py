@@ -5,8 +5,8 @@ What both the model's view (`to_messages`) and training samples (`training`) sta
 - A tool call stands in the turn of the message that made it; one that no message claims, in the assistant's turn before it, or in one
   of its own. Calls made before the first of them came back are parallel: one turn.
 - A result stands with its call, wherever it was recorded. So a message that is nothing but results is no turn of its own.
-- A message that the model does not see is not there, and neither are its calls. A retracted one is not in the view at all; its
-  calls are, and are left out here.
+- A message that the model does not see (excluded, or an alternative to another one) is not there, and neither are its calls. A
+  retracted one is not in the view at all; its calls are, and are left out here.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ ROLES: Final = {"developer": "system", "ai": "assistant", "model": "assistant", 
 EXCLUDED: Final = "messages excluded from the context"
 RETRACTED: Final = "retracted messages"
 UNFINISHED: Final = "unfinished messages"
+ALTERNATIVE: Final = "alternatives to other messages"
 ORPHANED: Final = "tool results without a call"
 
 
@@ -64,7 +65,7 @@ def turns_of(view: SessionView, left_out: Counter[str] | None = None, *, partial
     by_seq: dict[int, Turn] = {}
     turns: list[Turn] = []
     for message in view.messages:
-        reason = EXCLUDED if message.exclude_from_context else UNFINISHED if message.partial and not partial else None
+        reason = _why_not(message, partial=partial)
         if reason is not None:
             counted[reason] += 1
             hidden_seqs.add(message.seq)
@@ -86,6 +87,14 @@ def turns_of(view: SessionView, left_out: Counter[str] | None = None, *, partial
         else:
             loose.append((call, found))
     return [turn for turn in _with_loose(turns, loose) if turn.parts or turn.calls]
+
+
+def _why_not(message: Message, *, partial: bool) -> str | None:
+    if message.alternative_to is not None:
+        return ALTERNATIVE
+    if message.exclude_from_context:
+        return EXCLUDED
+    return UNFINISHED if message.partial and not partial else None
 
 
 def _turn(message: Message) -> Turn:

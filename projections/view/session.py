@@ -4,33 +4,40 @@
 always there, more may join them. The messages, the tool calls and the usage are put together in `messages`, `tool_calls`
 and `usage`; here is what belongs to the session itself:
 
-- **Order is by seq, never by time.** ``updated_at`` is the latest time of any event: what an import adds late, or a clock that was
-  set back, does not make a session older than it was.
+- **Order is by seq, never by time.** ``updated_at`` is the latest time of an event about the work: what an import adds late, or a clock
+  that was set back, does not make a session older than it was, and neither does what is said about the record
+  (`eventlog.history.ABOUT_THE_RECORD`) make it newer.
 - **The first ``session.started`` counts.** A later one (a merge or fork took it over) fills only what is still empty; its tags join.
 - **``session.updated`` and ``context.updated`` are merge patches** (RFC 7386). Tags keep their order and are never doubled.
 - **Status**: active, what ``session.ended`` said, or deleted. Any later event makes an ended session active again, except those
-  that are about the record and not about the work: ``session.updated`` (to give an ended session a title must not reopen it),
-  ``session.merged``, ``session.compacted``, ``event.redacted`` and the tombstones. ``session.restored`` brings back the former status.
+  that are about the record: to give an ended session a title must not reopen it. ``session.restored`` brings back the former status.
 - **An event that is not known here** counts in ``counts.events`` and ``updated_at``, and wakes an ended session.
+- **What was taken back** (``history.retracted``, ``history.cleared``) is not there: the view is that of the session without these events,
+  but for ``started_at`` and ``updated_at``, which ``history.*`` does not move. See `taking_back`.
 
-It holds every message of the session, so its size is the session's: what needs only a summary of many sessions is the catalog.
+It holds every message of the session, and what was said of each, so its size is the session's: what needs only a summary of many
+sessions is the catalog.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
+from functools import reduce
 from typing import Any, ClassVar
 
 import msgspec
 from msgspec import UNSET
 
+from eventlog.algebra.merge_patch import merge_patch
 from eventlog.copies import as_meant, first_kept_seq
 from eventlog.events import (
     ContextCompacted,
     ContextUpdated,
     ErrorLogged,
-    EventRedacted,
+    HistoryCleared,
+    HistoryRetracted,
     MessageAdded,
     MessageAmended,
     MessageDelta,
@@ -38,10 +45,8 @@ from eventlog.events import (
     ModeChanged,
     ModelChanged,
     Parent,
-    SessionCompacted,
     SessionDeleted,
     SessionEnded,
-    SessionMerged,
     SessionRestored,
     SessionStarted,
     SessionUpdated,
@@ -49,17 +54,18 @@ from eventlog.events import (
     ToolReturned,
     UsageRecorded,
 )
-from eventlog.merge_patch import merge_patch
+from eventlog.history import is_about_the_record, named
 from eventlog.stored import NO_ORIGIN, StoredEvent
 
 from .messages import Message, Messages, Retracted
+from .models import Seen
+from .taking_back import Journal, take_back
 from .tool_calls import ToolCall, ToolCalls
 from .usage import Usage, UsageTally
 
 _NO_TIME = datetime.min.replace(tzinfo=timezone.utc)
 _ACTIVE = "active"
 _DELETED = "deleted"
-_ABOUT_THE_RECORD = frozenset({SessionUpdated, SessionMerged, SessionCompacted, EventRedacted, SessionDeleted, SessionRestored})
 
 
 class Compaction(msgspec.Struct, gc=False):
@@ -85,7 +91,9 @@ class LoggedError(msgspec.Struct, gc=False):
 
 
 class Counts(msgspec.Struct, gc=False):
-    """``events`` are all that were folded, ``messages`` (and those of a role) are the ones shown, partial ones too."""
+    """``events`` are all that were folded and not taken back, ``messages`` (and those of a role) are the ones shown, partial ones too.
+
+    Messages that are an alternative to another one do not count, and neither do calls that only these made."""
 
     events: int = 0
     messages: int = 0
@@ -113,7 +121,7 @@ class SessionView(msgspec.Struct, dict=True, kw_only=True):
     """
 
     name: ClassVar[str] = "session_view"
-    version: ClassVar[int | str] = 1
+    version: ClassVar[int | str] = 2
 
     session_id: str = ""
     status: str = _ACTIVE
@@ -168,8 +176,10 @@ class SessionView(msgspec.Struct, dict=True, kw_only=True):
         except KeyError:
             raise ValueError("this view was decoded or copied and cannot be folded on; replay the session into a new one") from None
         messages, tools, usage = folding.messages, folding.tools, folding.usage
+        models = folding.models.known
+        note_seq, note_event = folding.journal.seqs.append, folding.journal.events.append
         count = 0
-        latest = view.updated_at or _NO_TIME
+        latest = folding.worked_at
         stored: StoredEvent | None = None
         try:
             for stored in events:
@@ -177,27 +187,34 @@ class SessionView(msgspec.Struct, dict=True, kw_only=True):
                     stored = as_meant(stored)
                 event = stored.event
                 kind = type(event)
+                count += 1
+                note_seq(stored.seq)
+                note_event(event)
                 if not folding.settled:
-                    _settle(view, folding, stored, kind)
+                    _settle(view, folding, stored, event)
                 if kind is MessageAdded:  # a place for each, as the interpreter learns what is called where: a table costs 3 % more
+                    if event.model not in models:
+                        folding.models.saw(event.model, stored.seq)
                     messages.added(stored, event)
                 elif kind is ToolCalled:
                     tools.called(stored, event)
                 elif kind is ToolReturned:
                     tools.returned(stored, event)
                 elif kind is UsageRecorded:
-                    usage.recorded(stored, event)
+                    usage.recorded(stored, event, view.model, view.provider)
                 elif kind is MessageDelta:
                     messages.delta(stored, event)
-                elif kind in _CHANGES:
-                    _CHANGES[kind](view, stored, event)
+                else:
+                    _CHANGES.get(kind, _nothing)(view, stored, event)
+                    if is_about_the_record(event):
+                        continue
                 time = stored.time
                 if time > latest:
                     latest = time
-                count += 1
         finally:
             if stored is not None:
-                view.updated_at = latest
+                folding.worked_at = latest
+                view.updated_at = view.started_at if latest is _NO_TIME else latest
                 folding.sum_up(view, count)
         return view
 
@@ -205,7 +222,22 @@ class SessionView(msgspec.Struct, dict=True, kw_only=True):
 class _Folding:
     """What the fold must remember that is not for readers. It does not hold the view: a view goes as soon as it is let go."""
 
-    __slots__ = ("begun", "deleted", "lifecycle", "messages", "settled", "started", "tools", "usage")
+    __slots__ = (
+        "begun",
+        "deleted",
+        "ended",
+        "journal",
+        "lifecycle",
+        "messages",
+        "models",
+        "patches",
+        "settled",
+        "started",
+        "taken_back",
+        "tools",
+        "usage",
+        "worked_at",
+    )
 
     def __init__(self, view: SessionView) -> None:
         self.settled = False  # the session has begun and is active, so that an event need not be asked what it means for that
@@ -213,29 +245,36 @@ class _Folding:
         self.started = False
         self.deleted = False
         self.lifecycle = _ACTIVE  # the status but for deletion
-        self.tools = tools = ToolCalls(view.tool_calls, view.orphan_results, view.messages, view.retracted)
-        self.messages = Messages(view.messages, view.retracted, view.models, tools)
-        self.usage = UsageTally(view.models)
+        self.ended: tuple[int, str] | None = None  # where it last ended, and how
+        self.worked_at = _NO_TIME
+        self.taken_back = 0  # events that `sum_up` has not heard of
+        self.patches: list[tuple[int, dict[str, Any]]] = []  # of the context
+        self.journal = Journal()
+        self.models = Seen(view.models)
+        self.tools = tools = ToolCalls(view.tool_calls, view.orphan_results, self.journal.at)
+        self.messages = Messages(view.messages, view.retracted, tools, self.journal.at)
+        self.usage = UsageTally(self.models)
 
     def sum_up(self, view: SessionView, events: int) -> None:
         """Set what is derived from the rest of the view, after so many more events."""
         counts = view.counts
-        counts.events += events
-        counts.messages = len(view.messages)
+        counts.events += events - self.taken_back
+        self.taken_back = 0
+        counts.messages = len(view.messages) - self.messages.alternatives
         counts.user_messages = self.messages.by_user
         counts.assistant_messages = self.messages.by_assistant
-        counts.tool_calls = len(view.tool_calls)
+        counts.tool_calls = len(view.tool_calls) - len(self.tools.uncounted)
         counts.errors = len(view.errors)
         self.usage.settle(view.usage)
 
 
-def _settle(view: SessionView, folding: _Folding, stored: StoredEvent, kind: type) -> None:
+def _settle(view: SessionView, folding: _Folding, stored: StoredEvent, event: Any) -> None:
     """What an event means for a session that has not begun, or is not active."""
     if not folding.begun:
         folding.begun = True
         view.session_id = stored.session_id
         view.started_at = stored.time
-    if kind not in _ABOUT_THE_RECORD:
+    if not is_about_the_record(event):
         _live(view, folding, _ACTIVE)
     folding.settled = folding.lifecycle == _ACTIVE
 
@@ -262,7 +301,7 @@ def _started(view: SessionView, stored: StoredEvent, event: SessionStarted) -> N
     view.tags = list(dict.fromkeys([*view.tags, *event.tags]))
     view.settings = {**event.settings, **view.settings}
     view.metadata = {**event.metadata, **view.metadata}
-    _saw(view.models, event.model)
+    view.__dict__["folding"].models.saw_for_good(event.model, stored.seq)
 
 
 def _updated(view: SessionView, stored: StoredEvent, event: SessionUpdated) -> None:
@@ -270,7 +309,7 @@ def _updated(view: SessionView, stored: StoredEvent, event: SessionUpdated) -> N
         value = getattr(event, name)
         if value is not UNSET:
             setattr(view, name, value)
-    _saw(view.models, view.model)
+    view.__dict__["folding"].models.saw_for_good(view.model, stored.seq)
     if event.tags is not UNSET or event.add_tags or event.remove_tags:
         tags = view.tags if event.tags is UNSET else event.tags or []
         gone = set(event.remove_tags)
@@ -286,7 +325,9 @@ def _updated(view: SessionView, stored: StoredEvent, event: SessionUpdated) -> N
 
 
 def _ended(view: SessionView, stored: StoredEvent, event: SessionEnded) -> None:
-    _live(view, view.__dict__["folding"], event.status)
+    folding: _Folding = view.__dict__["folding"]
+    folding.ended = stored.seq, event.status
+    _live(view, folding, event.status)
 
 
 def _deleted(view: SessionView, stored: StoredEvent, event: SessionDeleted) -> None:
@@ -304,7 +345,7 @@ def _model_changed(view: SessionView, stored: StoredEvent, event: ModelChanged) 
     view.model = event.model
     view.provider = event.provider if event.provider is not None else view.provider
     view.settings = merge_patch(view.settings, event.settings)
-    _saw(view.models, event.model)
+    view.__dict__["folding"].models.saw_for_good(event.model, stored.seq)
 
 
 def _mode_changed(view: SessionView, stored: StoredEvent, event: ModeChanged) -> None:
@@ -314,8 +355,9 @@ def _mode_changed(view: SessionView, stored: StoredEvent, event: ModeChanged) ->
 
 
 def _context_updated(view: SessionView, stored: StoredEvent, event: ContextUpdated) -> None:
-    changes = msgspec.structs.asdict(event)
-    view.context = merge_patch(view.context, {name: value for name, value in changes.items() if value is not UNSET})
+    patch = {name: value for name, value in msgspec.structs.asdict(event).items() if value is not UNSET}
+    view.__dict__["folding"].patches.append((stored.seq, patch))
+    view.context = merge_patch(view.context, patch)
 
 
 def _context_compacted(view: SessionView, stored: StoredEvent, event: ContextCompacted) -> None:
@@ -333,6 +375,25 @@ def _parent(parent: Parent | None) -> dict[str, Any] | None:
     return None if parent is None else {"session_id": parent.session_id, "seq": parent.seq, "relation": parent.relation}
 
 
+def _taken_back(view: SessionView, stored: StoredEvent, event: HistoryRetracted | HistoryCleared) -> None:
+    folding: _Folding = view.__dict__["folding"]
+    gone = take_back(named(stored), folding.journal, folding.messages, folding.tools, folding.models, view.compactions)
+    if not gone:
+        return
+    folding.taken_back += len(gone)
+    left = [patch for patch in folding.patches if not _holds(gone, patch[0])]
+    if len(left) < len(folding.patches):
+        folding.patches = left
+        view.context = reduce(merge_patch, (patch for _, patch in left), {})
+    if folding.ended is not None and folding.ended[0] >= folding.journal.worked_until:
+        _live(view, folding, folding.ended[1])  # what had made it active again is gone
+
+
+def _holds(seqs: list[int], seq: int) -> bool:
+    index = bisect_left(seqs, seq)
+    return index < len(seqs) and seqs[index] == seq
+
+
 def _saw(names: list[str], name: str | None) -> None:
     if name is not None and name not in names:
         names.append(name)
@@ -344,6 +405,10 @@ def _message_amended(view: SessionView, stored: StoredEvent, event: MessageAmend
 
 def _message_retracted(view: SessionView, stored: StoredEvent, event: MessageRetracted) -> None:
     view.__dict__["folding"].messages.retract(stored, event)
+
+
+def _nothing(view: SessionView, stored: StoredEvent, event: Any) -> None:
+    """A type that says nothing here, or is not known."""
 
 
 _CHANGES: dict[type, Callable[[SessionView, StoredEvent, Any], None]] = {
@@ -358,5 +423,7 @@ _CHANGES: dict[type, Callable[[SessionView, StoredEvent, Any], None]] = {
     ModeChanged: _mode_changed,
     ContextUpdated: _context_updated,
     ContextCompacted: _context_compacted,
+    HistoryRetracted: _taken_back,
+    HistoryCleared: _taken_back,
     ErrorLogged: _error_logged,
 }

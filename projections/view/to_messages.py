@@ -1,7 +1,7 @@
 """What to send to the model when a session goes on: its view as messages that the provider's API takes. Nothing in the log changes.
 
 - After the last compaction: its summary, then what it kept. The instructions (system messages) stay.
-- Without what the model does not see: excluded and retracted messages with their calls, results without a call.
+- Without what the model does not see: excluded and retracted messages and alternatives, with their calls; results without a call.
 - A tool call without a result is closed by a result that says so, because an API refuses a call that hangs. Results come right after
   their calls. Ids and names that the API would refuse are changed, in the call and its result alike.
 - Reasoning goes back only where the API can check it: to Anthropic, with its signature, before what it led to. Text is never

@@ -15,6 +15,7 @@ import pytest
 from eventlog import EventLog
 from eventlog.importers import import_paths
 from eventlog.importers.follow import Follower
+from eventlog.importers.provenance import Records
 from projections import SessionView, replay
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "claude-code"
@@ -97,8 +98,7 @@ def _comparable(log: EventLog) -> dict[str, Any]:
 
 
 def _kept(log: EventLog, session_id: str) -> list[str]:
-    origins = (stored.origin or {} for stored in log.session(session_id).read())
-    return [json.dumps(origin["record"]) for origin in origins if "record" in origin]
+    return [json.dumps(json.loads(record or b"null")) for _, record in Records(log.session(session_id), "claude-code").all()]
 
 
 def test_all_files_are_imported_and_the_second_time_adds_nothing(tmp_path: Path) -> None:

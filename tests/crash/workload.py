@@ -202,7 +202,7 @@ def active_segment(folder: Path, session: str = "s") -> Path:
 # --- living ----------------------------------------------------------------------------------------------------------------------
 
 
-def run(
+def run(  # noqa: C901 -- one loop with one exit for each thing that an append may say
     folder: Path,
     disk: Disk,
     steps: Iterable[Step],

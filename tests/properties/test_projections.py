@@ -20,7 +20,7 @@ from projections.catalog.tally import Tally
 from projections.index import catch_up
 from projections.index.building import attach, connect
 from projections.index.database import Index
-from projections.index.dump import dump
+from projections.index.dump import dump, wrong_rollups
 from projections.projection import Projection
 
 from .test_session_view import events, times
@@ -40,6 +40,7 @@ def index_in_memory(projection: Projection[Any]) -> Index:
 
 def dumps(log: EventLog, index: Index) -> list[Any]:
     catch_up.catch_up(log, [index])
+    assert list(wrong_rollups(index)) == []
     return list(dump(index))
 
 

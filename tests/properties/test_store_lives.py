@@ -9,8 +9,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from datetime import datetime, timezone, tzinfo
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from eventlog.copies import identity
 from eventlog.errors import EventLogError
 from eventlog.events import MessageAdded, ToolCalled, UsageRecorded
 from projections import Catalog
+from projections.catalog import statistics
 from projections.catalog.cost import NO_PRICES, installed_prices
 from projections.catalog.search import Search
 from projections.catalog.tally import Tally
@@ -33,6 +36,8 @@ from .test_compaction import streams
 from .test_projections import dumps, index_in_memory
 from .test_session_view import others, times
 
+# 45 minutes off; a clock that is put forward at midnight, and back from one o'clock to it
+ZONES = (timezone.utc, ZoneInfo("Asia/Kathmandu"), ZoneInfo("America/Havana"))
 LONG = "TEST_BUDGET_S" in os.environ
 SETTINGS = Settings(segment_size_bytes=700, frame_size_bytes=300, sync="never", compress_after="0", compression_level=1)
 KINDS = (MessageAdded, UsageRecorded, ToolCalled)
@@ -152,6 +157,26 @@ def test_the_totals_count_every_event_once_however_often_it_was_copied(life: lis
                 sum(tool.calls for tool in found.by_tool),
             ] == counted
             assert found.events == len({identity(stored) for stored in events})
+
+
+@settings(max_examples=400 if LONG else 40, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(appended | said | copied | rewritten, max_size=40), st.sampled_from(ZONES))
+def test_what_is_kept_of_all_sessions_is_what_can_be_added_up_anew(life: list[Step], zone: tzinfo) -> None:
+    now = datetime(2026, 6, 3, tzinfo=timezone.utc)
+    with temporary() as folder, open_log(folder) as log, Catalog.open(log, prices=NO_PRICES, notice=_none_expected) as catalog:
+        for number, step in enumerate(life):
+            live(log, step)
+            if number % 5 == 0:
+                catalog.list()
+        kept = catalog.statistics(zone=zone, now=now)
+        anew = catalog._serving.ask(
+            ("catalog",), lambda connection: statistics.compute(connection, statistics.Scope(), zone, now, kept=False)
+        )
+        assert kept == anew
+        whole = catalog.statistics(since=datetime(2000, 1, 1, tzinfo=timezone.utc), zone=zone, now=now)
+        assert (whole.events, whole.usage, whole.by_day, whole.by_model) == (kept.events, kept.usage, kept.by_day, kept.by_model)
+        assert catalog.list().total == len(catalog.list(limit=10_000).items)
+        assert catalog.list(deleted=True).total == len(catalog.list(deleted=True, limit=10_000).items)
 
 
 KILLED = """

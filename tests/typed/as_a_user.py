@@ -13,7 +13,7 @@ from eventlog import EventLog, Report, Session, StoredEvent, aio
 from eventlog.errors import Conflict
 from eventlog.events import Event, MessageAdded, ToolCalled, ToolReturned, event_type
 from eventlog.tail import CaughtUp
-from projections import Catalog, SessionView, replay, to_messages
+from projections import Catalog, SessionView, replay, to_messages, view_of
 
 
 @event_type("shop.rated")
@@ -73,8 +73,11 @@ def read(log: EventLog, session: Session) -> Iterator[str]:
         yield stored.type
     assert_type(session.last_seq, int)
     assert_type(log.verify(), Report)
+    with log.tail(session, after="start") as events:
+        assert_type(next(events), StoredEvent)
     with log.tail(after="start", marks=True) as tail:
         for stored_or_mark in tail:
+            assert_type(stored_or_mark, StoredEvent | CaughtUp)
             if isinstance(stored_or_mark, CaughtUp):
                 break
             yield stored_or_mark.type
@@ -83,6 +86,7 @@ def read(log: EventLog, session: Session) -> Iterator[str]:
 def ask(log: EventLog, session: Session) -> int:
     view = replay(session.read(), SessionView)
     assert_type(view, SessionView)
+    assert_type(view_of(session), SessionView)
     assert_type(view.title, str | None)
     assert_type(replay(session.read(), Stars()), int)
     assert_type(replay(session.read(), Kinds), dict[str, int])
@@ -95,9 +99,18 @@ def ask(log: EventLog, session: Session) -> int:
 
 
 async def wait(folder: Path) -> int:
-    async with await aio.EventLog.open(folder) as log:
-        session = await log.start(title="later")
-        return await session.append(MessageAdded(role="user", content="hi"))
+    async with aio.EventLog.open(folder) as log, log.start(title="later") as session:
+        assert_type(await session.append(MessageAdded(role="user", content="hi")), int)
+        again = await log.session(session.id)
+        assert_type(again, aio.Session)
+        async for stored in again.read(after=1):
+            assert_type(stored, StoredEvent)
+        async with log.tail(after="start") as events:
+            assert_type(await anext(events), StoredEvent)
+        ids = [session_id async for session_id, _ in log.sessions()]
+        assert_type(ids, list[str])
+        assert_type(await log.verify(), Report)
+        return await again.last_seq
 
 
 def main(folder: Path) -> tuple[list[str], int, int]:

@@ -85,7 +85,7 @@ def test_each_key_is_stored_once_with_what_belongs_to_it_whatever_batches_it_com
         for batch in batches:
             before = session.last_seq
             group = [(key, index) for key in batch for index in range(followers[key] + 1)]
-            seqs = session.append_new([draft(note("x"), WHEN, id=None if index else f"k{key}") for key, index in group])
+            seqs = session.append_new([draft(note("x"), time=WHEN, id=None if index else f"k{key}") for key, index in group])
             for each, seq in zip(group, seqs, strict=True):
                 assert place.setdefault(each, seq) == seq
             assert sorted(seq for seq in set(seqs) if seq > before) == list(range(before + 1, session.last_seq + 1))
@@ -95,7 +95,7 @@ def test_each_key_is_stored_once_with_what_belongs_to_it_whatever_batches_it_com
 def store_batches(path: str, first: int) -> None:
     with EventLog.open(path, settings=SMALL) as log, log.session("s", create=True) as session:
         for number in range(150):
-            session.append_new([draft(note(f"event {key}"), WHEN, id=f"k{key}") for key in range(number, number + 4)])
+            session.append_new([draft(note(f"event {key}"), time=WHEN, id=f"k{key}") for key in range(number, number + 4)])
 
 
 def test_two_processes_with_the_same_overlapping_batches_store_each_event_once(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_two_processes_with_the_same_overlapping_batches_store_each_event_once(t
         log.compact()
     with EventLog.open(path, settings=SMALL) as log:
         session = log.session("s")
-        assert session.append_new([draft(note(f"event {key}"), WHEN, id=f"k{key}") for key in range(4)]) == [1, 2, 3, 4]
+        assert session.append_new([draft(note(f"event {key}"), time=WHEN, id=f"k{key}") for key in range(4)]) == [1, 2, 3, 4]
         assert session.append(note("event 7"), id="k7") == 8
         assert session.last_seq == 153
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import eventlog
 from eventlog import EventLog, Settings
 from eventlog.errors import InvalidEvent, SessionNotFound
 from eventlog.events import Event, MessageAdded, MessageDelta, SessionEnded, SessionResumed, UnknownEvent
@@ -125,12 +126,49 @@ def test_end_and_resume_are_events() -> None:
 def test_a_batch_of_drafts_keeps_each_event_s_own_time_and_origin() -> None:
     with EventLog.memory() as log, log.session("s", create=True) as session:
         session.append_envelopes(
-            [draft(HELLO, "2026-01-01T00:00:00Z", origin={"n": 1}, more=True), draft(HELLO, "2026-01-02T00:00:00Z", id="k")]
+            [draft(HELLO, time="2026-01-01T00:00:00Z", origin={"n": 1}, more=True), draft(HELLO, time="2026-01-02T00:00:00Z", id="k")]
         )
         assert [(stored.time.day, stored.origin, stored.id, stored.more) for stored in session.read()] == [
             (1, {"n": 1}, None, True),
             (2, None, "k", False),
         ]
+
+
+def test_a_draft_happens_now_where_nothing_else_is_said() -> None:
+    before = datetime.now(timezone.utc)
+    with EventLog.memory() as log, log.session("s", create=True) as session:
+        session.append_envelopes([eventlog.draft(HELLO, id="k", origin={"n": 1})])
+        session.append_envelopes([eventlog.draft(HELLO, time=before)])
+        first, second = session.read()
+    assert before <= first.time <= datetime.now(timezone.utc)
+    assert (first.id, first.origin, second.time, second.id) == ("k", {"n": 1}, before, None)
+    for wrong, error in (({"time": "yesterday"}, InvalidEvent), ({"time": datetime(2026, 1, 1)}, InvalidEvent)):
+        with pytest.raises(error):
+            eventlog.draft(HELLO, **wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        eventlog.draft("no event")  # type: ignore[arg-type]
+
+
+def test_what_a_program_holds_says_what_it_is(tmp_path: Path) -> None:
+    with EventLog.open(tmp_path / "store") as log, log.start(id="s") as session:
+        session.append(HELLO, time="2026-01-02T03:04:05Z")
+        assert repr(log) == f"<EventLog {tmp_path / 'store'}>"
+        assert repr(session) == "<Session s>"
+        with session.tail(1) as one, log.tail(after="end") as everything:
+            assert repr(one) == "<Tail of session s at 1>"
+            assert repr(everything).startswith("<Tail of all sessions at all.")
+        assert repr(one) == "<Tail of session s at 1 closed>"
+        assert repr(log.subscribe(print, session="s")) == "<Subscription <Tail of session s at 2>>"
+        size = sum(len(stored.raw) + 1 for stored in session.read())
+        report = log.verify()
+        assert repr(report) == f"<Report ok; 1 sessions, 2 events, {report.bytes:,} bytes>"
+        assert report.bytes > size
+        (path,) = (tmp_path / "store" / "sessions").rglob("s*.jsonl")
+        path.write_bytes(path.read_bytes().replace(b"Hello", b"Hallo"))
+        assert repr(log.verify()).startswith("<Report not ok, 1 problems, the first: Problem(session_id='s', segment='")
+    assert (repr(log), repr(session)) == (f"<EventLog {tmp_path / 'store'} closed>", "<Session s closed>")
+    assert repr(EventLog.memory()) == "<EventLog in memory>"
+    assert repr(EventLog.open(settings=Settings(store=tmp_path / "none", recording=False))) == "<EventLog recording is off>"
 
 
 def test_reading_a_session_that_has_gone_says_so(tmp_path: Path) -> None:

@@ -110,10 +110,10 @@ def test_a_wrong_value_names_the_setting_its_source_and_what_is_allowed(config: 
         "setting sync_interval_ms = 'soon' (from the environment variable EVENTLOG_SYNC_INTERVAL_MS) is not usable:"
         " it takes a whole number from 1 to 60,000 (ms)"
     )
-    config.write_text("compress = 1\n")
+    config.write_text("recording = 1\n")
     with pytest.raises(InvalidSetting) as refused:
         load({"EVENTLOG_CONFIG": str(config)})
-    assert str(refused.value) == f"setting compress = 1 (from the config file {config}) is not usable: it takes true or false"
+    assert str(refused.value) == f"setting recording = 1 (from the config file {config}) is not usable: it takes true or false"
 
 
 def test_an_unknown_name_in_the_config_file_is_refused_with_the_nearest_known_one(config: Path) -> None:

@@ -4,13 +4,14 @@ import copy
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from zlib import crc32
 
 import msgspec
 import pytest
 
-from eventlog import line, stored
+from eventlog import line, stored, timestamps
 from eventlog.backend import Lines
-from eventlog.events import MessageAdded, UnknownEvent
+from eventlog.events import MessageAdded, MessageAmended, Part, UnknownEvent
 from eventlog.line import Envelope
 from eventlog.stored import StoredEvent
 
@@ -108,3 +109,94 @@ def test_an_event_shows_what_it_is() -> None:
         "StoredEvent(session_id='s', seq=3, time='2026-01-02T03:04:05.678901+00:00', event=MessageAdded(role='user', content='message 3'),"
         " id='retry', origin={'from': 'here'})"
     )
+
+
+# --- lines that are hard to understand -------------------------------------------------------------------------------------------
+
+
+def written(*payloads: str) -> Lines:
+    """Lines as another program may have written them, with their checksums."""
+    data, running = b"", 0
+    for payload in payloads:
+        running = crc32(payload.encode(), running)
+        tail = line.tail_of(running)
+        running = crc32(tail, running)
+        data += payload.encode() + tail
+    return Lines("s", data)
+
+
+FINE = f'{{"seq":1,"time":"{TIME}","type":"message.added","data":{{"role":"user","content":"x"}}'
+
+
+@pytest.mark.parametrize(
+    ("payload", "type", "time"),
+    [
+        (f'{{"seq":2,"time":"{TIME}","type":"message.added"', "message.added", TIME),
+        ('{"seq":2,"type":"message.added","data":3', "message.added", "1970-01-01T00:00:00.000000Z"),
+        (f'{{"seq":2,"time":"{TIME}","data":{{}}', "unknown", TIME),
+        ('{"seq":2,"time":"yesterday","type":5,"data":[],"v":"x","id":7,"more":"no","origin":3', "unknown", "1970-01-01T00:00:00.000000Z"),
+        (f'{{"seq":2,"time":"{TIME}","type":"a.b","data":' + '{"a":' * 5000 + "1" + "}" * 5000 + ',"id":"k"', "a.b", TIME),
+    ],
+)
+def test_a_line_that_cannot_be_understood_costs_only_itself(payload: str, type: str, time: str) -> None:
+    lines = written(FINE, payload, FINE.replace('"seq":1', '"seq":3'))
+    first, odd, last = stored.decode(lines)
+    assert first.event == last.event == MessageAdded(role="user", content="x")
+    assert isinstance(odd.event, UnknownEvent)
+    assert (odd.seq, odd.type, timestamps.to_text(odd.time)) == (2, type, time)
+    assert odd.raw.startswith(payload.encode())
+    assert odd.origin is None
+    assert repr(odd)
+    found = stored.position.decode(lines.line(2) + b"\n")
+    assert (found.seq, found.type, found.more) == (2, type, False)
+
+
+def test_a_line_without_data_is_shown_as_it_stands() -> None:
+    (event,) = stored.decode(written('{"seq":1,"type":"a.b"'))
+    assert bytes(event.event.data) == event.raw
+
+
+def test_a_line_without_a_seq_has_no_position() -> None:
+    for payload in ('{"time":"x"', '{"seq":"1"', '{"seq":true', "{"):
+        with pytest.raises(msgspec.DecodeError):
+            stored.position.decode(written(payload).data)
+
+
+def test_the_stack_of_whoever_reads_decides_nothing_about_positions() -> None:
+    deep = f'{{"seq":7,"time":"{TIME}","type":"a.b","data":' + '{"a":' * 200 + "1" + "}" * 200 + ',"id":"k","origin":{"a":[[]]},"more":true'
+    lines = written(deep)
+
+    def down(frames: int) -> tuple[stored.Position, StoredEvent]:
+        if frames:
+            return down(frames - 1)
+        return stored.position.decode(lines.data), stored.decode(lines)[0]
+
+    here, event = down(0)
+    for frames in (500, 700, 800, 850):
+        found, same = down(frames)
+        assert (found.seq, found.type, found.id, found.more) == (here.seq, here.type, here.id, here.more) == (7, "a.b", "k", True)
+        assert (same.seq, same.type, same.id, same.raw) == (event.seq, event.type, event.id, event.raw)
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        ('[{"type":"text","text":"hi"}]', [Part(type="text", content="hi")]),
+        ('[{"type":"tool_use","id":"t","name":"n","input":{}}]', [Part(type="tool_call", id="t", name="n", arguments={})]),
+        ('[{"type":"text","content":"hi","joined_later":1},{"type":"later","x":1}]', [Part(type="text", content="hi"), Part(type="later")]),
+    ],
+)
+def test_parts_of_a_provider_s_shape_that_a_store_holds_are_healed(content: str, parts: list[Part]) -> None:
+    message, amended = stored.decode(
+        written(
+            f'{{"seq":1,"time":"{TIME}","type":"message.added","data":{{"role":"user","content":{content},"message_id":"m"}}',
+            f'{{"seq":2,"time":"{TIME}","type":"message.amended","data":{{"message_id":"m","content":{content}}}',
+        )
+    )
+    assert message.event == MessageAdded(role="user", content=parts, message_id="m")
+    assert amended.event == MessageAmended(message_id="m", content=parts)
+
+
+def test_content_that_is_no_parts_stays_unknown() -> None:
+    (event,) = stored.decode(written(f'{{"seq":1,"time":"{TIME}","type":"message.added","data":{{"role":"user","content":[3]}}'))
+    assert event.event == UnknownEvent("message.added", {"role": "user", "content": [3]})

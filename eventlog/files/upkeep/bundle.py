@@ -25,11 +25,12 @@ import msgspec
 from ... import timestamps
 from ...backend import Lines
 from ...decoding import decoder
-from ...destination import destination_of
 from ...errors import EventLogError, InvalidBundle, InvalidInput, SessionNotFound
 from ...ids import check_session_id, new_session_id
+from ...reports import BundledFile, BundledSession, Manifest
 from .. import reader
 from ..backend import FilesBackend
+from ..destination import destination_of
 from ..disk import Disk, write_all
 from ..layout import TEMPORARY, SegmentName, parse_segment_name
 from ..verify import verify
@@ -42,26 +43,6 @@ _MANIFEST = "manifest.json"
 _FOLDER = "sessions/"
 _MOST_MANIFEST = 64 * 1024 * 1024
 _READ_SIZE = 1024 * 1024
-
-
-class BundledFile(msgspec.Struct, frozen=True):
-    name: str
-    size: int
-    sha256: str
-
-
-class BundledSession(msgspec.Struct, frozen=True):
-    session_id: str
-    files: list[BundledFile]
-
-
-class Manifest(msgspec.Struct, frozen=True):
-    """What is in a bundle."""
-
-    bundle: int
-    min_reader: int
-    created: str
-    sessions: list[BundledSession]
 
 
 # --- writing -------------------------------------------------------------------------------------------------------------------

@@ -2,9 +2,9 @@
 
 Cold is a session to which nothing happened for `compress_after`, by the time of its last event. What people still grep stays plain text.
 
-Nothing that is read changes, unless deltas are to be dropped: then those go whose message is complete, their seqs stand in the footer of
-their segment, and a ``session.compacted`` event says so. Writers, readers and tails go on meanwhile: the session's
-lock is held for the moments in which files change places. Memory is bounded by a frame and by 16 bytes per run of deltas.
+Nothing that is read changes, unless deltas are to be dropped (those whose message is complete), or what was taken back: their seqs stand in
+the footer of their segment, and a ``session.compacted`` event says so. Writers, readers and tails go on meanwhile: the session's
+lock is held for the moments in which files change places. Memory is bounded by a frame and by 16 bytes per run of what is left out.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from ...algebra.ranges import Ranges
 from ...errors import Damaged, EventLogError, SessionLocked, SessionNotFound
 from ...events import SessionCompacted
 from ...ids import shard as shard_of
 from ...line import Envelope
-from ...ranges import Ranges
+from ...reports import CompactionReport, Skipped
 from ...segments.frames import Unproven
 from ...segments.segment import Opened
 from .. import layout as layouts
@@ -29,54 +28,39 @@ from .. import reader, replacing, scan
 from ..layout import SegmentName
 from ..replacing import Finished, Replacing, finished
 from . import leftovers
-from .deltas import REASON, CompleteDeltas
+from .deltas import CompleteDeltas
+from .retracted import RetractedEvents
 from .rewriting import Rewriting
 
 if TYPE_CHECKING:
     from ..backend import FilesBackend
 
+Drop = type[CompleteDeltas] | type[RetractedEvents]
 _ATTEMPTS = 5
 _RANGES_PER_EVENT = 10_000
 
 
-class Skipped(msgspec.Struct, frozen=True, kw_only=True):
-    """What could not be done for a session, and why."""
-
-    session_id: str
-    reason: str
-
-
-class CompactionReport(msgspec.Struct, kw_only=True):
-    """What a compaction did. Counts are of segments: ``joined`` ones became part of another. ``removed`` are files that a crash had left,
-    ``left_out`` events; ``too_young`` counts sessions with something to compress to which something happened not long ago. The bytes are those of all segment files of the sessions that were looked at."""
-
-    sessions: int = 0
-    sealed: int = 0
-    compressed: int = 0
-    joined: int = 0
-    removed: int = 0
-    left_out: int = 0
-    too_young: int = 0
-    bytes_before: int = 0
-    bytes_after: int = 0
-    skipped: list[Skipped] = []
-    dry_run: bool = False
-
-
 def compact(
-    backend: FilesBackend, session_ids: Iterable[str] | None, *, drop_deltas: bool, idle_s: float | None = None, dry_run: bool = False
+    backend: FilesBackend,
+    session_ids: Iterable[str] | None,
+    *,
+    drop_deltas: bool,
+    drop_retracted: bool = False,
+    idle_s: float | None = None,
+    dry_run: bool = False,
 ) -> CompactionReport:
     """See `EventLog.compact`."""
     report = CompactionReport(dry_run=dry_run)
+    drop: list[Drop] = [kind for kind, wanted in ((CompleteDeltas, drop_deltas), (RetractedEvents, drop_retracted)) if wanted]
     idle_s = backend.settings.compress_after_s if idle_s is None else idle_s
     for session_id, entries in _every_session(backend) if session_ids is None else _given_sessions(backend, session_ids):
         size = _size(backend, session_id, entries)
         report.sessions += 1
         report.bytes_before += size
-        if drop_deltas or len(entries) > 1 or not entries[0].endswith(".zst"):
+        if drop or len(entries) > 1 or not entries[0].endswith(".zst"):
             try:
                 compaction = _Compaction(backend, session_id, report)
-                (compaction.foresee if dry_run else compaction.run)(drop_deltas=drop_deltas, idle_s=idle_s)
+                (compaction.foresee if dry_run else compaction.run)(drop, idle_s)
             except (EventLogError, OSError) as error:
                 report.skipped.append(Skipped(session_id=session_id, reason=str(error)))
             size = _size(backend, session_id, leftovers.entries_of(backend.layout, session_id))
@@ -122,12 +106,12 @@ class _Compaction:
         self._report = report
         self._limit = backend.settings.max_event_bytes
 
-    def run(self, *, drop_deltas: bool, idle_s: float | None) -> None:
+    def run(self, drop: list[Drop], idle_s: float | None) -> None:
         is_cold = self._is_cold(idle_s)
         if is_cold:
             self._seal()
-        if drop_deltas:
-            self._drop_deltas()
+        for kind in drop:
+            self._leave_out(kind)
         if is_cold:
             self._until_done(self._join)
             self._until_done(self._compress)
@@ -135,7 +119,7 @@ class _Compaction:
             self._report.too_young += 1
         self._report.removed += leftovers.clear_up(self._backend, self._session_id)
 
-    def foresee(self, *, drop_deltas: bool, idle_s: float | None) -> None:
+    def foresee(self, drop: list[Drop], idle_s: float | None) -> None:
         """Count what `run` would do, as far as that can be said without doing it."""
         layout, report = self._backend.layout, self._report
         segments = finished(layout, self._session_id)
@@ -149,15 +133,16 @@ class _Compaction:
                 segments.append(Finished(active, True, next_seq, os.lstat(layout.path(active)).st_size))
             report.compressed += sum(each.is_sealed and not each.name.compressed for each in segments)
             report.joined += sum(len(group) - 1 for group in _neighbours(segments, self._backend.settings.segment_size_bytes))
-        if drop_deltas:
-            deltas = CompleteDeltas(layout, self._session_id, self._limit)
-            if not deltas.is_deleted and segments:
-                beyond = Ranges([(segments[-1].next_seq, 1 << 62)])
-                report.left_out += deltas.seqs.without(beyond).count
+        left_out = Ranges()
+        for kind in drop:
+            dropped = kind(layout, self._session_id, self._limit)
+            if not dropped.is_deleted and segments:
+                left_out.add_all(dropped.seqs.without(Ranges([(segments[-1].next_seq, 1 << 62)])))
+        report.left_out += left_out.count
 
     def _is_cold(self, idle_s: float | None) -> bool:
-        """Whether nothing happened to the session for so long: what was written long ago happened no later, what was written just now may have
-        happened long ago (an import)."""
+        """Whether nothing happened to the session for so long: what was written long ago happened no later, what was written just now may
+        have happened long ago (an import)."""
         if idle_s is None:
             return False
         last = self._backend.layout.last(self._session_id)
@@ -227,23 +212,23 @@ class _Compaction:
     def _replacing(self, segments: list[Finished]) -> Replacing:
         return Replacing(self._backend.disk, self._backend.layout, [each.name for each in segments], self._backend.settings)
 
-    # --- dropping deltas -----------------------------------------------------------------------------------------------------
+    # --- leaving out events --------------------------------------------------------------------------------------------------
 
-    def _drop_deltas(self) -> None:
+    def _leave_out(self, kind: Drop) -> None:
         """Leave them out, file by file, and then say so: whoever keeps a projection makes it anew when it comes to that event."""
 
         def step() -> bool:
-            deltas = CompleteDeltas(self._backend.layout, self._session_id, self._limit)
-            return deltas.is_deleted or (self._rewrite(deltas) and self._announce(deltas))
+            dropped = kind(self._backend.layout, self._session_id, self._limit)
+            return dropped.is_deleted or (self._rewrite(dropped) and self._announce(dropped))
 
         self._until_done(step)
 
-    def _rewrite(self, deltas: CompleteDeltas) -> bool:
+    def _rewrite(self, dropped: CompleteDeltas | RetractedEvents) -> bool:
         for each in finished(self._backend.layout, self._session_id):
-            if not each.is_sealed or not deltas.seqs.meets(each.name.first_seq, each.next_seq - 1):
+            if not each.is_sealed or not dropped.seqs.meets(each.name.first_seq, each.next_seq - 1):
                 continue
             path = self._backend.layout.path(each.name)
-            rewriting = Rewriting(deltas, self._limit)
+            rewriting = Rewriting(dropped, self._limit)
             try:
                 with self._replacing([each]) as work:
                     pieces = scan.sound(scan.scan_file(path, each.name, max_append_bytes=self._limit), each.name)
@@ -252,22 +237,22 @@ class _Compaction:
             except (Unproven, Damaged) as error:
                 self._skip(error)
                 continue
-            deltas.recorded.add_all(rewriting.left_out)
+            dropped.recorded.add_all(rewriting.left_out)
             self._report.left_out += rewriting.left_out.count
             self._report.compressed += not each.name.compressed
         return True
 
-    def _announce(self, deltas: CompleteDeltas) -> bool:
+    def _announce(self, dropped: CompleteDeltas | RetractedEvents) -> bool:
         """Append what was left out and not yet announced, by this compaction or by one that a crash ended.
 
         The time is that of the last event: nothing has happened in the session since."""
         last = reader.last_line(self._backend.layout, self._session_id, self._limit)
         if last is None:
             return True  # nothing of the session can be proven any more
-        left_out = list(deltas.recorded.without(deltas.announced))
+        left_out = list(dropped.recorded.without(dropped.announced))
         envelopes = []
         for start in range(0, len(left_out), _RANGES_PER_EVENT):
-            event = SessionCompacted(left_out=left_out[start : start + _RANGES_PER_EVENT], reason=REASON)
+            event = SessionCompacted(left_out=left_out[start : start + _RANGES_PER_EVENT], reason=dropped.reason)
             envelopes.append(Envelope(0, last.time, event.type, event))
         for envelope in envelopes[:-1]:
             envelope.more = True

@@ -2,7 +2,7 @@
 
 Stays: a delta with an id (a retry of its append must find it), the session's first event (it says when the session began), the deltas of
 a message that was amended or taken back while it was incomplete (that would not have meant anything without them), and those of
-a message that says that it is older than them (the session's last change would be another one).
+a message that says that it is older than them (the session's last change would be another one). What was taken back completes nothing.
 """
 
 from __future__ import annotations
@@ -10,19 +10,18 @@ from __future__ import annotations
 import msgspec
 
 from ... import stored
+from ...algebra.ranges import Ranges
+from ...backend import Lines
 from ...events import MessageAdded, MessageDelta, SessionCompacted, SessionDeleted
-from ...line import TAIL_SIZE
-from ...ranges import Ranges
+from ...history import taken_back
+from ...line import TAIL_SIZE, seq_of
 from ...segments.segment import Sealed
 from .. import scan
 from ..layout import Layout
 from ..pieces import Own
-from .rewriting import seq_of
-
-REASON = "deltas of complete messages were left out"
 
 _TYPE = b'","type":"'
-_MESSAGE, _COMPACTED = _TYPE + b"message.", _TYPE + SessionCompacted.type.encode()
+_MESSAGE, _COMPACTED, _HISTORY = _TYPE + b"message.", _TYPE + SessionCompacted.type.encode(), _TYPE + b"history."
 _HEAD_SIZE = 128  # seq, time and the beginning of the type stand within
 
 
@@ -62,10 +61,18 @@ class CompleteDeltas:
     """The deltas of one session that can go: a change of lines (see `rewriting`). ``recorded`` is what footers say was left out already,
     ``announced`` what events say."""
 
-    reason = REASON
+    reason = "deltas of complete messages were left out"
 
     def __init__(self, layout: Layout, session_id: str, max_append_bytes: int) -> None:
         """Read the whole session. Raises `FileNotFoundError` where a segment goes meanwhile."""
+        self._gone = Ranges()  # what was taken back: it completes nothing
+        self._named = Ranges()
+        self._scan(layout, session_id, max_append_bytes)
+        if len(self._named):  # which is said behind it: once more, with what is known now
+            self._gone = self._named
+            self._scan(layout, session_id, max_append_bytes)
+
+    def _scan(self, layout: Layout, session_id: str, max_append_bytes: int) -> None:
         self.seqs = Ranges()
         self.recorded = Ranges()
         self.announced = Ranges()
@@ -79,6 +86,8 @@ class CompleteDeltas:
                 if isinstance(piece, bytes):
                     last_line = piece[piece.rfind(b"\n", 0, -1) + 1 :]
                     position = seq_of(last_line)
+                    if _HISTORY in piece:
+                        self._named.add_all(taken_back(stored.decode(Lines(session_id, piece))))
                     if _MESSAGE in piece or _COMPACTED in piece:
                         self._look_at(piece)
                 elif isinstance(piece, Own) and isinstance(piece.record, Sealed):
@@ -102,7 +111,7 @@ class CompleteDeltas:
 
     def _look_at_message(self, found: _MessageLine) -> None:
         message_id = found.data.message_id
-        if message_id is None:
+        if message_id is None or found.seq in self._gone:
             return
         waiting = self._waiting.get(message_id)
         if found.type != MessageDelta.type:

@@ -19,10 +19,11 @@ import msgspec
 
 from ... import line as lines
 from ... import stored, timestamps
+from ...backend import Redaction
 from ...errors import InvalidInput, NotStored, SessionLocked
 from ...events import EventRedacted, SessionDeleted, SessionRestored
-from ...line import Envelope
-from ...maintenance.redaction import Redaction, Seqs
+from ...line import Envelope, seq_of
+from ...reports import PurgeReport, RedactionReport
 from ...segments.segment import FORMAT, Opened, Sealed, encode_own
 from .. import compressed, reader, recovery, replacing, scan
 from ..disk import Disk
@@ -31,7 +32,7 @@ from ..pieces import Bad
 from ..reader import LastLine
 from ..replacing import Finished, Replacing, finished
 from . import leftovers
-from .rewriting import Rewriting, seq_of
+from .rewriting import Rewriting
 
 if TYPE_CHECKING:
     from ..backend import FilesBackend, FileStream
@@ -42,28 +43,6 @@ _ATTEMPTS = 5
 _QUARANTINED = re.compile(
     r"(?P<id>[^+]+?)(?:\+[0-9]+)?\.jsonl(?P<compressed>\.zst)?(?:\.[0-9]+)?\.[0-9a-f]{16}\.[a-z]+(?:\.[0-9]+\.tmp)?",
 )
-
-
-class RedactionReport(msgspec.Struct, kw_only=True):
-    """What a redaction did. ``seqs``: the events that were changed (or would be: a dry run says no more than that). ``segments`` were
-    written anew, which ``damaged_bytes`` in them did not outlive; ``quarantine`` counts files that went from there.
-    ``announced_seq`` is the event that says so."""
-
-    session_id: str
-    seqs: list[int] = []
-    segments: int = 0
-    damaged_bytes: int = 0
-    quarantine: int = 0
-    announced_seq: int | None = None
-
-
-class PurgeReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a purge did. ``seq``: where the tombstone stands that is left. ``files`` and ``freed_bytes`` count segments."""
-
-    session_id: str
-    seq: int
-    files: int
-    freed_bytes: int
 
 
 # --- redaction -----------------------------------------------------------------------------------------------------------------
@@ -84,12 +63,10 @@ class _Found(msgspec.Struct):
         return bool(self.seqs or self.damaged or self.quarantined)
 
 
-def redact(
-    backend: FilesBackend, session_id: str, redaction: Redaction, *, what: str, reason: str | None, dry_run: bool
-) -> RedactionReport:
+def redact(backend: FilesBackend, session_id: str, redaction: Redaction, *, reason: str | None, dry_run: bool) -> RedactionReport:
     """See `EventLog.redact`."""
     report = RedactionReport(session_id=session_id)
-    if redaction.found_in(what) or (reason is not None and redaction.found_in(reason)):
+    if redaction.found_in(redaction.what) or (reason is not None and redaction.found_in(reason)):
         raise InvalidInput("the reason holds what is to be removed, and it will stay; give one without it")
     found = _look(backend, session_id, redaction, 0)
     found.damaged |= _damaged_around(backend, session_id, redaction, found)
@@ -100,7 +77,7 @@ def redact(
             report.quarantine = len(found.quarantined)
             return report
         swept = True
-        report.announced_seq = _announce(backend, session_id, found, what, reason)
+        report.announced_seq = _announce(backend, session_id, found, redaction.what, reason)
         _rewrite(backend, session_id, redaction, found, report)
         report.quarantine += _empty_quarantine(backend, session_id)
         found = _look(backend, session_id, redaction, found.position)  # what came in before the segment was sealed
@@ -194,11 +171,10 @@ def _is_meant(segment: Finished, found: _Found) -> bool:
 
 def _damaged_around(backend: FilesBackend, session_id: str, redaction: Redaction, found: _Found) -> set[int]:
     """The segments whose damaged bytes are what is left of the events that are meant. Raises `InvalidInput` where there never was one."""
-    if not isinstance(redaction, Seqs):
-        return set()
-    segments = finished(backend.layout, session_id)
+    missing = redaction.without(found.seqs)
+    segments = finished(backend.layout, session_id) if missing else []
     damaged: set[int] = set()
-    for seq in redaction.without(found.seqs):
+    for seq in missing:
         home = next((each for each in segments if each.name.first_seq <= seq < each.next_seq), None)
         if home is None or not _has_damage(backend, home.name):
             raise InvalidInput(f"there is no event {seq} in session {session_id!r}; `eventlog cat {session_id}` shows what there is")

@@ -10,13 +10,11 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
-from ...backend import Problem, Progress, Report
 from ...errors import EventLogError, SessionLocked
 from ...line import TAIL_SIZE
+from ...reports import Action, NotRepaired, Problem, Progress, RepairKind, RepairReport
 from ...segments.segment import FORMAT, Closed, Opened, encode_own
 from .. import opening, reader, recovery, replacing, scan
 from ..disk import make_folder
@@ -32,40 +30,12 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 5
 
-Kind = Literal["set_aside", "write_again", "take_out", "record_the_gap"]
-
-_WORDS: dict[Kind, str] = {
+_WORDS: dict[RepairKind, str] = {
     "set_aside": "the torn bytes are copied to quarantine/ and cut off, as the next append would do",
     "write_again": "the file is copied to quarantine/, then written again with every event that can be proven",
     "take_out": "it is moved to quarantine/: it is not this session's, or no file",
     "record_the_gap": "the segment is written again with a header that names the events which are lost before it",
 }
-
-
-class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to do, and the problem that asks for it."""
-
-    session_id: str
-    segment: str
-    action: Kind
-    detail: str
-    problem: str
-
-
-class NotRepaired(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that stays as it is, and why."""
-
-    session_id: str
-    reason: str
-
-
-class RepairReport(msgspec.Struct, kw_only=True):
-    """``actions``: what was done, or would be. ``failed``: sessions of which it could not be done. ``verify``: what is left afterwards."""
-
-    applied: bool
-    actions: list[Action] = []
-    failed: list[NotRepaired] = []
-    verify: Report | None = None
 
 
 class _Nothing:
@@ -101,11 +71,11 @@ def repair(backend: FilesBackend, session_ids: Iterable[str] | None, *, apply: b
 
 def _plan(problems: Iterable[Problem]) -> Iterator[Action]:
     """Each file once for each kind of action."""
-    seen: set[tuple[str, str, Kind]] = set()
+    seen: set[tuple[str, str, RepairKind]] = set()
     for problem in problems:
         if not problem.session_id:
             continue  # nothing is there that could be mended
-        kind: Kind
+        kind: RepairKind
         if problem.kind == "torn_tail":
             kind = "set_aside"
         elif problem.kind == "foreign":
@@ -194,18 +164,19 @@ def _place(backend: FilesBackend, session_id: str, first_seq: int) -> _Place | N
 
 def _header_needed(backend: FilesBackend, before: SegmentName | None, name: SegmentName) -> Opened | None:
     """The header with which the segment goes on from the one before it; None where it has that."""
+    first_seq = name.first_seq if name.first_seq != NOT_YET else recovery.first_seq(backend.layout, name)
     next_seq, digest = 1, None
     if before is not None:
         ended = recovery.end_of(backend.layout, before)
         next_seq, digest = ended.next_seq, ended.digest
-    gap = (next_seq, name.first_seq - 1) if name.first_seq > next_seq else None
+    gap = (next_seq, first_seq - 1) if first_seq > next_seq else None
     pieces = scan.scan_file(backend.layout.path(name), name, max_append_bytes=backend.settings.max_event_bytes)
     first = next(iter(pieces), None)
     opened = first.record if isinstance(first, Own) and isinstance(first.record, Opened) else None
     if opened is not None and opened.previous == digest and (gap is None or reader.covers(opened.lost, *gap)):
         return None
     lost = gap or (opened.lost if opened is not None else None)
-    return Opened(format=FORMAT, min_reader=FORMAT, session_id=name.session_id, first_seq=name.first_seq, previous=digest, lost=lost)
+    return Opened(format=FORMAT, min_reader=FORMAT, session_id=name.session_id, first_seq=first_seq, previous=digest, lost=lost)
 
 
 def _write_again(backend: FilesBackend, session_id: str, first_seq: int, *, wanted: bool) -> None:

@@ -49,8 +49,8 @@ def opened(layout: Layout, session_id: str) -> Iterator[list[OpenFile]]:
 
 
 def _open_all(layout: Layout, session_id: str, stack: ExitStack) -> list[OpenFile] | None:
-    """None where a file has gone since it was listed, or another one has come to be the last. They are opened in order: of segments that are joined, the first is replaced
-    before the others go."""
+    """None where a file has gone since it was listed, or another one has come to be the last. They are opened in order: of segments that
+    are joined, the first is replaced before the others go."""
     files: list[OpenFile] = []
     try:
         names = reader.standing(layout, session_id)

@@ -7,14 +7,7 @@ from typing import Any
 from eventlog.events import Part
 from eventlog.shapes import anthropic
 
-
-def text_of(value: Any) -> str | None:
-    """The value if it is text; None otherwise. Fields of foreign files are of any type."""
-    return value if isinstance(value, str) else None
-
-
-def mapping_of(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+from ..values import mapping_of
 
 
 def parts_of(content: Any) -> list[Part]:

@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
@@ -34,9 +34,9 @@ from eventlog.events import (
 from eventlog.shapes import anthropic
 from eventlog.stored import StoredEvent
 
-from ..intake import Place
-from ..records import load
-from .content import is_tool_result, mapping_of, parts_of, plain_text, text_of
+from ..intake import Place, Source
+from ..values import count_of, list_of, mapping_of, text_of
+from .content import is_tool_result, parts_of, plain_text
 from .messages import SYNTHETIC, Messages
 from .results import tool_returned
 from .titles import Titles, prompt_of
@@ -64,21 +64,8 @@ class ClaudeCodeMeaning:
 
     # --- the intake's side of it ---------------------------------------------------------------------------------------------
 
-    def events(self, text: bytes, content: bytes, occurrence: int, overruled: Collection[str]) -> tuple[list[Event], bool]:
-        record, is_json = load(text)
-        return self._take(record, content, occurrence, overruled) or [SourceRecord(kind=kind_of(record))], is_json
-
-    def sets(self, text: bytes) -> Collection[str]:
-        record, _ = load(text)
-        kind = record.get("type")
-        names = [name for field, name in _SURROUNDINGS.items() if record.get(field)]
-        if kind == "assistant":
-            names += ["model", f"usage of {mapping_of(record.get('message')).get('id')}"]
-        elif isinstance(kind, str):
-            names.append(kind)
-        if record.get("permissionMode"):
-            names.append("permission-mode")
-        return names
+    def events(self, source: Source) -> list[Event]:
+        return self._take(source.record, source, source.overruled) or [SourceRecord(kind=kind_of(source.record))]
 
     def observe(self, stored: StoredEvent) -> None:
         event = stored.event
@@ -103,32 +90,32 @@ class ClaudeCodeMeaning:
 
     # --- one record ----------------------------------------------------------------------------------------------------------
 
-    def _take(self, record: dict[str, Any], content: bytes, occurrence: int, overruled: Collection[str]) -> list[Event]:
+    def _take(self, record: dict[str, Any], source: Source, overruled: Collection[str]) -> list[Event]:
         kind = text_of(record.get("type"))
         uuid = text_of(record.get("uuid"))
         former = self._messages.line(uuid)
-        if former is not None and former.content == content:
+        if former is not None and former.content == source.content:
             return [SourceRecord(kind=kind_of(record), note="repeats an earlier record")]
         events = self._surrounded(record, overruled)
         if kind in ("user", "assistant") and isinstance(record.get("message"), dict):
-            events += self._said(record, uuid, content, occurrence, overruled)
+            events += self._said(record, uuid, source, overruled)
         elif kind in _TITLE_FIELDS:
             titled = kind not in overruled and self._titles.offer(kind, record.get(_TITLE_FIELDS[kind]))
             events += self._update({}, titled)
         elif kind is not None:
             events += _OTHERS.get(kind, _nothing)(self, record, overruled)
         if uuid is not None:
-            self._messages.note(uuid, content, record, (event.call_id for event in events if isinstance(event, ToolReturned)))
+            self._messages.note(uuid, source.content, record, (event.call_id for event in events if isinstance(event, ToolReturned)))
             if self._titles.leaf_arrived(uuid):
                 events += self._update({}, True)
         return events
 
-    def _said(self, record: dict[str, Any], uuid: str | None, content: bytes, occurrence: int, overruled: Collection[str]) -> list[Event]:
+    def _said(self, record: dict[str, Any], uuid: str | None, source: Source, overruled: Collection[str]) -> list[Event]:
         """A record with a message, or with the results of tools."""
         message = record["message"]
         is_assistant = record["type"] == "assistant"
         blocks = message.get("content")
-        message_id = (text_of(message.get("id")) if is_assistant else None) or uuid or _name_after(content, occurrence)
+        message_id = (text_of(message.get("id")) if is_assistant else None) or uuid or source.name
         in_sidechain = record.get("isSidechain") is True and not self._is_child
         events = self._messages.retract(record.get("supersedesUuids"), "superseded", spare=message_id)
         if is_assistant:
@@ -142,7 +129,7 @@ class ClaudeCodeMeaning:
         if is_assistant or parts or self._was_message(uuid):
             if message_id not in self._messages:
                 events += self._compaction(record, blocks)
-            events += self._messages.add(record, content, message_id, parts, in_sidechain)
+            events += self._messages.add(record, source.content, message_id, parts, in_sidechain)
         if is_assistant:
             return events + self._usage_of(message, message_id, overruled) + _api_error(record, blocks)
         prompt = None if in_sidechain else prompt_of(record, blocks)
@@ -193,8 +180,8 @@ class ClaudeCodeMeaning:
         return [
             ContextCompacted(
                 summary=plain_text(blocks) if is_summary else None,
-                tokens_before=_count(details.get("preTokens")) or None,
-                tokens_after=_count(details.get("postTokens")) or None,
+                tokens_before=count_of(details.get("preTokens")) or None,
+                tokens_after=count_of(details.get("postTokens")) or None,
                 trigger=text_of(details.get("trigger")),
             )
         ]
@@ -256,7 +243,7 @@ class ClaudeCodeMeaning:
             message = text_of(record.get("content")) or text_of(said.get("message")) or text_of(error) or "the API returned an error"
             return [ErrorLogged(message=message, kind=subtype, details=error)]
         refused = record.get("refusedUserMessageUuid")
-        return self._messages.retract([*_list(record.get("retractedMessageUuids")), *([refused] if refused else [])], "refused")
+        return self._messages.retract([*list_of(record.get("retractedMessageUuids")), *([refused] if refused else [])], "refused")
 
     def _mode_record(self, record: dict[str, Any], overruled: Collection[str]) -> list[Event]:
         kind = record["type"]
@@ -288,6 +275,19 @@ _OTHERS: dict[str, _Handler] = {
 }
 
 
+def sets(record: dict[str, Any]) -> Collection[str]:
+    """Names for what the record sets until a later one sets it again, such as the title or one message's usage."""
+    kind = record.get("type")
+    names = [name for field, name in _SURROUNDINGS.items() if record.get(field)]
+    if kind == "assistant":
+        names += ["model", f"usage of {mapping_of(record.get('message')).get('id')}"]
+    elif isinstance(kind, str):
+        names.append(kind)
+    if record.get("permissionMode"):
+        names.append("permission-mode")
+    return names
+
+
 def kind_of(record: dict[str, Any]) -> str | None:
     """``type``, or ``type/subtype`` where the record has one."""
     kind = text_of(record.get("type"))
@@ -301,16 +301,3 @@ def _api_error(record: dict[str, Any], blocks: Any) -> list[Event]:
         return []
     details = {name: record[name] for name in ("error", "apiErrorStatus", "errorDetails") if record.get(name) is not None}
     return [ErrorLogged(message=plain_text(blocks) or "the API returned an error", kind="api_error", details=details or None)]
-
-
-def _name_after(content: bytes, occurrence: int) -> str:
-    """A message id for a record that has none."""
-    return f"record-{content.hex()}" + (f"-{occurrence}" if occurrence > 1 else "")
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53 else 0
-
-
-def _list(value: Any) -> Iterable[Any]:
-    return value if isinstance(value, list) else ()

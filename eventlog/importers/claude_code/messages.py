@@ -14,7 +14,7 @@ import msgspec
 
 from eventlog.events import Event, MessageAdded, MessageAmended, MessageRetracted, Part
 
-from .content import text_of
+from ..values import text_of
 
 SYNTHETIC = "<synthetic>"  # the model of messages that Claude Code wrote itself
 

@@ -8,7 +8,7 @@ the first record of a conversation.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ from eventlog.ids import check_session_id, session_id_for
 from ..intake import Place
 from ..provenance import fingerprint
 from ..records import Record
+from ..values import time_of
 
 FORMAT = "claude-code"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -49,16 +50,7 @@ class Head(msgspec.Struct, gc=False):
     @property
     def time(self) -> datetime | None:
         """None where the record has no time that can be read. A time without a zone is taken as UTC, a number as a Unix time."""
-        timestamp = self.timestamp
-        try:
-            if isinstance(timestamp, str) and timestamp:
-                moment = datetime.fromisoformat(timestamp)
-                return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
-            if isinstance(timestamp, (int, float)) and not isinstance(timestamp, bool):
-                return datetime.fromtimestamp(timestamp / 1000 if timestamp > 1e11 else timestamp, timezone.utc)
-        except (ValueError, OverflowError, OSError):
-            pass  # not a time after all
-        return None
+        return time_of(self.timestamp)
 
 
 def main_session(name: str) -> Place:

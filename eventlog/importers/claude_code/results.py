@@ -8,7 +8,7 @@ from eventlog.events import Artifact, ToolReturned
 from eventlog.shapes import anthropic
 
 from ..intake import Place
-from .content import mapping_of, text_of
+from ..values import mapping_of, text_of
 from .places import subagent
 
 _DURATIONS_MS = ("totalDurationMs", "durationMs")

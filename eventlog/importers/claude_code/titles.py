@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .content import plain_text, text_of
+from ..values import one_line, text_of
+from .content import plain_text
 
 SOURCES = (
     "none",
@@ -23,7 +24,6 @@ SOURCES = (
     "custom-title",
     "user",
 )
-_MAX_CHARACTERS = 200
 _NOT_A_PROMPT = re.compile(
     r"\s*(<(command-name|command-message|command-args|local-command-stdout|local-command-stderr|local-command-caveat|session-start-hook|tick|goal"
     r"|bash-input|bash-stdout|bash-stderr|task-notification|system-reminder|user-prompt-submit-hook)>"
@@ -46,7 +46,7 @@ class Titles:
     def offer(self, source: str, title: Any) -> bool:
         """Whether this title is now the session's and was not before."""
         rank = SOURCES.index(source)
-        text = shorten(title)
+        text = one_line(title)
         if text is None or rank < self._rank or (rank == self._rank and source == "first-prompt"):
             return False
         changed = text != self.title or rank != self._rank
@@ -65,14 +65,6 @@ class Titles:
     def leaf_arrived(self, uuid: str) -> bool:
         """A message has come that a summary may have named before."""
         return bool(self._summaries) and uuid in self._summaries and self.offer("summary", self._summaries.pop(uuid))
-
-
-def shorten(title: Any) -> str | None:
-    """A title of one line and at most 200 characters; None where there is no text."""
-    text = " ".join(title.split()) if isinstance(title, str) else ""
-    if len(text) > _MAX_CHARACTERS:
-        text = text[: _MAX_CHARACTERS - 1].rstrip() + "…"
-    return text or None
 
 
 def prompt_of(record: dict[str, Any], content: Any) -> str | None:

@@ -112,7 +112,7 @@ def test_an_item_says_what_the_session_is_and_how_much_is_in_it(log: EventLog, c
         cache_read_tokens=30,
         cache_write_tokens=7,
         reasoning_tokens=5,
-        cost=Money(0.3, "USD", None),
+        cost=Money(0.3, "USD", "x"),
         size_bytes=sum(len(stored.raw) + 1 for stored in log.session("s").read()),
     )
 
@@ -171,6 +171,16 @@ def test_deleted_sessions_are_hidden_unless_asked_for(log: EventLog, catalog: Ca
     assert [(item.session_id, item.status) for item in catalog.list().items] == [("b", "completed"), ("a", "active")]
 
 
+def test_pages_of_deleted_and_other_sessions_together_are_in_one_order(log: EventLog, catalog: Catalog) -> None:
+    for number in range(6):
+        record(log, f"s{number}", SessionStarted(), *([SessionDeleted()] if number % 2 else []), minutes=10 * number)
+    first = catalog.list(deleted=True, limit=4)
+    second = catalog.list(deleted=True, limit=4, after=first.next)
+    assert [item.session_id for item in (*first.items, *second.items)] == ["s5", "s4", "s3", "s2", "s1", "s0"]
+    assert (first.total, second.next) == (6, None)
+    assert [item.session_id for item in catalog.list(deleted=True, status="active").items] == ["s4", "s2", "s0"]
+
+
 def test_tags_change_by_events_and_the_filter_follows(log: EventLog, catalog: Catalog) -> None:
     record(log, "a", SessionStarted(tags=["x", "y"]))
     assert ids(catalog, tags=["x"]) == ["a"]
@@ -186,7 +196,9 @@ def test_each_order_puts_the_largest_first(log: EventLog, catalog: Catalog) -> N
     orders = {"updated": "acb", "started": "acb", "messages": "acb", "tokens": "bca", "cost": "cba", "size": "cab"}
     for sort, order in orders.items():
         assert ids(catalog, sort=sort) == list(order), sort
-    record(log, "b", SessionUpdated(title="now"), minutes=60)
+    record(log, "b", SessionUpdated(title="now"), minutes=60)  # is no work on the session
+    assert ids(catalog, sort="updated") == ["a", "c", "b"]
+    record(log, "b", MessageAdded(role="user", content="3"), minutes=60)
     assert ids(catalog, sort="updated") == ["b", "a", "c"]
     assert ids(catalog, sort="started") == ["a", "c", "b"]
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventlog import EventLog
+from eventlog.errors import SessionNotFound
 from eventlog.events import (
     ContextCompacted,
     ErrorLogged,
@@ -307,3 +308,37 @@ def test_the_pieces_of_preparing_a_text() -> None:
     for _ in range(50_000):
         deep = [deep]
     assert flatten(deep) == "bottom"
+
+
+def test_words_with_signs_are_words_of_their_own(log: EventLog, catalog: Catalog) -> None:
+    log.session("s", create=True).append(
+        MessageAdded(role="user", content="I like C++ templates"), MessageAdded(role="user", content="c and d, a+b, x+++")
+    )
+    log.session("t", create=True).append(MessageAdded(role="user", content="c# is not C++; g++ compiles it"))
+    assert sorted((hit.session_id, hit.seq) for hit in catalog.search("C++").items) == [("s", 1), ("t", 1)]
+    assert [(hit.session_id, hit.snippet) for hit in catalog.search("C#").items] == [("t", "**c#** is not C++; g++ compiles it")]
+    assert [hit.session_id for hit in catalog.search('"c++ templates"').items] == ["s"]
+    assert catalog.search("G++").total == 1
+    assert catalog.search("d++").total == 0
+    assert catalog.search("c").total == 3
+    assert catalog.search("-C++ c").total == 1
+
+
+def test_a_search_within_a_session_and_in_messages_of_a_role(log: EventLog, catalog: Catalog) -> None:
+    log.session("s", create=True).append(MessageAdded(role="user", content="word"), MessageAdded(role="assistant", content="word word"))
+    log.session("t", create=True).append(MessageAdded(role="user", content="word"), ToolCalled(name="word"))
+    log.session("s", create=True).append(MessageAdded(role="user", content="word again"))
+    assert sorted(hit.seq for hit in catalog.search("word", session_id="s").items) == [1, 2, 3]
+    assert [hit.seq for hit in catalog.search("word", session_id="s", roles=["assistant"]).items] == [2]
+    assert catalog.search("word", roles=["user", "assistant"]).total == 4
+    assert catalog.search("word", roles=["nobody"]).total == 0
+    assert catalog.search("word", session_id="s", limit=2).total == 3
+    following = catalog.search("word", session_id="s", limit=2).next
+    assert len(catalog.search("word", session_id="s", limit=2, after=following).items) == 1
+    log.delete("s")
+    assert catalog.search("word", session_id="s").total == 3  # whoever names it means it
+    assert catalog.search("word").total == 2
+    with pytest.raises(SessionNotFound):
+        catalog.search("word", session_id="nobody")
+    with pytest.raises(TypeError, match="roles is a list of texts"):
+        catalog.search("word", roles="user")

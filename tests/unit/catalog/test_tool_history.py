@@ -147,3 +147,13 @@ def test_pages_hold_every_call_once(log: EventLog, catalog: Catalog, session_id:
         cursor = page.next
         assert page.total == 5
     assert (sorted(found), cursor) == ([0, 1, 2, 3, 4], None)
+
+
+def test_a_call_is_found_by_its_id_whatever_its_session(log: EventLog, catalog: Catalog) -> None:
+    for session_id in ("a", "b"):
+        log.session(session_id, create=True).append(*(ToolCalled(name="Bash", call_id=call_id) for call_id in (f"call-{session_id}", "x")))
+    [call] = catalog.tools(call_id="call-b").items
+    assert (call.session_id, call.called_seq) == ("b", 1)
+    assert sorted(call.session_id for call in catalog.tools(call_id="x").items) == ["a", "b"]
+    assert [call.session_id for call in catalog.tools(call_id="x", session_id="a").items] == ["a"]
+    assert catalog.tools(call_id="nothing").total == 0

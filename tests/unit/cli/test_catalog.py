@@ -89,7 +89,8 @@ def test_search_shows_where_the_words_are(store: Path) -> None:
     assert (title["session_id"], title["seq"], title["kind"]) == ("s1", 1, "title")
     assert (message["seq"], message["snippet"]) == (2, "What changed in the **login** page?")
     assert shown(store, "search", "login", "page")["total"] == 1
-    assert shown(store, "search", "login", "--tag", "other") == {"items": [], "total": 0, "next": None}
+    found = shown(store, "search", "login", "--status", "failed")
+    assert (found["items"], found["total"], found["next"]) == ([], 0, None)
     lines = run(store, "search", "cookie").out.splitlines()
     assert lines[0].startswith("s1  4  output  2026-03-0")
     assert lines[1:] == ["    Fix the **cookie** more", "1 hits"]
@@ -126,7 +127,8 @@ def test_tools_of_the_store_of_a_session_and_of_a_tool(store: Path) -> None:
 
 def test_rebuild_says_what_it_did_and_check_that_nothing_is_wrong(store: Path) -> None:
     found = shown(store, "rebuild", "--jobs", 1)
-    assert found == {"rebuilt": ["catalog", "search"], "checked": False, "ok": True, "differences": [], "sessions": 2, "events": 9}
+    names = ["catalog", "search", "outline"]
+    assert found == {"rebuilt": names, "checked": False, "ok": True, "differences": [], "sessions": 2, "events": 9}
     assert run(store, "rebuild", "catalog", "--full").out.startswith("rebuilt catalog: 2 sessions, 9 events in ")
     checked = shown(store, "rebuild", "--check", "--jobs", 1)
     assert (checked["ok"], checked["rebuilt"], checked["differences"]) == (True, [], [])
@@ -155,6 +157,76 @@ def test_a_check_that_finds_a_difference_is_bad_news(store: Path) -> None:
     assert outcome.out.splitlines()[-1] == "2 differences; `eventlog rebuild` puts them right"
 
 
+def test_filters_that_join(store: Path) -> None:
+    key = {"namespace": "slack", "key": ["C1"], "generation": 1}
+    with EventLog.open(store) as log:
+        log.session("slack-1", create=True).append(SessionStarted(metadata={"n": 3, "word": "x y", "key": key}), time=THEN)
+    assert ids(store, "--meta", "n=3", "--meta", "word=x y") == ["slack-1"]
+    assert ids(store, "--meta", 'n="3"') == []
+    assert ids(store, "--namespace", "slack") == ["slack-1"]
+    assert shown(store, "search", "login", "--meta", "n=3")["total"] == 0
+    assert [hit["seq"] for hit in shown(store, "search", "login", "--session", "s1")["items"]] == [1, 2]
+    assert [hit["seq"] for hit in shown(store, "search", "login", "--role", "user", "--role", "x")["items"]] == [2]
+    assert [(item["session_id"], item["name"]) for item in shown(store, "tools", "--call", "2")["items"]] == [("s1", "Read")]
+
+
+def test_search_says_that_it_has_looked_through_everything(store: Path) -> None:
+    found = shown(store, "search", "login")
+    assert (found["complete"], found["indexed"], found["sessions"]) == (True, 2, 2)
+
+
+def test_stats_of_a_part_and_in_a_zone(store: Path) -> None:
+    assert shown(store, "stats", "--user", "u1")["events"] == 7
+    assert shown(store, "stats", "--project", "/p")["events"] == 2
+    assert shown(store, "stats", "--since", "2026-03-03T00:00Z")["events"] == 2
+    assert shown(store, "stats", "--until", "2026-03-02", "--zone", "UTC")["events"] == 7  # a day counts whole, and is the zone's
+    assert shown(store, "stats", "--zone", "Pacific/Kiritimati", "--since", "2026-03-03", "--until", "2026-03-03")["events"] == 7
+    far = shown(store, "stats", "--zone", "Pacific/Kiritimati")
+    assert (far["zone"], [day["day"] for day in far["by_day"]]) == ("Pacific/Kiritimati", ["2026-03-03", "2026-03-04"])
+    assert "days of     UTC" in run(store, "stats", "--zone", "utc").out
+    assert shown(store, "stats", "s1", "--zone", "UTC")["events"] == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["list", "--model", "M1"], "no session used the model 'M1'; there is m1"),
+        (["list", "--user", "u9"], "no session is of the user 'u9'; there is u1"),
+        (["list", "--tag", "bugs", "--tag", "web"], "no session has the tag 'bugs'; there is bug"),
+        (["search", "login", "--kind", "cat"], "no session is of the kind 'cat'; there is chat"),
+        (["search", "login", "--role", "usr"], "no message has the role 'usr'; there is user"),
+        (["tools", "--name", "bash"], "no session used the tool 'bash'; there is Bash"),
+        (["stats", "--user", "zzzzzz"], "no session is of the user 'zzzzzz'"),
+        (["list", "--namespace", "x"], "no session has a key of the namespace 'x'"),
+    ],
+)
+def test_a_name_that_never_occurred_is_an_empty_answer_and_the_nearest_are_told(store: Path, arguments: list[str], said: str) -> None:
+    outcome = eventlog("--store", store, *arguments, "--json")
+    assert (outcome.code, outcome.err) == (0, f"eventlog: {said}\n")
+    assert outcome.out.count("\n") == 1
+    assert eventlog("--store", store, "list", "--user", "u1", "--model", "m1", "--status", "failed").err == ""  # they do occur
+
+
+def test_a_rebuild_on_a_disk_that_is_full_says_so_in_one_line(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from projections.index import building
+
+    real = building.hurry
+
+    def on_a_small_disk(connection: Any, schema: str) -> None:
+        real(connection, schema)
+        connection.execute(f"PRAGMA {schema}.max_page_count = 20").fetchone()
+
+    run(store, "list")
+    monkeypatch.setattr(building, "hurry", on_a_small_disk)
+    outcome = eventlog("--store", store, "rebuild", "catalog", "--jobs", "1")
+    assert outcome.code == 1
+    assert outcome.one_line_error() == (
+        "the rebuild failed, what was there before still is: database or disk is full; free space on the disk of the store,"
+        " then run it again"
+    )
+    assert ids(store) == ["s2", "s1"]
+
+
 def test_a_damaged_file_is_told_on_standard_error_and_the_answer_is_right(store: Path) -> None:
     run(store, "list")
     [file] = (store / "projections").glob("catalog.*.sqlite")
@@ -174,6 +246,12 @@ def test_a_damaged_file_is_told_on_standard_error_and_the_answer_is_right(store:
         (["list", "--limit", "10001"], 2, "--limit"),
         (["list", "--since", "yesterday"], 2, "'yesterday' is not a time"),
         (["list", "--since", "99999999999999999999d"], 2, "is not a time"),
+        (["list", "--status", "foo"], 2, "--status"),
+        (["list", "--meta", "n"], 2, "meta takes KEY=VALUE, not 'n'"),
+        (["stats", "--zone", "Berlin"], 2, "no time zone 'Berlin'; do you mean Europe/Berlin?"),
+        (["stats", "--zone", "../../etc/passwd"], 2, "no time zone"),
+        (["stats", "--since", "soon"], 2, "'soon' is not a time"),
+        (["search", "x", "--session", "nobody"], 1, "no session 'nobody'"),
         (["list", "--sort", "age"], 2, "--sort"),
         (["list", "--after", "nonsense"], 2, "'nonsense' is no cursor"),
         (["search", "!!!"], 2, "there is no word to look for"),

@@ -217,7 +217,6 @@ def test_a_store_that_cannot_be_used_is_exit_1_and_one_line(store: Path, make: C
         (["--colour", "cat"], 2, "--colour ... ; `eventlog --help` shows the usage"),
         (["cta"], 2, "no such command 'cta', did you mean 'cat'?; `eventlog --help` shows the usage"),
         (["zzzz"], 2, "no such command 'zzzz'; `eventlog --help` shows the usage"),
-        (["import", "claude-code"], 2, "PATH ... ; `eventlog import --help` shows the usage"),
         (["import", "claude-code", "/no/such/path"], 2, "/no/such/path ... ; `eventlog import --help` shows the usage"),
     ],
 )

@@ -167,3 +167,14 @@ def test_the_last_seq_is_not_taken_from_another_segment_under_the_name(tmp_path:
     layout = RollsWhileLookedAt(tmp_path)
     layout.happens = lambda: happens(tmp_path)
     assert reader.last_seq(layout, "s") == (7 if happens is goes_on else 6)
+
+
+def test_a_creator_who_comes_between_the_first_number_and_the_next_segment_begins_nothing_anew(tmp_path: Path, log: EventLog) -> None:
+    session = log.session("s", create=True)
+    with EventLog.open(tmp_path, settings=SETTINGS) as other, other.session("s", create=True) as made:
+        made.append(message(), message())
+        made.end()
+    path = Path(Layout(tmp_path).folder("s")) / "s.jsonl"
+    path.rename(path.with_name("s+000000000001.jsonl"))
+    assert session.append(message()) == 4
+    assert seqs(tmp_path) == [1, 2, 3, 4]

@@ -281,3 +281,52 @@ def test_names_that_are_none_and_folders_and_a_missing_folder_do_not_stop_it(tmp
         shutil.rmtree(tmp_path / "sessions")
         assert kinds(log) == [("sessions", "missing")]
         assert log.repair().actions == []
+
+
+@pytest.mark.parametrize("ends", [False, True])
+@pytest.mark.parametrize("segments", [1, 2])
+@pytest.mark.parametrize("first", ["append", "repair"])
+def test_a_last_segment_whose_header_is_hit_keeps_its_place_and_no_seq_is_given_twice(
+    tmp_path: Path, segments: int, ends: bool, first: str
+) -> None:
+    with EventLog.open(tmp_path, settings=SETTINGS) as log, log.session("s", create=True) as session:
+        for _ in range(segments - 1):
+            session.append(MessageAdded(role="user", content="x"))
+            session.end()
+        for _ in range(5):
+            session.append(MessageAdded(role="user", content="x"))
+        if ends:
+            session.end()
+        last = session.last_seq
+    (file,) = tmp_path.glob("sessions/*/s.jsonl")
+    flip(file, 5)
+    with EventLog.open(tmp_path, settings=SETTINGS) as log:
+        assert [stored.seq for stored in log.session("s").read(on_damage="skip")] == list(range(1, last + 1))
+        if first == "append":
+            last = log.session("s").append(MessageAdded(role="user", content="x"))
+            assert last == len(list(log.session("s").read(on_damage="skip")))
+        assert log.repair(apply=True).failed == []
+        assert log.verify().ok
+        assert seqs(log) == list(range(1, last + 1))
+        assert log.session("s").append(MessageAdded(role="user", content="on")) == last + 1
+        assert seqs(log) == list(range(1, last + 2))
+        assert log.verify().ok
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_behind_a_segment_without_an_end_an_empty_last_one_gives_no_seq_twice(tmp_path: Path, is_compressed: bool) -> None:
+    files = record(tmp_path, compress=is_compressed)
+    files[-1].write_bytes(b"")  # as a crash leaves it
+    data = bytearray(files[2].read_bytes())
+    hit = (len(data) - 30,) if not is_compressed else (data.rfind(b"EVLOGTBL") - 20, data.rfind(b"\x28\xb5\x2f\xfd") + 40)
+    for offset in hit:
+        data[offset] ^= 1
+    files[2].write_bytes(data)
+    with EventLog.open(tmp_path, settings=SETTINGS) as log:
+        before = [stored.seq for stored in log.session("s").read(on_damage="skip")]
+        if is_compressed:
+            with pytest.raises(Damaged, match="which seq comes next"):
+                log.session("s").append(MessageAdded(role="user", content="x"))
+        else:
+            assert log.session("s").append(MessageAdded(role="user", content="x")) > before[-1]
+        assert [stored.seq for stored in log.session("s").read(on_damage="skip")][: len(before)] == before

@@ -628,13 +628,13 @@ def test_one_bad_file_never_stops_the_others(tmp_path: Path) -> None:
     assert list(log.session_ids()) == ["s"]
     assert [(Path(s.file).name, s.line, s.reason.split(": ")[0]) for s in report.skipped] == [
         ("absent", None, "No such file or directory"),
-        ("a.jsonl", None, "not a text file"),
-        ("b.json", None, "JSON, but not a Claude Code session"),
-        ("c.json", None, "JSON, but not a Claude Code session"),
+        ("a.jsonl", None, "no claude-code file"),
+        ("b.json", None, "no claude-code file"),
+        ("c.json", None, "no claude-code file"),
         ("f.jsonl", None, "No such file or directory"),
-        ("h.jsonl", 1, "not JSON"),
+        ("h.jsonl", None, "no claude-code file"),
     ]
-    assert (report.files, report.sessions, report.records) == (2, 1, 7)
+    assert (report.files, report.sessions, report.records, report.refused) == (1, 1, 7, 4)
 
 
 def test_a_pipe_in_a_folder_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_everything_comes_back_and_nothing_is_added(tmp_path: Path) -> None:
         origin = msgspec.Raw(b'{"format":"f","record":{"x":[1e400]}}')
         events = [UnknownEvent("shop.rated", msgspec.Raw(b'{"stars":1e400}'), 7), MessageAdded(role="user", content="x")]
         session.append_envelopes(
-            [draft(events[0], "2026-01-02T03:04:05Z", origin=origin, more=True), draft(events[1], "2026-01-02T03:04:06Z")]
+            [draft(events[0], time="2026-01-02T03:04:05Z", origin=origin, more=True), draft(events[1], time="2026-01-02T03:04:06Z")]
         )
         session.append(events[1], id="same key")
         export(log, ["s"], "jsonl", tmp_path / "s.jsonl")
@@ -174,8 +174,13 @@ def test_seqs_that_are_not_in_the_file_stay_taken(file: Path) -> None:
     ("text", "problem"),
     [
         (
-            '{"type":"user","message":{}}\n',
-            [(1, "not a header of an exported session; `eventlog export --to jsonl` writes files of this kind")],
+            '{"type":"user","name":{}}\n',
+            [
+                (
+                    None,
+                    "not a jsonl file: its first line is no header of an exported session; `eventlog export --to jsonl` writes such files",
+                )
+            ],
         ),
         ("\n\n", []),
         (

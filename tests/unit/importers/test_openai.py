@@ -114,7 +114,7 @@ def test_messages_of_another_tool_s_shape_are_not_taken_for_the_user_s(tmp_path:
     write(tmp_path / "a.jsonl", {"messages": [{"type": "user", "content": "Hello"}, {"type": "model", "content": "Hi"}]})
     with EventLog.memory() as log:
         report = import_paths(log, "openai", [tmp_path])
-        assert [skipped.reason for skipped in report.skipped] == ["no conversation: none of its messages has a role"]
+        assert [skipped.reason for skipped in report.skipped] == ["no openai file"]
         assert list(log.session_ids()) == []
 
 

@@ -23,6 +23,7 @@ from projections.index.building import attach, connect
 from projections.index.database import Index
 from projections.index.dump import dump
 from projections.projection import ProjectionFailed
+from projections.view.outline import OutlineProjection
 
 
 class Lengths:
@@ -55,7 +56,7 @@ def fill(log: EventLog, count: int = 120) -> None:
 
 def dumps(path: Path) -> dict[str, list[Any]]:
     found = {}
-    for projection in (Tally(installed_prices()), Search(), Lengths()):
+    for projection in (Tally(installed_prices()), Search(), OutlineProjection(), Lengths()):
         for file in (path / "projections").glob(f"{projection.name}.*.sqlite"):
             connection = connect()
             attach(connection, projection.name, str(file))
@@ -74,9 +75,10 @@ def test_rebuilt_by_any_number_of_processes_the_dump_is_that_of_catching_up(
         assert (catalog.list().total, catalog.search("after").total, len(list(catalog.states("lengths")))) == (10, 5, 10)
         fill(log)
         assert (catalog.list().total, catalog.search("after").total, len(list(catalog.states("lengths")))) == (120, 60, 120)
+        catalog.catch_up("outline")
         caught_up = dumps(tmp_path)
-        assert sorted(caught_up) == ["catalog", "lengths", "search"]
-        assert catalog.rebuild(jobs=jobs) == ("catalog", "search", "lengths")
+        assert sorted(caught_up) == ["catalog", "lengths", "outline", "search"]
+        assert catalog.rebuild(jobs=jobs) == ("catalog", "search", "outline", "lengths")
         assert dumps(tmp_path) == caught_up
         assert (catalog.list().total, catalog.search("after").total, catalog.state("lengths", "s001")) == (120, 60, 14)
         log.session("s001").append(MessageAdded(role="user", content="later"))
@@ -93,7 +95,7 @@ def test_only_what_is_named_is_rebuilt(tmp_path: Path) -> None:
         assert catalog.rebuild("search", jobs=1) == ("search",)
         after = {file.name for file in (tmp_path / "projections").glob("*.sqlite")}
         assert [name.split(".")[0] for name in before - after] == ["search"]
-        with pytest.raises(InvalidInput, match="no projection 'serch'; there are catalog, search"):
+        with pytest.raises(InvalidInput, match="no projection 'serch'; there are catalog, search, outline"):
             catalog.rebuild("serch")
 
 
@@ -118,6 +120,7 @@ def test_a_kill_in_the_middle_leaves_the_old_state_serving(tmp_path: Path, jobs:
         with Catalog.open(log) as catalog:
             catalog.list()
             catalog.search("x")
+            catalog.catch_up("outline")
         before = dumps(tmp_path)
         files = sorted((tmp_path / "projections").glob("*.sqlite"))
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

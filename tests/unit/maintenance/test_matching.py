@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from eventlog import EventLog, errors
+from eventlog.backend import rewriting
 from eventlog.events import MessageAdded, MessageDelta
-from eventlog.files.upkeep.erasing import redact
 from eventlog.maintenance import matching
 from eventlog.maintenance.matching import Limited, limited
 from eventlog.maintenance.redaction import Pattern
@@ -74,7 +74,7 @@ def test_names_of_fields_that_only_this_program_knows_are_left_as_they_are(log: 
 def test_a_pattern_that_does_not_end_is_given_up_and_the_store_is_as_it_was(log: EventLog) -> None:
     before = chunk_of(log, "s")
     with limited(ENDLESS, limit_s=0.2) as pattern, pytest.raises(errors.PatternTooSlow) as raised:
-        redact(log._need_files("redact"), "s", pattern, what="x", reason=None, dry_run=False)
+        rewriting(log._live, "redact").redact("s", pattern, reason=None, dry_run=False)
     assert (raised.value.pattern, raised.value.limit_s) == (ENDLESS, 0.2)
     assert "'(a+)+$' takes more than 0.2 s" in str(raised.value)
     assert chunk_of(log, "s") == before
@@ -86,7 +86,7 @@ def test_so_is_one_that_does_not_end_in_what_was_streamed(tmp_path: Path) -> Non
         for piece in (LONG[:20], LONG[20:]):
             session.append(MessageDelta(message_id="m", content=piece))
         with limited("(aa+)+b|^(aa|a)+$", limit_s=0.2) as pattern, pytest.raises(errors.PatternTooSlow):
-            redact(log._need_files("redact"), "s", pattern, what="x", reason=None, dry_run=True)
+            rewriting(log._live, "redact").redact("s", pattern, reason=None, dry_run=True)
 
 
 def test_the_library_gives_every_pattern_a_limit(log: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,6 @@ def test_the_same_in_memory() -> None:
         log.restore("s")
         assert list(log.deleted()) == []
         assert gone(log, 0) == ["s"]
-        assert log.compact().sessions == 0
 
 
 def test_age_counts_from_the_last_event_or_from_the_import(log: EventLog) -> None:

@@ -12,6 +12,8 @@ from eventlog.errors import InvalidInput, SessionDeleted, SessionNotFound
 from eventlog.events import (
     ContextCompacted,
     ContextUpdated,
+    HistoryCleared,
+    HistoryRetracted,
     MessageAdded,
     MessageAmended,
     MessageRetracted,
@@ -196,3 +198,28 @@ def test_an_id_that_two_sessions_use_for_messages_of_their_own_names_two_message
         assert [shown.message_id for shown in replay(again.read(), SessionView).messages] == ["m1", "a2", "b2"]
         twice = log.merge([merged.id, log.start(id="c").id])
         assert [shown.message_id for shown in replay(twice.read(), SessionView).messages] == ["m1", "a2", "b2"]
+
+
+def test_a_context_that_was_taken_back_is_not_brought_back_by_a_merge() -> None:
+    with EventLog.memory() as log:
+        one, two = log.start(id="one"), log.start(id="two")
+        one.append(ContextUpdated(intent="wrong", project="/p"))
+        one.append(ContextUpdated(topics=["x"]))
+        one.append(HistoryRetracted(ranges=[(2, 2)]))
+        two.append(ContextUpdated(intent="right"))
+        assert replay(log.merge(["one", "two"]).read(), SessionView).context == {"intent": "right", "topics": ["x"]}
+        assert replay(log.merge(["one"], into="two").read(), SessionView).context == {"intent": "right", "topics": ["x"]}
+
+
+def test_a_copied_clearing_names_its_own_session_s_events_only_and_says_where_they_are() -> None:
+    with EventLog.memory() as log:
+        one, two = log.start(id="one"), log.start(id="two")
+        for minute, session in enumerate((one, two, one, two)):
+            session.append(MessageAdded(role="user", content=session.id), time=f"2030-01-01T00:0{minute}:00Z")
+        one.append(HistoryCleared(), time="2030-01-01T00:05:00Z")
+        merged = log.merge(["one", "two"])
+        [cleared] = merged.read(types=["history.cleared"])
+        assert cleared.origin is not None
+        assert cleared.origin["ranges"] == [[1, 1], [3, 3], [5, 5]]
+        view = replay(merged.read(), SessionView)
+        assert [message.parts[0]["content"] for message in view.messages] == ["two", "two"]

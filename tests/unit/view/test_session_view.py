@@ -100,6 +100,12 @@ def test_messages_tool_calls_and_usage_have_their_fixed_names() -> None:
         "reply_to": None,
         "metadata": {},
         "partial": False,
+        "finish_reason": None,
+        "response_id": None,
+        "duration_ms": None,
+        "first_chunk_ms": None,
+        "interrupted": None,
+        "alternative_to": None,
     }
 
 
@@ -147,7 +153,7 @@ def test_the_same_events_twice_make_the_same_json_and_are_not_changed_by_it() ->
 
 
 def test_the_projection_has_the_four_names_of_the_port() -> None:
-    assert (SessionView.name, SessionView.version) == ("session_view", 1)
+    assert (SessionView.name, SessionView.version) == ("session_view", 2)
     view = SessionView.initial()
     for stored in stored_events(SessionStarted(title="t"), MessageAdded(role="user", content="Hello")):
         view = SessionView.fold(view, stored)
@@ -171,7 +177,7 @@ def test_any_projection_with_these_names_can_be_replayed() -> None:
 
 def test_the_package_gives_its_names_and_says_which_it_has() -> None:
     assert {"Catalog", "SessionView", "replay"} <= set(dir(projections))
-    with pytest.raises(AttributeError, match="it has Catalog, SessionView, replay"):
+    with pytest.raises(AttributeError, match="it has Catalog, Live, PricedView, SessionView, replay"):
         projections.Catalogue  # noqa: B018
 
 

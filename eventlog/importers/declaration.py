@@ -1,0 +1,141 @@
+"""What a format says of itself, and nothing that it does: the intake opens, walks, tells records apart, dates and reports.
+
+A format is a module with a `Format` named ``FORMAT``, in this order: where the tool keeps its sessions and what misleads there; structs of
+only what is read; what a record means; the declaration. It comes in one shape or several:
+
+- `Lines`: a file of JSON objects, one a line, that grows.
+- `Documents`: a file that is written whole. Its records are the messages in it and the rest.
+- `Rows`: a SQLite database. Its records are rows.
+- `Texts`: a file of text. Its records are the blocks of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from .intake import Meaning, Place
+from .records import Record
+
+if TYPE_CHECKING:
+    import sqlite3
+
+Tables = Mapping[str, Collection[str]]  # the columns of each table
+System = Literal["linux", "macos"]
+
+
+class Location(msgspec.Struct, frozen=True):
+    """A folder in which a tool keeps sessions. ``base`` may begin with ``~``, ``$CONFIG`` or ``$DATA`` (the user's folders of the system).
+
+    ``variable``: the environment variable that names another place instead of ``base`` (several, separated by commas); ``within`` is
+    looked up below either, a pattern of folders."""
+
+    base: str
+    within: str = ""
+    variable: str | None = None
+
+
+def _never(value: Any) -> bool:
+    return False
+
+
+class Lines(msgspec.Struct, frozen=True):
+    """``head`` decodes the fields that place a record, all of type Any. ``is_record``: whether the record is one of this format at all.
+
+    ``session``: the session that the file is of, by its records so far; None while they do not tell. ``last``: there will be no more.
+    ``place``: the session that a record itself names; None: its file's. ``time``: the record's own time. ``document``: the records of a
+    file that is one document of such records, where that is seen too; ``is_document``: whether it is, by its JSON value."""
+
+    head: msgspec.json.Decoder[Any]
+    is_record: Callable[[dict[str, Any]], bool]
+    session: Callable[[Path, list[Record[Any]], bool], Place | None]
+    time: Callable[[Any], datetime | None]
+    place: Callable[[Any], Place | None] | None = None
+    document: Callable[[bytes], list[Record[Any]] | None] | None = None
+    is_document: Callable[[Any], bool] = _never
+
+
+class Found(msgspec.Struct, gc=False):
+    """A record of a document or a database: its text (JSON on one line), its own time, the line that it stands on (1 where it has none)."""
+
+    text: bytes
+    time: datetime | None = None
+    line: int = 1
+    problem: str | None = None
+
+
+class Conversation(msgspec.Struct):
+    """A session's records in their order. Without a place they are of none: each is reported with its problem, and not taken."""
+
+    place: Place | None
+    records: Iterable[Found]
+
+
+class Documents(msgspec.Struct, frozen=True):
+    """``is_document``: whether this is one of this format's, by the file's JSON value. ``split``: the conversations in it.
+
+    ``unit``: where a conversation is a folder of files, the file that stands for all of it; None: this file is of none.
+    ``each_line``: a file may also have one document a line; ``split`` is given such a file with `msgspec.UNSET` as its value."""
+
+    is_document: Callable[[Any], bool]
+    split: Callable[[Path, bytes, Any], Iterable[Conversation]]
+    unit: Callable[[Path], Path | None] | None = None
+    each_line: bool = False
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """``is_database``: whether this is one of this format's, by its tables. ``read``: the conversations in it, one after the other."""
+
+    is_database: Callable[[Tables], bool]
+    read: Callable[[sqlite3.Connection, Tables], Iterable[Conversation]]
+
+
+class Texts(msgspec.Struct, frozen=True):
+    """``is_text``: whether this is one of this format's, by its beginning. ``split``: the conversations in it, as `text_file.block` s.
+
+    Bytes that are no UTF-8 are lone surrogates in the text."""
+
+    is_text: Callable[[str], bool]
+    split: Callable[[Path, str], Iterable[Conversation]]
+
+
+def _sets_nothing(record: dict[str, Any]) -> Collection[str]:
+    return ()
+
+
+class Format(msgspec.Struct, frozen=True, kw_only=True):
+    """``tool``: its name for people. ``names``: patterns of the file names that are read in a folder, ``not_names``: of those that are not.
+
+    ``sets``: names for what a record sets until a later one sets it again, for the formats in which records are inserted. ``side_file``:
+    another file that, where it is there, says more about this one and is read with its first records. ``writes_back``, ``resumes``:
+    what the table in the README says of the way back."""
+
+    name: str
+    tool: str
+    meaning: Callable[[Place], Meaning]
+    names: tuple[str, ...]
+    not_names: tuple[str, ...] = ()
+    locations: tuple[Location, ...] = ()
+    lines: Lines | None = None
+    documents: Documents | None = None
+    rows: Rows | None = None
+    texts: Texts | None = None
+    sets: Callable[[dict[str, Any]], Collection[str]] = _sets_nothing
+    side_file: Callable[[Path], Path | None] | None = None
+    checked_on: str = "real files"
+    writes_back: bool = False
+    resumes: bool = False
+
+    @property
+    def follows(self) -> bool:
+        """Whether it can be imported as it is written."""
+        return self.rows is None
+
+    def reads(self, name: str) -> bool:
+        """Whether a file of this name in a folder is one of sessions."""
+        return any(fnmatchcase(name, each) for each in self.names) and not any(fnmatchcase(name, each) for each in self.not_names)
