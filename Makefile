@@ -1,4 +1,4 @@
-# What a person types. Everything is installed into .venv (and .venv-newest, .venv-oldest), nothing outside this folder.
+# What a person types. Everything is installed into .venv (and .venv-newest, -oldest, -recorders), nothing outside this folder.
 #
 #   make demo      a session recorded, crashed, recovered and replayed before your eyes
 #   make test      the suite, in one small environment of pinned packages
@@ -7,6 +7,7 @@
 #   make oldest    the suite with the oldest ones that pyproject.toml allows
 #   make page      the page in a real Chromium (and what its suite needs)
 #   make mcp       the tests of `eventlog mcp`, which need its extra
+#   make recorders the recorders with real SDKs, against a provider on loopback
 #   make suites    all of them but the demo, as .ci/run does
 #   make constraints   the pins anew
 #
@@ -14,7 +15,7 @@
 # environment and its own constraints-NAME.txt, and begins with a line `$(call needs,PROGRAM,WHAT TO DO)`, which names what is missing.
 
 PYTHON ?= python3
-SUITES = test check page mcp newest oldest
+SUITES = test check page mcp recorders newest oldest
 # The lowest Python that pyproject.toml allows: what is pinned with it can be installed with the later ones, too.
 PINNING_PYTHON ?= python3.11
 
@@ -71,6 +72,12 @@ mcp: .venv-mcp/bin/python
 	$< $(INSTALL) $(PINNED) --constraint constraints-mcp.txt $(EDITABLE) '.[test,mcp]'
 	$< -m pytest -n auto tests/unit/mcp
 
+# constraints-recorders.txt: the SDKs, and what they bring; made by hand of `pip freeze` in .venv-recorders when they are to be newer.
+recorders: .venv-recorders/bin/python
+	$< $(INSTALL) $(PINNED) $(BUILD)
+	$< $(INSTALL) $(PINNED) --constraint constraints-recorders.txt $(EDITABLE) '.[test,recorders-test]'
+	$< -m pytest tests/recorders_sdk
+
 # constraints.txt: what a user's installation brings. constraints-tools.txt: what building, the tests and the checks need besides.
 # From a new environment, so that nothing is pinned that nobody asked for; by pip, since a new machine has nothing else.
 constraints:
@@ -91,9 +98,9 @@ constraints:
 	rm -rf .venv-constraints
 
 clean:
-	rm -rf .venv .venv-page .venv-mcp .venv-newest .venv-oldest .venv-constraints build
+	rm -rf .venv .venv-page .venv-mcp .venv-newest .venv-oldest .venv-recorders .venv-constraints build
 
-.venv/bin/python .venv-page/bin/python .venv-mcp/bin/python .venv-newest/bin/python .venv-oldest/bin/python:
+.venv/bin/python .venv-page/bin/python .venv-mcp/bin/python .venv-newest/bin/python .venv-oldest/bin/python .venv-recorders/bin/python:
 	$(call needs,$(PYTHON),install CPython 3.11 or later with pip and venv or name it with PYTHON=...)
 	$(PYTHON) -m venv $(@:/bin/python=)
 

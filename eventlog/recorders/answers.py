@@ -96,9 +96,9 @@ class Reading:
             return "cut"
         if is_whole and error is None:
             return None
-        if call.outcome != calls.COMPLETE:
-            return call.outcome
-        return "error" if error is not None else "incomplete"
+        if error is not None and call.outcome != calls.CANCELLED:
+            return "error"  # the response said so, whatever the SDK did then
+        return "incomplete" if call.outcome == calls.COMPLETE else call.outcome
 
     def _details(self, call: Call) -> dict[str, Any]:
         known = {

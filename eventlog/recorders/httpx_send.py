@@ -9,6 +9,7 @@ A close is the caller's only while nothing is being read: httpx itself closes fr
 
 from __future__ import annotations
 
+import copyreg
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import ModuleType
@@ -130,9 +131,10 @@ class _Watching:
         made = _parent(self).__reduce_ex__(self, protocol)
         if not isinstance(made, tuple):
             return made
-        own, parent = type(self), _parent(self)
-        arguments = tuple(parent if each is own else each for each in made[1])
-        return (parent if made[0] is own else made[0], arguments, *(_without(each) for each in made[2:]))
+        arguments = tuple(_parent(self) if each is type(self) else each for each in made[1])
+        # pickle insists that what copyreg's function makes is of the object's class, which is ours
+        maker = object.__new__ if made[0] is copyreg.__newobj__ else made[0]  # type: ignore[attr-defined]
+        return (_parent(self) if maker is type(self) else maker, arguments, *(_without(each) for each in made[2:]))
 
     def __getstate__(self) -> Any:
         state = _parent(self).__getstate__(self)

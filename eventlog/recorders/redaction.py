@@ -22,6 +22,7 @@ _KEYS = re.compile(
     r"|(?P<huggingface_token>\bhf_[A-Za-z0-9]{30,})",
     re.DOTALL,
 )
+_KEYS_END = re.compile(r"-----END [A-Z ]{0,20}PRIVATE KEY-----")
 _SIGNS = ("sk-", "pk-", "rk-", "AIza", "AKIA", "ASIA", "gh", "xox", "hf_", "PRIVATE KEY")
 
 
@@ -49,11 +50,10 @@ def each_text(value: Any, change: Callable[[str], str]) -> Any:
 
 def settled(text: str) -> int:
     """How much of a growing text can be shown by `provider_keys`' rules: what comes later changes nothing before this place."""
-    begun = text.rfind("-----BEGIN ")
-    if begun >= 0 and "-----END " not in text[begun:]:
-        text = text[:begun]
     word = re.search(r"[A-Za-z0-9_\-]*\Z", text)
-    return word.start() if word is not None else len(text)
+    end = word.start() if word is not None else len(text)
+    begun = text.rfind("-----BEGIN ", 0, end)
+    return begun if begun >= 0 and _KEYS_END.search(text, begun, end) is None else end
 
 
 def _without_keys(text: str) -> str:

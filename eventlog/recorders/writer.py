@@ -85,6 +85,11 @@ class Writer:
         self._queue.put(None)
         thread.join(max(timeout_s, 0.1))
 
+    @property
+    def is_rebuilding(self) -> bool:
+        """Whether what outlives the process is being read from the log, because its file was not there."""
+        return self._rebuilding is not None
+
     def lose(self, error: Exception, calls: int = 1) -> None:
         """So many calls are not in the log."""
         self.lost += calls

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import threading
@@ -8,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from eventlog import EventLog
+from eventlog import EventLog, Settings
 from eventlog.events import ErrorLogged, MessageAdded, MessageDelta
+from eventlog.files.backend import FilesBackend
 from eventlog.recorders import recording
 from eventlog.tail import CaughtUp
+from eventlog.testing import CrashingDisk
 
 from .program import assistant, events, program, said, user
 
@@ -53,21 +56,23 @@ def test_a_store_that_has_gone_is_counted_said_once_and_not_made_again(tmp_path:
         assert not (tmp_path / "s").exists()
 
 
-def test_what_was_lost_is_brought_by_the_next_request_of_the_conversation(tmp_path: Path) -> None:
-    with EventLog.open(tmp_path / "s", sync="never") as log, program(log) as it, recording("s"):
+def test_what_a_full_disk_lost_is_brought_by_the_next_request_of_the_conversation(tmp_path: Path) -> None:
+    settings = Settings(store=tmp_path / "s", sync="never")
+    disk = CrashingDisk(tmp_path)
+    with EventLog(FilesBackend.open(settings, disk=disk), settings) as log, program(log) as it:
         it.chat([user("q")], "a")
         it.flush()
-        live = next((tmp_path / "s" / "sessions").rglob("s.jsonl"))
-        kept = live.read_bytes()
-        live.unlink()
+        disk.fail(0, errno.ENOSPC, lasting=True, calls={"write"})
         it.chat([user("q"), assistant("a"), user("r")], "b")
         it.flush()
-        assert it.recorder.stats.lost == 1
-        live.write_bytes(kept)
+        assert (it.recorder.stats.recorded, it.recorder.stats.lost) == (1, 1)
+        disk.mend()
         it.chat([user("q"), assistant("a"), user("r"), assistant("b"), user("s")], "c")
-        assert [text for _, text in said(it.view())] == ["q", "a", "r", "b", "s", "c"]
-        healed = next(each for each in events(log, "s", MessageAdded.type) if each.content == "b")
+        view = it.view()
+        assert [text for _, text in said(view)] == ["q", "a", "r", "b", "s", "c"]
+        healed = next(each for each in events(log, view.session_id, MessageAdded.type) if each.content == "b")
         assert healed.metadata["from"] == "request"
+        assert log.verify().ok
 
 
 def test_more_than_may_wait_is_lost_and_counted() -> None:
@@ -93,8 +98,6 @@ def test_an_answer_above_the_limit_is_cut_and_marked() -> None:
 
 
 def test_an_answer_that_no_event_can_hold_leaves_the_rest_of_the_call(tmp_path: Path) -> None:
-    from eventlog import Settings
-
     settings = Settings(store=tmp_path / "s", max_event_bytes=4096, sync="never")
     with EventLog.open(settings=settings) as log, program(log) as it:
         it.chat([user("q")], "x" * 10_000)
@@ -167,25 +170,25 @@ def test_a_request_that_only_looks_like_a_call_is_forgotten(path: str, body: byt
 def test_half_surrogates_and_numbers_that_json_does_not_know_are_recorded_all_the_same() -> None:
     with program() as it:
         call = it.begin([user("half \ud800 pair")], number=float("nan"))
-        choices = b'[{"index":0,"message":{"role":"assistant","content":"\\ud800!"}}]'
-        it.raw_answer(call, b'{"id":"r","object":"chat.completion","choices":' + choices + b"}")
+        it.raw_answer(
+            call, b'{"id":"r","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"\\ud800!"}}]}'
+        )
         assert said(it.view()) == [("user", "half \ufffd pair"), ("assistant", "\ufffd!")]
         assert it.recorder.stats.lost == 0
 
 
 def test_closing_counts_what_could_not_be_written(tmp_path: Path) -> None:
-    with EventLog.open(tmp_path / "s", sync="never") as log, EventLog.open(tmp_path / "s", sync="never") as other:  # noqa: SIM117
-        with program(log) as it, recording("held"):
-            other.session("held", create=True).append(ErrorLogged(message="x"))
-            holder = other.session("held", exclusive=True)
-            it.chat([user("q")])
-            it.recorder.close(timeout_s=0.2)
-            assert it.recorder.stats[:3] == (0, 1, 0)
-            holder.close()
+    folder = tmp_path / "s"
+    with EventLog.open(folder, sync="never") as log, EventLog.open(folder) as other, program(log) as it, recording("held"):
+        other.session("held", create=True).append(ErrorLogged(message="x"))
+        holder = other.session("held", exclusive=True)
+        it.chat([user("q")])
+        it.recorder.close(timeout_s=0.2)
+        assert it.recorder.stats[:3] == (0, 1, 0)
+        holder.close()
 
 
 def test_recording_off_makes_no_file_and_no_thread(tmp_path: Path) -> None:
-    from eventlog import Settings
     from eventlog.recorders import Recorder
     from eventlog.recorders.calls import Request
     from eventlog.recorders.context import NOWHERE
@@ -199,7 +202,6 @@ def test_recording_off_makes_no_file_and_no_thread(tmp_path: Path) -> None:
 
 
 def test_the_store_is_made_by_the_first_call_and_not_before(tmp_path: Path) -> None:
-    from eventlog import Settings
     from eventlog.recorders import Recorder
     from eventlog.recorders.calls import COMPLETE, Request
     from eventlog.recorders.context import NOWHERE

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -120,12 +122,13 @@ def test_a_restarted_program_goes_on_in_the_sessions_that_it_left(tmp_path: Path
             with recording("named"):
                 it.chat([user("n"), assistant("m"), user("o")], "p")
             it.flush()
-        (tmp_path / "s" / "projections" / "recorder.sqlite").unlink()
+        shutil.rmtree(tmp_path / "s" / "projections")
         with program(log) as it:
+            it.chat([user("x")])
             it.flush()
-            it.chat([user("x")])  # the index is rebuilt when nothing else is to be done
-            it.flush()
-            it.flush()
+            until = time.monotonic() + 20
+            while it.recorder.writer.is_rebuilding and time.monotonic() < until:
+                time.sleep(0.01)  # the index is made anew when nothing else is to be done
             it.chat([user("q"), assistant("a long enough answer"), user("r"), assistant("b"), user("s")], "c")
             views = it.views()
     assert sorted(len(view.messages) for view in views) == [2, 4, 6]
