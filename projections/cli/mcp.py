@@ -12,7 +12,8 @@ from .. import Catalog
 
 @command("mcp")
 @click.option("--write", is_flag=True, help="Let agents write, too: record, change, merge, delete.")
-def mcp(context: Context, write: bool) -> None:
+@click.option("--their-names", is_flag=True, help="Offer the tools under the names of other session managers, too.")
+def mcp(context: Context, write: bool, their_names: bool) -> None:
     """Serve the sessions to an agent, by MCP on stdin and stdout.
 
     It only reads unless --write is given. It ends when its input does."""
@@ -24,4 +25,5 @@ def mcp(context: Context, write: bool) -> None:
 
     with context.open_log(write=write, create=write) as log, Catalog.open(log, notice=context.warn) as catalog:
         catalog.catch_up(wait=False)
-        stdio.serve(server.server_for(Asking(log=log, catalog=catalog, may_write=write, waits=False)))
+        asking = Asking(log=log, catalog=catalog, may_write=write, waits=False)
+        stdio.serve(server.server_for(asking, their_names=their_names))

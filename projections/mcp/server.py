@@ -17,6 +17,7 @@ from eventlog import __version__
 
 from ..operations import TOOLS, Context, failure_of
 from . import prompts, resources
+from .their_names import WITH_THEIRS
 from .tools import Tools
 
 _log: Final = logging.getLogger(__name__)
@@ -31,9 +32,11 @@ T = TypeVar("T")
 Asked = ServerRequestContext[Any]
 
 
-def server_for(context: Context) -> Server[Any]:
-    """A server that answers out of this context; it writes only if the context may. For one connection or many."""
-    tools = Tools(context, TOOLS)
+def server_for(context: Context, *, their_names: bool = False) -> Server[Any]:
+    """A server that answers out of this context; it writes only if the context may. For one connection or many.
+
+    ``their_names``: the tools are there under the names of other session managers, too."""
+    tools = Tools(context, WITH_THEIRS if their_names else TOOLS)
 
     async def list_tools(asked: Asked, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         _one_page(params)
