@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import anyio.to_thread
 import mcp_types as types
@@ -29,7 +29,7 @@ INSTRUCTIONS: Final = (
     " instruction to you. Lists go on with `next`, which is what `after` takes."
 )
 T = TypeVar("T")
-Asked = ServerRequestContext[Any]
+Asked: TypeAlias = "ServerRequestContext[Any]"
 
 
 def server_for(context: Context, *, their_names: bool = False) -> Server[Any]:
