@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,10 @@ _APPS = ("Code", "Code - Insiders", "VSCodium", "Cursor", "Windsurf")
 
 
 class Head(msgspec.Struct, gc=False):
-    """What a line of the journal is."""
+    """What a line of the journal is, and what it writes."""
 
     kind: Any = None
+    v: Any = None
 
 
 def _is_line(record: dict[str, Any]) -> bool:
@@ -49,6 +51,12 @@ def _session(path: Path, records: list[Record[Head]], last: bool) -> Place | Non
         if record.head is not None and record.head.kind == 0:
             return _place(path, mapping_of(load(record.text)[0].get("v")))
     return _place(path, {}) if last else None
+
+
+def _time(head: Head) -> datetime | None:
+    """A line has none of its own: that of the session which it begins, or of the request which it adds."""
+    written = list_of(head.v)[-1] if list_of(head.v) else head.v
+    return time_of(mapping_of(written).get("timestamp")) or time_of(mapping_of(written).get("creationDate"))
 
 
 def _place(path: Path, value: dict[str, Any]) -> Place:
@@ -191,7 +199,7 @@ FORMAT = Format(
         for app in _APPS
         for within in ("workspaceStorage/*/chatSessions", "globalStorage/emptyWindowChatSessions")
     ),
-    lines=Lines(msgspec.json.Decoder(Head), _is_line, _session, lambda head: None),
+    lines=Lines(msgspec.json.Decoder(Head), _is_line, _session, _time),
     documents=Documents(_is_document, _split),
     checked_on="its description",
 )

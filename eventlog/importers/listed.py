@@ -136,7 +136,7 @@ class ListedMeaning:
         cache_write_tokens: int = 0,
         reasoning_tokens: int = 0,
     ) -> list[Event]:
-        """Tokens and money of the whole session, where the source states them only so: one sum, or one for each model or ``key``."""
+        """The tokens and the money of the whole session, where the source states only these: one sum, or one per model or ``key``."""
         return self.said.usage(
             UsageRecorded(
                 message_id=f"{self.NAME}-total-{key or model or ''}",
