@@ -1,9 +1,9 @@
 """Where things are in a store: names and paths, and which segments a session has now (FORMAT.md, "Files").
 
 A session's shard is a function of its id, folded to lower case so that ids that differ only in case meet in one folder. Its last segment
-has the session's own name, whatever happens to it, so that whoever appends, reads the end or asks whether the session is there lists no folder: a
-touch costs the same with a thousand sessions and with a million. The segments before it have their first seq in the name, in as many
-digits as keep a listing in order. Names are parsed from the right, as ids contain dots, and never trusted over the header inside.
+has the session's own name, whatever happens to it, so that whoever appends, reads the end or asks whether the session is there lists no
+folder: a touch costs the same with a thousand sessions and with a million. The segments before it have their first seq in the name, in as
+many digits as keep a listing in order. Names are parsed from the right, as ids contain dots, and never trusted over the header inside.
 """
 
 from __future__ import annotations
@@ -166,8 +166,8 @@ class Layout:
         return any(self._was_finished_as(last, name) for name in self.numbered(last.session_id, last.first_seq))
 
     def _was_finished_as(self, last: SegmentName, numbered: SegmentName) -> bool:
-        """Whether a numbered segment is what became of the one with the session's name that begins with the same event. It is not where that
-        was made of it and of those behind it: a crash left the numbered one."""
+        """Whether a numbered segment is what became of the one with the session's name that begins with the same event. It is not where
+        that was made of it and of those behind it: a crash left the numbered one."""
         if not (opening.has_end(self.path(numbered)) and self.is_own(numbered)):
             return False
         return not (last.compressed and self.is_own(last) and self._next_seq(last) > self._next_seq(numbered))

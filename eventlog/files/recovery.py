@@ -113,7 +113,8 @@ def first_seq(layout: Layout, name: SegmentName) -> int:
 
 def _end_of_all(layout: Layout, name: SegmentName) -> Ended | None:
     """How everything ended that stands before a last segment which does not say where it begins; None where there is nothing. A segment
-    whose end cannot be read is asked for what can be proven in it. Raises `Damaged` where that is not to be known: no seq is given twice."""
+    whose end cannot be read is asked for what can be proven in it. Raises `Damaged` where that is not to be known: no seq is given
+    twice."""
     while True:
         others = _others(layout, name)
         try:

@@ -185,8 +185,8 @@ def _scan_doubtful(fd: int, offset: int, running: int, first_seq: int, max_appen
 
 
 class Rest(NamedTuple):
-    """What stands from an offset to the end of a file. ``data`` has ``size`` bytes, but for NULs at the end, of which two sectors say as much
-    as any number; it is not ``is_all`` where that is too much to hold."""
+    """What stands from an offset to the end of a file. ``data`` has ``size`` bytes, but for NULs at the end, of which two sectors say as
+    much as any number; it is not ``is_all`` where that is too much to hold."""
 
     data: bytes
     size: int
@@ -316,8 +316,8 @@ class _Damage:
 
 
 def last_record(path: str, name: SegmentName) -> Own | None:
-    """The segment's own line at its end, if that is what stands there and it is proven. Costs one read of a few KiB, or of the last line where
-    that is longer."""
+    """The segment's own line at its end, if that is what stands there and it is proven. Costs one read of a few KiB, or of the last line
+    where that is longer."""
     if name.compressed:
         return compressed.last_record(path)
     fd = open_regular(path)

@@ -1,7 +1,7 @@
 """The vocabulary for those who do not read Python: a JSON Schema of the events, and the table in FORMAT.md. Both are made from `events`.
 
-``python -m eventlog.schema.vocabulary`` prints the table, with ``--schema`` the schema; a test holds FORMAT.md and ``events.schema.json`` equal to
-them.
+``python -m eventlog.schema.vocabulary`` prints the table, with ``--schema`` the schema; a test holds FORMAT.md and ``events.schema.json``
+equal to them.
 """
 
 from __future__ import annotations

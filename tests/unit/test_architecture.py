@@ -24,6 +24,7 @@ THIRD_PARTY = {
     "eventlog/files": {"msgspec", "watchfiles", "zstandard"},
     "eventlog/importers": {"msgspec", "watchfiles", "zstandard"},
     "eventlog/maintenance": {"msgspec"},
+    "eventlog/recorders": {"genai_prices", "msgspec"},  # no SDK and no HTTP library: their classes are found where they are loaded
     "eventlog/replays": {"msgspec"},
     "eventlog/schema": {"msgspec"},
     "eventlog/segments": {"msgspec", "zstandard"},
@@ -33,7 +34,9 @@ THIRD_PARTY = {
     "projections/catalog": {"genai_prices", "msgspec"},
     "projections/cli": {"click", "msgspec", "rich"},
     "projections/exporters": {"msgspec", "pyarrow"},
+    "projections/http": {"msgspec", "starlette", "uvicorn"},  # the extra `web`
     "projections/index": {"msgspec"},
+    "projections/mcp": {"anyio", "mcp", "mcp_types", "msgspec"},
     "projections/operations": {"msgspec"},
     "projections/view": {"msgspec"},
 }
@@ -51,6 +54,7 @@ ROOMS = {
     "eventlog/importers": {"eventlog.importers", "eventlog.shapes"},
     "eventlog/log.py": {"eventlog.files", "eventlog.maintenance", "eventlog.replays"},  # the doors to them: inside the methods, see below
     "eventlog/maintenance": {"eventlog.maintenance"},
+    "eventlog/recorders": {"eventlog.recorders", "eventlog.shapes"},
     "eventlog/replays": {"eventlog.replays"},
     "eventlog/schema": {"eventlog.schema"},
     "eventlog/segments": {"eventlog.segments"},
@@ -65,11 +69,15 @@ ROOMS = {
         "projections.catalog",
         "projections.cli",
         "projections.exporters",
+        "projections.http",  # inside the functions that serve
+        "projections.mcp",
         "projections.operations",
         "projections.view",
     },
     "projections/exporters": {"eventlog.files", "eventlog.importers", "projections.catalog", "projections.exporters", "projections.view"},
+    "projections/http": {"projections.catalog", "projections.http", "projections.operations", "projections.view"},
     "projections/index": {"eventlog.files", "projections.index"},
+    "projections/mcp": {"projections.mcp", "projections.operations"},
     "projections/operations": {
         "eventlog.maintenance",
         "projections.catalog",
@@ -104,6 +112,7 @@ DURABLE = {
     "symlink",
 }
 WRITES_BYTES = {"eventlog/files/disk.py", "eventlog/testing"}
+WRITES_BYTES |= {"eventlog/recorders/restart.py"}  # a folder for its database, which promises nothing
 
 
 class Import(NamedTuple):
@@ -244,6 +253,15 @@ def test_the_help_loads_no_command() -> None:
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout.splitlines()[-1] == "[]"
     )
+
+
+def test_commands_that_only_look_load_no_server() -> None:
+    modules = ["starlette", "uvicorn", "asyncio", "projections.http"]
+    code = (
+        f"import sys; from eventlog.cli import main; main(['list', '--help']); print([name for name in {modules} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize("path", ["eventlog/line.py", "eventlog/segments/segment.py"])

@@ -141,8 +141,8 @@ class _Compaction:
         report.left_out += left_out.count
 
     def _is_cold(self, idle_s: float | None) -> bool:
-        """Whether nothing happened to the session for so long: what was written long ago happened no later, what was written just now may have
-        happened long ago (an import)."""
+        """Whether nothing happened to the session for so long: what was written long ago happened no later, what was written just now may
+        have happened long ago (an import)."""
         if idle_s is None:
             return False
         last = self._backend.layout.last(self._session_id)
