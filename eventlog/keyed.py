@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
-from .errors import InvalidInput, SessionDeleted, SessionExists
+from .errors import Conflict, InvalidInput, SessionDeleted
 from .events import SessionDeleted as DeletedEvent
+from .events import SessionStarted
 from .session import Session
 
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -21,8 +22,6 @@ _NAMESPACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 class Log(Protocol):
     """What is needed of an `EventLog`."""
-
-    def start(self, *, id: str, **details: Any) -> Session: ...
 
     def session(self, session_id: str, *, create: bool) -> Session: ...
 
@@ -52,10 +51,12 @@ def keyed(log: Log, namespace: str, *key: str) -> Session:
                 return session
             session.close()
         about = {"namespace": namespace, "key": list(key), "generation": generation + 1}
+        session = log.session(generation_id(first, generation + 1), create=True)
         try:
-            return log.start(id=generation_id(first, generation + 1), metadata={"key": about})
-        except (SessionExists, SessionDeleted):
-            continue  # another program was first
+            session.append(SessionStarted(metadata={"key": about}), expected=0)
+            return session
+        except (Conflict, SessionDeleted):
+            session.close()  # another program was first
 
 
 def generation_id(first: str, generation: int) -> str:

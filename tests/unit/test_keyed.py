@@ -98,6 +98,18 @@ def test_finding_the_last_of_a_thousand_generations_looks_at_few_of_them(tmp_pat
         assert backend.looks < 30
 
 
+def test_a_session_of_which_only_the_beginning_of_a_file_was_made_is_begun(tmp_path: Path) -> None:
+    with EventLog.open(tmp_path / "store", sync="never") as log:
+        session = log.keyed("n", "k")
+        path = next((tmp_path / "store").rglob("n-*.jsonl"))
+    header = path.read_bytes().split(b"\n")[0] + b"\n"
+    for rest in (b"", header):  # as a crash leaves it
+        path.write_bytes(rest)
+        with EventLog.open(tmp_path / "store", sync="never") as log:
+            assert log.keyed("n", "k").id == session.id
+            assert log.keyed("n", "k").last_seq == 1
+
+
 def test_a_key_is_texts_and_a_namespace_is_part_of_an_id(log: EventLog) -> None:
     for namespace in ("", "a/b", ".a", "ä", "x" * 65):
         with pytest.raises(InvalidInput, match="no namespace"):
