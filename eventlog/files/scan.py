@@ -29,7 +29,7 @@ CHUNK_SIZE = 128 * 1024
 FIRST_CHUNK_SIZE = 16 * 1024  # one event out of a session should not cost a whole chunk
 ANY_SIZE = compressed.MOST_FRAME_BYTES  # for whoever reads no more than the end of a finished segment
 _SEEK_WINDOW = 64 * 1024
-_PROBE_SIZE = 4 * 1024  # most lines and most appends are smaller
+_PROBES = (4 * 1024, _SEEK_WINDOW, 1024 * 1024)  # most lines and most appends are smaller than the first
 _READ_SIZE = 1024 * 1024
 _MOST_HOLES = 64
 _OPENING_SIZE = 1024
@@ -366,7 +366,7 @@ def find_start(fd: int, after: int) -> Start:
     best = Start()
     while high - low > FIRST_CHUNK_SIZE:
         middle = (low + high) // 2
-        found = _append_end(fd, middle, _PROBE_SIZE) or _append_end(fd, middle, _SEEK_WINDOW)
+        found = _append_end(fd, middle)
         if found is None:
             high = middle
             continue
@@ -387,17 +387,19 @@ def find_start(fd: int, after: int) -> Start:
     return best
 
 
-def _append_end(fd: int, offset: int, window: int) -> tuple[bytes, int, bool] | None:
-    """The first whole line behind ``offset`` that ends an append, where it ends, and that it does; of a large append of which the end is
-    farther than the largest window, a line. None where there is no such line in the window."""
-    data = os.pread(fd, window, offset)
-    begin = data.find(b"\n") + 1
-    end = first_end = data.find(b"\n", begin) + 1
-    if not begin or not end:
-        return None
-    first = begin
-    while data.endswith(MORE, begin, end - TAIL_SIZE):
-        begin, end = end, data.find(b"\n", end) + 1
-        if not end:
-            return (data[first:first_end], offset + first_end, False) if window == _SEEK_WINDOW else None
-    return data[begin:end], offset + end, True
+def _append_end(fd: int, offset: int) -> tuple[bytes, int, bool] | None:
+    """The first whole line behind ``offset`` that ends an append, where it ends, and that it does; of an append that goes on for longer
+    than the last probe, a line. None where there is no line within the window."""
+    for window in _PROBES:
+        data = os.pread(fd, window, offset)
+        begin = first = data.find(b"\n") + 1
+        end = first_end = data.find(b"\n", begin) + 1
+        if not begin or not end:
+            if window >= _SEEK_WINDOW:
+                return None
+            continue
+        while end and data.endswith(MORE, begin, end - TAIL_SIZE):
+            begin, end = end, data.find(b"\n", end) + 1
+        if end:
+            return data[begin:end], offset + end, True
+    return data[first:first_end], offset + first_end, False

@@ -127,6 +127,7 @@ class ListedMeaning:
     def total(
         self,
         *,
+        key: str | None = None,
         cost: float | None = None,
         model: str | None = None,
         input_tokens: int = 0,
@@ -135,10 +136,10 @@ class ListedMeaning:
         cache_write_tokens: int = 0,
         reasoning_tokens: int = 0,
     ) -> list[Event]:
-        """The tokens and the money of the whole session, by model where they are, where the source states them only so."""
+        """Tokens and money of the whole session, where the source states them only so: one sum, or one for each model or ``key``."""
         return self.said.usage(
             UsageRecorded(
-                message_id=f"{self.NAME}-total-{model or ''}",
+                message_id=f"{self.NAME}-total-{key or model or ''}",
                 model=model,
                 input_tokens=input_tokens,
                 output_tokens=output_tokens,

@@ -21,7 +21,7 @@ from eventlog.events import Cost, Event, SessionStarted, SourceRecord, UsageReco
 from eventlog.shapes import openai_chat
 from eventlog.stored import StoredEvent
 
-from . import mini_swe_agent
+from . import cline, mini_swe_agent, session_json
 from .conversation_rows import rows_of, split_rows
 from .declaration import Conversation, Documents, Format
 from .intake import Place, Source
@@ -33,7 +33,7 @@ _LOOKED_AT = 100
 _RUN = ("task_id", "trial", "reward", "instance_id")
 _SETTINGS = ("tools", "parallel_tool_calls", "functions", "response_format")
 
-_OTHERS = ("trajectory_format", "history", "session_id", "sessionId", "epoch")  # of formats whose messages have this shape, too
+_OTHERS = ("trajectory_format", "history", "session_id", "sessionId", "epoch", "v")  # of formats whose messages have this shape, too
 
 
 class Head(msgspec.Struct, gc=False):
@@ -53,10 +53,10 @@ _heads = msgspec.json.Decoder(Head)
 
 
 def _is_document(value: Any) -> bool:
-    if isinstance(value, dict) and any(name in value for name in _OTHERS):
+    if session_json.is_session(value) or (isinstance(value, dict) and any(name in value for name in _OTHERS)):
         return False
     if isinstance(value, list):
-        if mini_swe_agent.is_bare(value):
+        if mini_swe_agent.is_bare(value) or cline.is_history(value):
             return False
         return _has_roles(value) or any(isinstance(item, dict) and _is_document(item) for item in value[:_LOOKED_AT])
     if not isinstance(value, dict):

@@ -60,7 +60,11 @@ class OpenaiAgentsMeaning(ListedMeaning):
             return []
         name = f"row-{row['id']}" if isinstance(row.get("id"), int) else source.name
         name = text_of(item.get("id")) or name
-        return [event for spoken in openai_responses.said([item]) for event in self.tell(name, spoken, role=_role(spoken))]
+        return [
+            event
+            for spoken in openai_responses.said([item])
+            for event in self.tell(name, spoken, role=_role(spoken), hidden=_role(spoken) == "reasoning")
+        ]
 
 
 def _role(spoken: Spoken) -> str | None:

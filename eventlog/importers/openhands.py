@@ -189,6 +189,7 @@ class OpenHandsMeaning(ListedMeaning):
         tokens = mapping_of(metrics.get("accumulated_token_usage"))
         read, write = count_of(tokens.get("cache_read_tokens")), count_of(tokens.get("cache_write_tokens"))
         return self.total(
+            key=key,
             model=text_of(metrics.get("model_name")) or key,
             cost=amount_of(metrics.get("accumulated_cost")),
             input_tokens=max(0, count_of(tokens.get("prompt_tokens")) - read - write),

@@ -34,7 +34,9 @@ THIRD_PARTY = {
     "projections/catalog": {"genai_prices", "msgspec"},
     "projections/cli": {"click", "msgspec", "rich"},
     "projections/exporters": {"msgspec", "pyarrow"},
+    "projections/http": {"msgspec", "starlette", "uvicorn"},  # the extra `web`
     "projections/index": {"msgspec"},
+    "projections/mcp": {"anyio", "mcp", "mcp_types", "msgspec"},
     "projections/operations": {"msgspec"},
     "projections/view": {"msgspec"},
 }
@@ -67,11 +69,15 @@ ROOMS = {
         "projections.catalog",
         "projections.cli",
         "projections.exporters",
+        "projections.http",  # inside the functions that serve
+        "projections.mcp",
         "projections.operations",
         "projections.view",
     },
     "projections/exporters": {"eventlog.files", "eventlog.importers", "projections.catalog", "projections.exporters", "projections.view"},
+    "projections/http": {"projections.catalog", "projections.http", "projections.operations", "projections.view"},
     "projections/index": {"eventlog.files", "projections.index"},
+    "projections/mcp": {"projections.mcp", "projections.operations"},
     "projections/operations": {
         "eventlog.maintenance",
         "projections.catalog",
@@ -247,6 +253,15 @@ def test_the_help_loads_no_command() -> None:
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout.splitlines()[-1] == "[]"
     )
+
+
+def test_commands_that_only_look_load_no_server() -> None:
+    modules = ["starlette", "uvicorn", "asyncio", "projections.http"]
+    code = (
+        f"import sys; from eventlog.cli import main; main(['list', '--help']); print([name for name in {modules} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize("path", ["eventlog/line.py", "eventlog/segments/segment.py"])

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .samples import Sample, as_lines, at, document_in, growing, growing_text, lines_in, ms, text_in
+from .samples import Sample, as_lines, at, document_in, growing, lines_in, ms, text_in
 
 # --- openhands -------------------------------------------------------------------------------------------------------------------
 

@@ -19,11 +19,11 @@ from eventlog.importers.looking import Look, is_of, recognise
 from eventlog.importers.provenance import Records
 from projections import Catalog, SessionView, replay
 
-from . import samples_of_runs, samples_of_traces
+from . import samples_of_runs, samples_of_stores, samples_of_traces
 from .samples import SAMPLES as FIRST_SAMPLES
 from .samples import Sample, add_opencode_session, as_lines, chatgpt, claude_ai, gemini_document
 
-SAMPLES = [*FIRST_SAMPLES, *samples_of_runs.SAMPLES, *samples_of_traces.SAMPLES]
+SAMPLES = [*FIRST_SAMPLES, *samples_of_runs.SAMPLES, *samples_of_traces.SAMPLES, *samples_of_stores.SAMPLES]
 
 by_name = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 of_lines = pytest.mark.parametrize("sample", [sample for sample in SAMPLES if sample.lines], ids=lambda sample: sample.name)

@@ -8,10 +8,15 @@ import pytest
 from eventlog.shapes.framing import Frames
 
 VALUES: list[dict[str, Any]] = [{"a": "Grüße 世界 \u2028 end"}, {"b": 'a "quoted" } text ]'}, {"c": {"d": [1, {"e": "\\"}]}}]
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
 FORMS = {
-    "events": b"".join(b"event: x\nid: 1\ndata: " + json.dumps(v, ensure_ascii=False).encode() + b"\n\n" for v in VALUES)
-    + b"data: [DONE]\n\n",
-    "events with CRLF": b"".join(b": keep-alive\r\n\r\ndata:" + json.dumps(v, ensure_ascii=False).encode() + b"\r\n\r\n" for v in VALUES),
+    "events": b"".join(b"event: x\nid: 1\ndata: " + _json(v) + b"\n\n" for v in VALUES) + b"data: [DONE]\n\n",
+    "events with CRLF": b"".join(b": keep-alive\r\n\r\ndata:" + _json(v) + b"\r\n\r\n" for v in VALUES),
     "events with CR": b"".join(b"data: " + json.dumps(v, ensure_ascii=False).encode() + b"\r\r" for v in VALUES),
     "lines": b"".join(json.dumps(v, ensure_ascii=False).encode() + b"\n" for v in VALUES),
     "an array": json.dumps(VALUES, ensure_ascii=False, indent=1).encode(),
