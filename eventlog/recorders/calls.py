@@ -93,14 +93,18 @@ class Call:
 
     def take(self, piece: bytes) -> None:
         """A piece of the response came."""
+        self.size += len(piece)
+        if self.size <= self.granted or self.grown(self.size):
+            self.pieces.append(piece)
+
+    def grown(self, size: int) -> int:
+        """The response has come to so many bytes: how many it may have without asking again; 0 where these are too many already."""
         if not self.first:
             self.first = time.perf_counter()
-        size = self.size + len(piece)
-        if size > self.granted and not self._room_for(size):
+        if not self._room_for(size):
             self.cut = True
-            return
-        self.size = size
-        self.pieces.append(piece)
+            return 0
+        return self.granted
 
     def _room_for(self, size: int) -> bool:
         if self.cut or size > self.held:

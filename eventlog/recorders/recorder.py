@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
+import atexit
 import os
-import threading
 import weakref
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -17,7 +16,6 @@ from .options import OnLoss, Options
 from .redaction import Redact, provider_keys
 from .writer import Writer
 
-_log = logging.getLogger("eventlog.recorders")
 _everyone: weakref.WeakSet[Recorder] = weakref.WeakSet()
 FLUSH_AT_EXIT_S = 5.0
 
@@ -172,5 +170,5 @@ def _after_in_child() -> None:
         each.after_fork_in_child()
 
 
-threading._register_atexit(_flush_at_exit)  # type: ignore[attr-defined]  # before the interpreter forbids new threads and joins the others
+atexit.register(_flush_at_exit)
 os.register_at_fork(before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

@@ -10,6 +10,9 @@ import pytest
 from .provider import Provider
 from .recorded import Recorded, anthropic_client, async_openai_client, gemini_client, ollama_client, openai_client, said
 
+# google-genai's own class, of which aiohttp says so when it is made
+pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
+
 TEXT = "Grüße, 世界!\u2028 The answer."
 ASKED = [{"role": "user", "content": "hello"}]
 
