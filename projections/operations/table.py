@@ -14,7 +14,7 @@ from ..catalog.statistics import Statistics
 from ..catalog.tool_history import ToolItem
 from ..catalog.windows import Outline, Window
 from ..view.session import SessionView
-from . import health, lifecycle, questions, tools, transcripts, writing
+from . import health, lifecycle, questions, recalling, tools, transcripts, writing
 from .row import Operation, Stream, Tool
 
 _SESSION: Final = "/sessions/{session_id}"
@@ -40,6 +40,16 @@ TABLE: Final[tuple[Operation, ...]] = (
         method="GET",
         path="/search",
         tool=tools.SEARCH_SESSIONS,
+    ),
+    Operation(
+        name="recall",
+        summary="The passages of all sessions that answer a question, within a budget of tokens.",
+        ask=recalling.recall,
+        arguments=recalling.Recall,
+        result=recalling.Recalled,
+        method="GET",
+        path="/recall",
+        tool=tools.RECALL,
     ),
     Operation(
         name="tools",

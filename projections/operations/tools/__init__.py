@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .finding import GET_STATISTICS, GET_TOOL_CALLS, LIST_SESSIONS, SEARCH_SESSIONS
 from .reading import EXPORT_SESSION, GET_MESSAGES, GET_SESSION, RESUME_SESSION
+from .recall import RECALL
 from .writing import (
     ADD_MESSAGE,
     CLEANUP_SESSIONS,
@@ -31,6 +32,7 @@ __all__ = [
     "LINK_INVOCATION",
     "LIST_SESSIONS",
     "MERGE_SESSIONS",
+    "RECALL",
     "RESUME_SESSION",
     "SEARCH_SESSIONS",
     "START_SESSION",

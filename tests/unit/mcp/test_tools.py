@@ -17,6 +17,7 @@ from .golden_tools import FOLDER, texts
 READING = {
     "list_sessions",
     "search_sessions",
+    "recall",
     "get_session",
     "get_messages",
     "get_tool_calls",
@@ -44,10 +45,10 @@ def test_schemas_are_objects_of_which_providers_take_every_one(asked: Client) ->
 
 def test_without_write_only_what_reads_is_listed_and_nothing_else_can_be_called(reader: Client, store: Path) -> None:
     listed = reader.ask("tools/list")["tools"]
-    assert {tool["name"] for tool in listed} == READING & set(TOOLS) | ({"recall"} & set(TOOLS))
+    assert {tool["name"] for tool in listed} == READING
     assert all(tool["annotations"]["readOnlyHint"] for tool in listed)
     before = _bytes_of(store)
-    for name in set(TOOLS) - READING - {"recall"}:
+    for name in set(TOOLS) - READING:
         given = {"session_id": "s1", "primary_id": "s1", "secondary_id": "s2", "role": "user", "content": "x", "invocation_id": "i"}
         fields = TOOLS[name].input_schema["properties"]
         answer = reader.call(name, **{key: value for key, value in given.items() if key in fields}, **_rest(name))
@@ -67,7 +68,7 @@ def _bytes_of(store: Path) -> dict[str, bytes]:
 
 def test_hints_say_what_reads_what_destroys_and_what_may_be_repeated(asked: Client) -> None:
     hints = {tool["name"]: tool["annotations"] for tool in asked.ask("tools/list")["tools"]}
-    assert {name for name, hint in hints.items() if hint["readOnlyHint"]} == (READING - {"resume_session"}) | ({"recall"} & set(TOOLS))
+    assert {name for name, hint in hints.items() if hint["readOnlyHint"]} == READING - {"resume_session"}
     assert {name for name, hint in hints.items() if hint["destructiveHint"]} == {"delete_session", "cleanup_sessions"}
     assert {name for name, hint in hints.items() if hint["idempotentHint"] and not hint["readOnlyHint"]} == {
         "link_invocation",

@@ -42,7 +42,16 @@ def test_every_question_and_command_of_the_faces_has_its_place() -> None:
         *("GET /search", "GET /tools", "GET /statistics", "POST /bulk", "GET /verify", "POST /cleanup", "GET /health", "GET /version"),
     }
     assert set(TOOLS) == {
-        *("list_sessions", "search_sessions", "get_session", "get_messages", "get_tool_calls", "get_statistics", "resume_session"),
+        *(
+            "list_sessions",
+            "recall",
+            "search_sessions",
+            "get_session",
+            "get_messages",
+            "get_tool_calls",
+            "get_statistics",
+            "resume_session",
+        ),
         *("start_session", "add_message", "link_invocation", "update_session", "end_session", "merge_sessions", "export_session"),
         *("delete_session", "cleanup_sessions"),
     }
