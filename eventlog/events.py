@@ -355,7 +355,8 @@ class HistoryRetracted(Event, frozen=True):
     """What a program took back: a view is that of the same session without these events. The record keeps them.
 
     ``ranges`` are inclusive, of seqs of this session before this event. Of what they name, messages, tools, context and the program's own
-    events are taken back; `session.*`, `usage.recorded`, `error.logged`, `source.record` and `history.*` never are (`eventlog.history`)."""
+    events are taken back; `session.*`, `usage.recorded`, `error.logged`, `source.record` and `history.*` never are
+    (`eventlog.meaning.history`)."""
 
     ranges: list[tuple[int, int]]
     reason: str | None = None

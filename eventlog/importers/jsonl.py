@@ -19,10 +19,11 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from eventlog import copies, timestamps
+from eventlog import timestamps
 from eventlog.errors import InvalidInput, SessionError
 from eventlog.line import Envelope, single_line
 from eventlog.log import EventLog
+from eventlog.meaning import copies
 from eventlog.registry import check_type_name
 from eventlog.session import Session
 from eventlog.stored import StoredEvent

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from eventlog.backend import OnDamage
-from eventlog.copies import Identity, identity, innermost
+from eventlog.meaning.copies import Identity, identity, innermost
 from eventlog.stored import StoredEvent
 
 from .repeated import restore

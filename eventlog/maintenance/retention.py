@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from .. import history, timestamps
-from ..algebra.ranges import Ranges
+from .. import timestamps
 from ..backend import erasing
 from ..errors import Conflict, InvalidInput, NotDeleted, SessionDeleted, SessionPurged, StillRestorable
 from ..events import SessionDeleted as DeletedEvent
 from ..events import SessionEnded, SessionRestored, SessionUpdated
+from ..meaning import history
+from ..meaning.ranges import Ranges
 from ..reports import CleanupReport, Deleted, Expired, PurgeReport
 from ..stored import StoredEvent
 

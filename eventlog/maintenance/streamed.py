@@ -17,8 +17,8 @@ from itertools import accumulate
 
 import msgspec
 
-from .. import copies
 from ..events import MessageAdded, MessageDelta
+from ..meaning import copies
 
 MOST_HELD = 8 << 20
 OVERLAP = 64 << 10

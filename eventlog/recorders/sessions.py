@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..algebra.merge_patch import merge_patch
 from ..errors import AppendFailed, Conflict, EventLogError, InvalidEvent, SessionLocked, SessionNotFound, StoreGone
 from ..events import ErrorLogged, Event, MessageAdded, MessageDelta, ModelChanged, SessionStarted, SessionUpdated
+from ..meaning.merge_patch import merge_patch
 
 if TYPE_CHECKING:
     from ..log import EventLog

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from .. import copies, history, timestamps
+from .. import timestamps
 from ..backend import OnDamage
 from ..errors import InvalidInput, SessionDeleted, SessionExists
 from ..events import (
@@ -38,6 +38,7 @@ from ..events import (
 from ..events import SessionDeleted as DeletedEvent
 from ..ids import new_session_id
 from ..line import Envelope
+from ..meaning import copies, history
 from ..session import Session
 from ..stored import StoredEvent
 

@@ -6,8 +6,8 @@ from array import array
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator
 
-from .. import copies
-from ..algebra.ranges import Ranges
+from ..meaning import copies
+from ..meaning.ranges import Ranges
 from ..session import Session
 
 

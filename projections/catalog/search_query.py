@@ -19,7 +19,7 @@ import msgspec
 from eventlog import EventLog
 from eventlog.errors import InvalidInput
 from eventlog.events import MessageDelta
-from eventlog.history import TYPES, taken_back
+from eventlog.meaning.history import TYPES, taken_back
 
 from .listing import Filter
 from .moments import moment_of

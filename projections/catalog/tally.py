@@ -20,8 +20,8 @@ from msgspec import UNSET
 
 from eventlog import StoredEvent
 from eventlog import events as e
-from eventlog.copies import as_meant, identity
-from eventlog.history import can_be_taken_back, is_about_the_record
+from eventlog.meaning.copies import as_meant, identity
+from eventlog.meaning.history import can_be_taken_back, is_about_the_record
 from eventlog.stored import NO_ORIGIN
 
 from ..projection import State, Table

@@ -6,7 +6,7 @@ and `usage`; here is what belongs to the session itself:
 
 - **Order is by seq, never by time.** ``updated_at`` is the latest time of an event about the work: what an import adds late, or a clock
   that was set back, does not make a session older than it was, and neither does what is said about the record
-  (`eventlog.history.ABOUT_THE_RECORD`) make it newer.
+  (`eventlog.meaning.history.ABOUT_THE_RECORD`) make it newer.
 - **The first ``session.started`` counts.** A later one (a merge or fork took it over) fills only what is still empty; its tags join.
 - **``session.updated`` and ``context.updated`` are merge patches** (RFC 7386). Tags keep their order and are never doubled.
 - **Status**: active, what ``session.ended`` said, or deleted. Any later event makes an ended session active again, except those
@@ -30,8 +30,6 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import UNSET
 
-from eventlog.algebra.merge_patch import merge_patch
-from eventlog.copies import as_meant, first_kept_seq
 from eventlog.events import (
     ContextCompacted,
     ContextUpdated,
@@ -54,7 +52,9 @@ from eventlog.events import (
     ToolReturned,
     UsageRecorded,
 )
-from eventlog.history import is_about_the_record, named
+from eventlog.meaning.copies import as_meant, first_kept_seq
+from eventlog.meaning.history import is_about_the_record, named
+from eventlog.meaning.merge_patch import merge_patch
 from eventlog.stored import NO_ORIGIN, StoredEvent
 
 from .messages import Message, Messages, Retracted

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from eventlog import EventLog, EventLogError, Settings
-from eventlog.copies import taken_from
 from eventlog.errors import Damaged
 from eventlog.events import Event, MessageAdded, SessionEnded, SessionMerged, SessionUpdated
 from eventlog.files.backend import FilesBackend
 from eventlog.importers import import_paths
+from eventlog.meaning.copies import taken_from
 from eventlog.testing import Crash, CrashingDisk
 from projections.exporters import export
 from tests.crash.faults import FAULTS, Fault

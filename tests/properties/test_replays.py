@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventlog import EventLog, Session, StoredEvent
-from eventlog.copies import identity, taken_from
 from eventlog.events import ContextCompacted, Event, SessionMerged, SessionStarted, UnknownEvent
 from eventlog.importers import import_paths
+from eventlog.meaning.copies import identity, taken_from
 from projections import SessionView, replay
 from projections.exporters import export
 

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eventlog import EventLog, Settings
-from eventlog.copies import identity
 from eventlog.errors import EventLogError
 from eventlog.events import MessageAdded, ToolCalled, UsageRecorded
+from eventlog.meaning.copies import identity
 from projections import Catalog
 from projections.catalog import statistics
 from projections.catalog.cost import NO_PRICES, installed_prices

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventlog import EventLog, StoredEvent
-from eventlog.copies import Identity, as_meant, identity
 from eventlog.events import (
     ContextCompacted,
     ContextUpdated,
@@ -27,7 +26,8 @@ from eventlog.events import (
     UnknownEvent,
     UsageRecorded,
 )
-from eventlog.history import ABOUT_THE_RECORD, can_be_taken_back, named
+from eventlog.meaning.copies import Identity, as_meant, identity
+from eventlog.meaning.history import ABOUT_THE_RECORD, can_be_taken_back, named
 from projections import Catalog, SessionView, replay
 from projections.catalog.cost import NO_PRICES
 from projections.catalog.search import Search

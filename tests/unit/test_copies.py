@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from eventlog import EventLog, copies, limits
+from eventlog import EventLog, limits
 from eventlog.backend import Lines
-from eventlog.copies import Identity
 from eventlog.events import ContextCompacted, MessageAdded
 from eventlog.line import Envelope, encode
+from eventlog.meaning import copies
+from eventlog.meaning.copies import Identity
 from eventlog.stored import StoredEvent, decode
 
 RECORD = {"format": "test", "record": {"a": 1}}

@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from eventlog import EventLog, StoredEvent, history
+from eventlog import EventLog, StoredEvent
 from eventlog.events import Event, HistoryCleared, HistoryRetracted, MessageAdded, SessionUpdated, UnknownEvent
-from eventlog.history import can_be_taken_back, is_about_the_record, named, taken_back
+from eventlog.meaning import history
+from eventlog.meaning.history import can_be_taken_back, is_about_the_record, named, taken_back
 from eventlog.registry import known_types
 
 

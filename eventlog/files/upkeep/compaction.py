@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ...algebra.ranges import Ranges
 from ...errors import Damaged, EventLogError, SessionLocked, SessionNotFound
 from ...events import SessionCompacted
 from ...ids import shard as shard_of
 from ...line import Envelope
+from ...meaning.ranges import Ranges
 from ...reports import CompactionReport, Skipped
 from ...segments.frames import Unproven
 from ...segments.segment import Opened

@@ -15,9 +15,9 @@ from typing import Protocol
 from zlib import crc32
 
 from ... import line as lines
-from ...algebra.ranges import Ranges
 from ...errors import EventTooLarge
 from ...line import TAIL_SIZE, seq_of
+from ...meaning.ranges import Ranges
 from ...segments.segment import Closed, Opened, Sealed, encode_own, id_hash, pack_ids
 from ..pieces import Bad, Piece, count_lines
 from ..recovery import ids_in

@@ -20,7 +20,7 @@ from eventlog.events import (
     ToolCalled,
     UsageRecorded,
 )
-from eventlog.history import TakenBack
+from eventlog.meaning.history import TakenBack
 from projections import Catalog, SessionView, replay
 from projections.catalog.cost import NO_PRICES
 

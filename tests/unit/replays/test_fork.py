@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from eventlog import EventLog, Session, Settings
-from eventlog.copies import innermost
 from eventlog.errors import Damaged, InvalidInput, SessionDeleted, SessionExists, SessionNotFound
 from eventlog.events import MessageAdded, MessageDelta, Part, SessionStarted, ToolCalled, ToolReturned, UnknownEvent, UsageRecorded
 from eventlog.events import SessionDeleted as Deleted
+from eventlog.meaning.copies import innermost
 from projections import SessionView, replay
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from eventlog import EventLog, Session
-from eventlog.copies import taken_from
 from eventlog.errors import InvalidInput, SessionDeleted, SessionNotFound
 from eventlog.events import (
     ContextCompacted,
@@ -23,6 +22,7 @@ from eventlog.events import (
     SessionUpdated,
 )
 from eventlog.events import SessionDeleted as Deleted
+from eventlog.meaning.copies import taken_from
 from projections import SessionView, replay
 
 

@@ -13,9 +13,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from . import copies
-from .algebra.ranges import Ranges
-from .events import (
+from ..events import (
     EventRedacted,
     HistoryCleared,
     HistoryRetracted,
@@ -25,7 +23,9 @@ from .events import (
     SessionRestored,
     SessionUpdated,
 )
-from .stored import NO_ORIGIN, StoredEvent
+from ..stored import NO_ORIGIN, StoredEvent
+from . import copies
+from .ranges import Ranges
 
 TYPES: Final = (HistoryRetracted.type, HistoryCleared.type)
 # These are about the record and not about the work: they do not move ``updated_at`` and do not make an ended session active again.

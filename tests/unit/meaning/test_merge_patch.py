@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from eventlog.algebra.merge_patch import merge_patch
+from eventlog.meaning.merge_patch import merge_patch
 
 
 @pytest.mark.parametrize(

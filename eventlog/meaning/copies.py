@@ -28,12 +28,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from . import timestamps
-from .events import SessionCompacted, SourceRecord, UsageRecorded
-from .limits import MAX_DEPTH, fields_of, is_deeper
-from .line import Envelope
-from .registry import Event
-from .stored import NO_ORIGIN, StoredEvent, envelope
+from .. import timestamps
+from ..events import SessionCompacted, SourceRecord, UsageRecorded
+from ..limits import MAX_DEPTH, fields_of, is_deeper
+from ..line import Envelope
+from ..registry import Event
+from ..stored import NO_ORIGIN, StoredEvent, envelope
 
 _IDS = b'"ids":'
 _WHENCE = ("session_id", "seq", "origin")

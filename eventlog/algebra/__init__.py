@@ -1,1 +1,0 @@
-"""Two small algebras that both sides count with: ranges of seqs, and merge patches."""
