@@ -1,10 +1,13 @@
-# What a person types. Everything is installed into .venv (and .venv-newest, .venv-oldest), nothing outside this folder.
+# What a person types. Everything is installed into .venv (and .venv-newest, -oldest, -recorders), nothing outside this folder.
 #
 #   make demo      a session recorded, crashed, recovered and replayed before your eyes
 #   make test      the suite, in one small environment of pinned packages
 #   make check     style and types
 #   make newest    the suite with the newest releases of what a user's installation brings
 #   make oldest    the suite with the oldest ones that pyproject.toml allows
+#   make page      the page in a real Chromium (and what its suite needs)
+#   make mcp       the tests of `eventlog mcp`, which need its extra
+#   make recorders the recorders with real SDKs, against a provider on loopback
 #   make suites    all of them but the demo, as .ci/run does
 #   make constraints   the pins anew
 #
@@ -12,7 +15,7 @@
 # environment and its own constraints-NAME.txt, and begins with a line `$(call needs,PROGRAM,WHAT TO DO)`, which names what is missing.
 
 PYTHON ?= python3
-SUITES = test check newest oldest
+SUITES = test check page mcp recorders newest oldest
 # The lowest Python that pyproject.toml allows: what is pinned with it can be installed with the later ones, too.
 PINNING_PYTHON ?= python3.11
 
@@ -43,6 +46,12 @@ check: .venv/tested
 	.venv/bin/mypy --strict tests/typed build/typed
 	.venv/bin/basedpyright
 
+# The page's tests skip, and say so, where there is no Chromium.
+page: .venv-page/bin/python
+	$< $(INSTALL) $(PINNED) $(BUILD)
+	$< $(INSTALL) $(PINNED) --constraint constraints-page.txt $(EDITABLE) '.[test,page]'
+	$< -m pytest tests/page
+
 # These two look again each time what is newest and what is allowed; only the tools of the tests are pinned.
 newest: .venv-newest/bin/python
 	$< $(INSTALL) --constraint constraints-tools.txt $(BUILD)
@@ -56,6 +65,18 @@ oldest: .venv-oldest/bin/python
 	$< $(INSTALL) --constraint .venv-oldest/lowest.txt --constraint constraints-tools.txt $(EDITABLE) '.[test]'
 	$< $(PIP) freeze --exclude-editable
 	$< -m pytest -n auto
+
+# tests/unit/mcp, which `make test` skips: the package of the protocol brings more than all the rest.
+mcp: .venv-mcp/bin/python
+	$< $(INSTALL) $(PINNED) --constraint constraints-mcp.txt $(BUILD)
+	$< $(INSTALL) $(PINNED) --constraint constraints-mcp.txt $(EDITABLE) '.[test,mcp]'
+	$< -m pytest -n auto tests/unit/mcp
+
+# constraints-recorders.txt: the SDKs, and what they bring; made by hand of `pip freeze` in .venv-recorders when they are to be newer.
+recorders: .venv-recorders/bin/python
+	$< $(INSTALL) $(PINNED) $(BUILD)
+	$< $(INSTALL) $(PINNED) --constraint constraints-recorders.txt $(EDITABLE) '.[test,recorders-test]'
+	$< -m pytest tests/recorders_sdk
 
 # constraints.txt: what a user's installation brings. constraints-tools.txt: what building, the tests and the checks need besides.
 # From a new environment, so that nothing is pinned that nobody asked for; by pip, since a new machine has nothing else.
@@ -71,12 +92,15 @@ constraints:
 	  cat .venv-constraints/brought.txt; } > constraints.txt
 	{ echo "# What building, the tests and the checks need besides. Made by 'make constraints'; not to be edited."; \
 	  grep -vxFf .venv-constraints/brought.txt .venv-constraints/all.txt; } > constraints-tools.txt
+	.venv-constraints/bin/python $(INSTALL) --constraint .venv-constraints/all.txt '.[mcp]'
+	{ echo "# What the extra mcp brings besides. Made by 'make constraints'; not to be edited."; \
+	  .venv-constraints/bin/python $(PIP) freeze --exclude session-eventlog | grep -vxFf .venv-constraints/all.txt; } > constraints-mcp.txt
 	rm -rf .venv-constraints
 
 clean:
-	rm -rf .venv .venv-newest .venv-oldest .venv-constraints build
+	rm -rf .venv .venv-page .venv-mcp .venv-newest .venv-oldest .venv-recorders .venv-constraints build
 
-.venv/bin/python .venv-newest/bin/python .venv-oldest/bin/python:
+.venv/bin/python .venv-page/bin/python .venv-mcp/bin/python .venv-newest/bin/python .venv-oldest/bin/python .venv-recorders/bin/python:
 	$(call needs,$(PYTHON),install CPython 3.11 or later with pip and venv or name it with PYTHON=...)
 	$(PYTHON) -m venv $(@:/bin/python=)
 

@@ -23,6 +23,7 @@ AREAS = {
     "listing": "listing",
     "under-load": "under_load",
     "windows": "windows",
+    "few-events": "few_events",
     "searching": "searching",
     "rebuild": "rebuild",
     "tail-latency": "tail_latency",

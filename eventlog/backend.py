@@ -11,7 +11,7 @@ missing is `Unsupported`, with what is missing in it.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -359,6 +359,12 @@ class Backend(Protocol):
         """What wakes a reader of all sessions."""
         ...
 
+    def read_many(self, after: Mapping[str, int], on_damage: OnDamage) -> Iterator[Lines]:
+        """What each of these sessions has behind its position, as `Stream.read` gives it, session by session in this order. One that has
+        nothing there, or that is not there, gives nothing. Where each request costs, as few as can be: `read_each` is for where it does
+        not."""
+        ...
+
     def settle(self, session_id: str) -> None:
         """Return when what this process's appends to the session promise holds: those that asked for it are on stable storage."""
         ...
@@ -389,6 +395,12 @@ def _needed(capability: C | None, backend: Backend, operation: str, ability: str
     if capability is None:
         raise Unsupported(operation, ability, backend.place)
     return capability
+
+
+def read_each(backend: Backend, after: Mapping[str, int], on_damage: OnDamage) -> Iterator[Lines]:
+    """`Backend.read_many` where a session costs what it costs by itself."""
+    for session_id, position in after.items():
+        yield from backend.stream(session_id, create=False).read(position, None, on_damage)
 
 
 def append_each(stream: Stream, appends: Iterable[PendingAppend]) -> None:

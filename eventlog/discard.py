@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from . import line as codec
 from .backend import (
@@ -27,8 +27,9 @@ from .backend import (
     Sync,
     Watch,
     append_each,
+    read_each,
 )
-from .errors import SessionNotFound
+from .errors import SessionNotFound, StoreNotFound
 from .line import Envelope
 from .memory import MemoryFeed
 from .reports import Progress, Report
@@ -133,6 +134,14 @@ class DiscardBackend:
         self._max_event_bytes = settings.max_event_bytes
         self._recorded = recorded
 
+    @classmethod
+    def over(cls, recorded: Callable[[], Backend], settings: Settings) -> DiscardBackend:
+        """Over the store that ``recorded`` opens, where there is one."""
+        try:
+            return cls(settings, recorded())
+        except StoreNotFound:
+            return cls(settings)
+
     def stream(self, session_id: str, *, create: bool, exclusive: bool = False, new: bool = False) -> DiscardStream:
         recorded = None if self._recorded is None else self._recorded.stream(session_id, create=False)
         return DiscardStream(session_id, recorded, self._max_event_bytes, create=create)
@@ -154,6 +163,9 @@ class DiscardBackend:
 
     def watch(self) -> Watch:
         return _no_watch(None) if self._recorded is None else self._recorded.watch()
+
+    def read_many(self, after: Mapping[str, int], on_damage: OnDamage) -> Iterator[Lines]:
+        return read_each(self, after, on_damage)
 
     def settle(self, session_id: str) -> None:
         """Nothing is promised."""

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from . import copies
+from .algebra.ranges import Ranges
 from .events import (
     EventRedacted,
     HistoryCleared,
@@ -24,7 +25,6 @@ from .events import (
     SessionRestored,
     SessionUpdated,
 )
-from .ranges import Ranges
 from .stored import NO_ORIGIN, StoredEvent
 
 TYPES: Final = (HistoryRetracted.type, HistoryCleared.type)

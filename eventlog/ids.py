@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from hashlib import sha256
 from heapq import merge
 from typing import IO, Final
@@ -48,6 +49,7 @@ def session_id_of(*names: str) -> str:
     return names[-1] if _RULE.fullmatch(names[-1]) else session_id_for(*names)
 
 
+@lru_cache(1024)
 def shard(session_id: str) -> str:
     """Two hex digits that follow from the id, folded to lower case so that ids that differ only in case meet in one place."""
     return sha256(session_id.lower().encode()).hexdigest()[:2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from weakref import WeakSet
 
 from .backend import Backend, Changes, OnDamage, Sync, rewriting, sealing, snapshots
-from .errors import SessionExists, SessionNotFound, StoreNotFound
+from .errors import Conflict, SessionExists, SessionNotFound
 from .events import Event, SessionStarted
 from .ids import check_session_id, in_id_order, new_session_id
 from .session import Session, check_on_damage
@@ -60,10 +60,7 @@ class EventLog:
             return cls(FilesBackend.open(settings, create=create), settings)
         from .discard import DiscardBackend
 
-        try:
-            return cls(DiscardBackend(settings, FilesBackend.open(settings, create=False)), settings)
-        except StoreNotFound:
-            return cls(DiscardBackend(settings), settings)
+        return cls(DiscardBackend.over(lambda: FilesBackend.open(settings, create=False), settings), settings)
 
     @classmethod
     def memory(cls, settings: Settings | None = None) -> EventLog:
@@ -89,14 +86,17 @@ class EventLog:
         session_id = new_session_id() if id is None else check_session_id(id)
         started: list[Event] = [SessionStarted(**details)]
         if template is not None:
-            from . import templates
+            from .templates import load as load_template
 
-            started = templates.load(template, self.settings).events(details)
+            started = load_template(template, self.settings).events(details)
         stream = self._live.stream(session_id, create=True, new=id is None)
         if id is not None and stream.exists():
             raise SessionExists(session_id)
         session = Session(stream, self.settings, self._tails, create=True)
-        session.append(*started, expected=0)
+        try:
+            session.append(*started, expected=0)
+        except Conflict:  # another program was first
+            raise SessionExists(session_id) from None
         return session
 
     def session(self, session_id: str, *, create: bool = False, exclusive: bool = False) -> Session:
@@ -109,6 +109,16 @@ class EventLog:
             stream.close()
             raise SessionNotFound(session_id)
         return Session(stream, self.settings, self._tails, create=create)
+
+    def keyed(self, namespace: str, *key: str) -> Session:
+        """The session of a foreign key (one text or several), begun where there is none: the last generation that exists, or where that is
+        deleted the next one. Restoring an older one does not make it current.
+
+        Its id follows from the key (FORMAT.md, "Session ids"); `projections.Catalog` lists by namespace and finds by key. Two programs
+        that ask at once get one session. Raises `InvalidInput`, and what `Session.append` raises."""
+        from .keyed import keyed
+
+        return keyed(self, namespace, *key)
 
     def fork(
         self,
@@ -173,6 +183,17 @@ class EventLog:
         hints do not reach back that far and every session has to be looked at. Raises `InvalidCursor`."""
         return self._live.changed_since(cursor)
 
+    def read_many(self, after: Mapping[str, int], on_damage: OnDamage = "raise") -> Iterator[StoredEvent]:
+        """The events of several sessions, each from behind its position on (0: all), session by session: `Session.read` in one call, for
+        stores where each request costs. A session that has nothing there, or is not there, gives nothing. Raises `InvalidSessionId`,
+        `Damaged`."""
+        from . import stored
+
+        check_on_damage(on_damage)
+        positions = {check_session_id(session_id): position for session_id, position in after.items()}
+        for lines in self._live.read_many(positions, on_damage):
+            yield from stored.events(lines, positions[lines.session_id], None, None)[0]
+
     @overload
     def tail(
         self,
@@ -213,13 +234,10 @@ class EventLog:
         if session is not None:
             with self.session(session) as handle:
                 return handle.tail(after, types, marks=marks, on_damage=on_damage)
-        from .following import AllSessions
-        from .tail import begin
+        from .tail import of_all
 
         check_on_damage(on_damage)
-        return begin(
-            lambda: AllSessions(backend, after, on_damage), backend.watch(), self._tails, types=types, marks=marks, settings=self.settings
-        )
+        return of_all(backend, after, on_damage, self._tails, types=types, marks=marks, settings=self.settings)
 
     def subscribe(
         self,
@@ -350,17 +368,9 @@ class EventLog:
         Raises `InvalidInput` (no such event, a bad pattern, a reason that holds it; `PatternTooSlow` where a piece of the session takes
         longer than 10 s of processor time: nothing is changed then), `SessionNotFound`, `SessionLocked`; after an `OSError` or a crash
         call it again."""
-        from .maintenance.matching import limited
-        from .maintenance.redaction import Seqs
+        from .maintenance.matching import redact
 
-        if (seqs is None) == (pattern is None):
-            raise ValueError("redact takes seqs or a pattern")
-        rewriter = rewriting(self._live, "redact")
-        self.session(session_id).close()
-        if pattern is None:
-            return rewriter.redact(session_id, Seqs(seqs or ()), reason=reason, dry_run=dry_run)
-        with limited(pattern) as redaction:
-            return rewriter.redact(session_id, redaction, reason=reason, dry_run=dry_run)
+        return redact(self, self._live, session_id, seqs, pattern, reason, dry_run=dry_run)
 
     def backup(self, folder: str | os.PathLike[str]) -> reports.BackupReport:
         """Bring a copy of the store in ``folder`` up to date, or make one: what it has already is not copied again.

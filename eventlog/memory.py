@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from . import line as codec
-from .backend import Capabilities, Changes, Feed, Follower, Footprint, Lines, NewOnes, OnDamage, PendingAppend, Sync, Watch, append_each
+from .backend import (
+    Capabilities,
+    Changes,
+    Feed,
+    Follower,
+    Footprint,
+    Lines,
+    NewOnes,
+    OnDamage,
+    PendingAppend,
+    Sync,
+    Watch,
+    append_each,
+    read_each,
+)
 from .errors import Conflict, InvalidCursor, InvalidSessionId, SessionDeleted, SessionLocked, SessionNotFound
 from .events import SessionDeleted as DeletedEvent
 from .events import SessionRestored as RestoredEvent
@@ -236,6 +250,9 @@ class MemoryBackend:
     def _unwatch(self, watch: Watch) -> None:
         with self._mutex:
             self.watches = tuple(other for other in self.watches if other is not watch)
+
+    def read_many(self, after: Mapping[str, int], on_damage: OnDamage) -> Iterator[Lines]:
+        return read_each(self, after, on_damage)
 
     def settle(self, session_id: str) -> None:
         """An append is over when it can be read."""

@@ -18,6 +18,7 @@ from . import registry
 from .backend import Lines
 from .decoding import decoder, preparing
 from .limits import fields_of
+from .narrowing import UNKNOWN, narrowed
 from .registry import Event, UnknownEvent
 
 # The chunk that is being decoded in this thread. A chunk's decoder puts it into each event as the default of a field, which costs a fifth
@@ -25,7 +26,6 @@ from .registry import Event, UnknownEvent
 _decoding: ContextVar[Lines] = ContextVar("decoding", default=Lines("", b""))  # noqa: B039
 NO_ORIGIN: Final = msgspec.Raw()
 NO_DATA: Final = msgspec.Raw()
-UNKNOWN = "unknown"  # the type of a line that has none
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # the time of a line that has none
 
 
@@ -166,10 +166,16 @@ def _typed_decoder() -> msgspec.json.Decoder[Any]:
 
 
 def events(lines: Lines, after: int, before: int | None, types: Collection[str] | None) -> tuple[list[StoredEvent], int]:
-    """The way out, for whoever reads: the events of a chunk with after < seq < before, of these types; and the chunk's last seq."""
-    found = decode(lines)
-    last_seq = found[-1].seq
-    if types is not None or found[0].seq <= after or (before is not None and last_seq >= before):
+    """The way out, for whoever reads: the events of a chunk with after < seq < before, of these types; and the chunk's last seq.
+
+    What is not asked for is not decoded where the bytes tell: positions by the beginnings of lines, types by their text."""
+    part, last_seq = lines, None
+    if before is not None or after > 0 or types is not None:
+        part, last_seq = narrowed(lines, after, before, types)
+    found = decode(part) if part.data else []
+    if last_seq is None:
+        last_seq = found[-1].seq
+    if types is not None or (found and (found[0].seq <= after or (before is not None and found[-1].seq >= before))):
         found = [
             event
             for event in found

@@ -16,8 +16,8 @@ from weakref import WeakSet
 import msgspec
 
 from . import stored
-from .backend import Lines, Watch
-from .following import AllSessions, OneSession
+from .backend import Backend, Lines, OnDamage, Watch
+from .following import After, AllSessions, OneSession
 from .settings import Settings
 from .stored import StoredEvent
 
@@ -222,3 +222,17 @@ def begin(
         raise
     tails.add(tail)
     return tail
+
+
+def of_all(
+    backend: Backend,
+    after: After,
+    on_damage: OnDamage,
+    tails: WeakSet[AnyTail],
+    *,
+    types: Collection[str] | None,
+    marks: bool,
+    settings: Settings,
+) -> AnyTail:
+    """`begin`, for all sessions of a backend."""
+    return begin(lambda: AllSessions(backend, after, on_damage), backend.watch(), tails, types=types, marks=marks, settings=settings)

@@ -25,10 +25,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from .algebra.merge_patch import merge_patch
 from .decoding import decoder
 from .errors import InvalidTemplate
 from .events import ContextUpdated, Event, MessageAdded, Part, SessionStarted
-from .merge_patch import merge_patch
 from .settings import Settings, tables_in_config
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -82,6 +82,10 @@ class EventLog:
         """A handle on a session. See `eventlog.EventLog.session`."""
         return self._opening(lambda: self.sync_log.session(session_id, create=create, exclusive=exclusive))
 
+    def keyed(self, namespace: str, *key: str) -> Opening[Session]:
+        """The session of a foreign key. See `eventlog.EventLog.keyed`."""
+        return self._opening(lambda: self.sync_log.keyed(namespace, *key))
+
     def fork(
         self,
         session_id: str,
@@ -115,6 +119,10 @@ class EventLog:
     async def changed_since(self, cursor: str | None = None) -> Changes:
         """Which sessions may have changed. See `eventlog.EventLog.changed_since`."""
         return await self._work.run(lambda: self.sync_log.changed_since(cursor))
+
+    def read_many(self, after: Mapping[str, int], on_damage: OnDamage = "raise") -> AsyncIterator[StoredEvent]:
+        """The events of several sessions. See `eventlog.EventLog.read_many`."""
+        return self._work.each(lambda: self.sync_log.read_many(after, on_damage))
 
     # --- live ----------------------------------------------------------------------------------------------------------------
 

@@ -10,11 +10,11 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from ..backend import Capabilities, Changes, Feed, Follower, Footprint, Lines, OnDamage, Watch
+from ..backend import Capabilities, Changes, Feed, Follower, Footprint, Lines, OnDamage, Watch, read_each
 from ..errors import EventLogError
 from ..reports import Progress, Report
 from ..settings import Settings
@@ -23,6 +23,7 @@ from .changes import Journal, JournalFeed
 from .disk import Disk
 from .follower import FileFollower
 from .layout import SHARDS, Layout, SegmentName
+from .opening import stat_of
 from .store import StoreFile, open_store
 from .syncing import Writer
 from .writer import SessionWriter
@@ -37,7 +38,7 @@ class FileStream(SessionWriter):
         super().__init__(backend, session_id, exclusive=exclusive)
         self._backend = backend
         self._layout = backend.layout
-        self._news = (-1, -1, -1, 0)  # the last segment when it was looked at, and the position then
+        self._news = (-1, -1, -1, -1, 0)  # the last segment when it was looked at, and the position then
 
     def read(self, after: int, before: int | None, on_damage: OnDamage) -> Iterator[Lines]:
         return reader.read(self._layout, self.session_id, after, before, on_damage, self._limit)
@@ -50,18 +51,22 @@ class FileStream(SessionWriter):
 
     def last_seq(self) -> int:
         known = self.position()
-        return reader.last_seq(self._layout, self.session_id) if known is None else known
+        return self._last_seen() if known is None else known
 
     def has_news(self, after: int) -> bool:
-        """As long as the last segment is the file that it was, as large as it was, nothing was written."""
-        try:
-            found = os.lstat(self._path)
-            seen = found.st_dev, found.st_ino, found.st_size
-        except (FileNotFoundError, NotADirectoryError):
-            return self.last_seq() > after
-        if seen != self._news[:3]:
-            self._news = *seen, self.last_seq()
-        return self._news[3] > after
+        return self._last_seen() > after
+
+    def _last_seen(self) -> int:
+        """The position. As long as the last segment is the file that it was, as large as it was and last written when it was (what was torn
+        may be cut and made good to the same size), nothing was written."""
+        found = stat_of(self._path)
+        if found is None:
+            return reader.last_seq(self._layout, self.session_id)
+        seen = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        news = self._news
+        if seen != news[:4]:
+            self._news = news = *seen, reader.last_seq(self._layout, self.session_id)
+        return news[4]
 
     def exists(self) -> bool:
         """Whoever may create the session asks names alone, which costs the same however many sessions there are."""
@@ -168,6 +173,9 @@ class FilesBackend:
     def _unwatch(self, watch: Watch) -> None:
         with self._mutex:
             self.watches = tuple(other for other in self.watches if other is not watch)
+
+    def read_many(self, after: Mapping[str, int], on_damage: OnDamage) -> Iterator[Lines]:
+        return read_each(self, after, on_damage)
 
     def settle(self, session_id: str) -> None:
         for streams in (self._shared, self._exclusive):

@@ -105,8 +105,8 @@ def replace_file(disk: Disk, path: str, data: bytes) -> None:
 
 
 def copy_file(disk: Disk, fd: int, start: int, end: int, path: str, *, content_end: int | None = None) -> None:
-    """Make ``path`` hold the bytes of ``fd`` from ``start`` to ``end``, whole and durable, or leave it as it was. What follows ``content_end``
-    is NULs, and is not written. Memory: one piece."""
+    """Make ``path`` hold the bytes of ``fd`` from ``start`` to ``end``, whole and durable, or leave it as it was. What follows
+    ``content_end`` is NULs, and is not written. Memory: one piece."""
     temporary = f"{path}.{os.getpid()}.tmp"
     copied = disk.open(temporary, create=True)
     try:

@@ -1,8 +1,8 @@
 """Which idempotency keys a session holds, however many segments it has, in bounded memory.
 
-A finished segment says it itself, in 4 bytes a key (`Sealed.ids`, and the table of a compressed file). These are gathered once, when a writer
-first meets a key, into a map of bits: a key whose bit is not set is new, which is nearly always the answer. Only where it is set are the
-segments asked one by one, and the one that says that it holds such a key is read.
+A finished segment says it itself, in 4 bytes a key (`Sealed.ids`, and the table of a compressed file). These are gathered once, when a
+writer first meets a key, into a map of bits: a key whose bit is not set is new, which is nearly always the answer. Only where it is set
+are the segments asked one by one, and the one that says that it holds such a key is read.
 
 The keys of the last segment are kept as they are (`Tail.ids`): it is never larger than a segment.
 """

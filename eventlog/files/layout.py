@@ -1,9 +1,9 @@
 """Where things are in a store: names and paths, and which segments a session has now (FORMAT.md, "Files").
 
 A session's shard is a function of its id, folded to lower case so that ids that differ only in case meet in one folder. Its last segment
-has the session's own name, whatever happens to it, so that whoever appends, reads the end or asks whether the session is there lists no folder: a
-touch costs the same with a thousand sessions and with a million. The segments before it have their first seq in the name, in as many
-digits as keep a listing in order. Names are parsed from the right, as ids contain dots, and never trusted over the header inside.
+has the session's own name, whatever happens to it, so that whoever appends, reads the end or asks whether the session is there lists no
+folder: a touch costs the same with a thousand sessions and with a million. The segments before it have their first seq in the name, in as
+many digits as keep a listing in order. Names are parsed from the right, as ids contain dots, and never trusted over the header inside.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from ..ids import shard
+from ..segments.segment import Opened
 from . import compressed, opening
 from .opening import NotRegular
 
@@ -81,10 +82,10 @@ class Layout:
         self.store_file = os.path.join(self.root, STORE_FILE)
 
     def folder(self, session_id: str) -> str:
-        return os.path.join(self.sessions, shard(session_id))
+        return f"{self.sessions}/{shard(session_id)}"  # asked for twenty times by a look at one event: joining paths is slower
 
     def path(self, name: SegmentName) -> str:
-        return os.path.join(self.folder(name.session_id), str(name))
+        return f"{self.sessions}/{shard(name.session_id)}/{name}"
 
     # --- one session ---------------------------------------------------------------------------------------------------------
 
@@ -130,11 +131,12 @@ class Layout:
         return msgspec.structs.replace(name, first_seq=NOT_YET if first_seq is None else first_seq)
 
     def _which_counts(self, one: SegmentName, other: SegmentName) -> SegmentName:
-        """Of two files that begin with the same event. A crash leaves a compressed one beside its raw one; a numbered one that has ended beside
-        one with the session's name is there because somebody put an older copy of that back; and a stray copy under a number has no end."""
+        """Of two files that begin with the same event. A crash leaves a compressed one beside its raw one, and one with the session's name
+        beside the first of those that were joined in it. Else a numbered one that has ended beside one with the session's name is there
+        because somebody put an older copy of that back; and a stray copy under a number has no end."""
         if one.unnumbered != other.unnumbered:
             numbered, last = (other, one) if one.unnumbered else (one, other)
-            return numbered if self.is_own(numbered) and opening.has_end(self.path(numbered)) else last
+            return numbered if self._was_finished_as(last, numbered) else last
         raw, zst = sorted((one, other))
         return zst if self.is_own(zst) else raw
 
@@ -161,7 +163,24 @@ class Layout:
 
     def is_older_copy(self, last: SegmentName) -> bool:
         """Whether a segment with the session's name was finished once: then somebody has put a copy of it back, from before that."""
-        return any(opening.has_end(self.path(name)) and self.is_own(name) for name in self.numbered(last.session_id, last.first_seq))
+        return any(self._was_finished_as(last, name) for name in self.numbered(last.session_id, last.first_seq))
+
+    def _was_finished_as(self, last: SegmentName, numbered: SegmentName) -> bool:
+        """Whether a numbered segment is what became of the one with the session's name that begins with the same event. It is not where
+        that was made of it and of those behind it: a crash left the numbered one."""
+        if not (opening.has_end(self.path(numbered)) and self.is_own(numbered)):
+            return False
+        return not (last.compressed and self.is_own(last) and self._next_seq(last) > self._next_seq(numbered))
+
+    def _next_seq(self, name: SegmentName) -> int:
+        """The seq that comes after a finished segment; 0 where its end cannot be read."""
+        path = self.path(name)
+        if not name.compressed:
+            return opening.next_seq(path)
+        own = compressed.last_record(path)
+        if own is not None and not isinstance(own.record, Opened):
+            return own.record.next_seq
+        return (compressed.last_seq(path) or -1) + 1
 
     def is_followed(self, last: SegmentName) -> bool:
         """The same, also where what it was finished as has gone since: lists the folder."""

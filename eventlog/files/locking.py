@@ -1,16 +1,16 @@
 """The lock on a session's last segment, and what is true under it: which file that is, and where its whole appends end.
 
-A position is assigned under the lock, from the segment's true end. Two things are looked at before anything is written, as others may have been
-there: the *size*, which shows their appends and their footers; and the *name*, which alone shows that the file was replaced (by an editor, a
-restored copy, a store that was moved away) or has been finished by another writer. A descriptor goes on working in both cases, and what is
-written through it then is in no file that anybody will ever read.
+A position is assigned under the lock, from the segment's true end. Two things are looked at before anything is written, as others may
+have been there: the *size*, which shows their appends and their footers; and the *name*, which alone shows that the file was replaced (by
+an editor, a restored copy, a store that was moved away) or has been finished by another writer. A descriptor goes on working in both
+cases, and what is written through it then is in no file that anybody will ever read.
 
-A segment that ended gives up the session's name: it is renamed to its number under its lock, durably, when it is on stable storage, and the next
-one is made under the name and gets its opening line under its own lock. A crash in between leaves a session without a last segment, which the next
-writer makes from what the one before says.
+A segment that ended gives up the session's name: it is renamed to its number under its lock, durably, when it is on stable storage, and
+the next one is made under the name and gets its opening line under its own lock. A crash in between leaves a session without a last
+segment, which the next writer makes from what the one before says.
 
-What this process knows to have been given out is never given out again: a file that comes back shorter than it was, is left with a closing line
-that records the hole.
+What this process knows to have been given out is never given out again: a file that comes back shorter than it was, is left with a
+closing line that records the hole.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from . import recovery
 from .disk import make_folder
 from .ending import EndingSegment
 from .layout import NOT_YET, SegmentName, finished_name, last_name
-from .opening import NotRegular, header, is_folder, open_regular
+from .opening import NotRegular, header, is_folder, open_regular, stat_of
 from .recovery import Ended, Tail
 from .syncing import Host, identity_of
 
@@ -190,11 +190,8 @@ class LockedSegment(EndingSegment):
 
     def _has_its_name(self) -> bool:
         """Whether the file that is open is the one that has the session's name."""
-        try:
-            found = os.lstat(self._path)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        return (found.st_dev, found.st_ino) == self._identity
+        found = stat_of(self._path)
+        return found is not None and (found.st_dev, found.st_ino) == self._identity
 
     def _name_is_old(self) -> bool:
         return time.monotonic() - self._named_at > self._interval_s
@@ -243,8 +240,8 @@ class LockedSegment(EndingSegment):
             return
 
     def _is_another(self, name: SegmentName, fd: int) -> bool:
-        """Whether a file without a header may be another segment than the one that was looked for: the name changed hands in between. A number
-        is given before the name is used again, so what is there now tells."""
+        """Whether a file without a header may be another segment than the one that was looked for: the name changed hands in between. A
+        number is given before the name is used again, so what is there now tells."""
         if self.is_new or name.first_seq == NOT_YET or header(fd) is not None:
             return False
         layout = self._host.layout
@@ -384,8 +381,8 @@ class LockedSegment(EndingSegment):
     # --- the next segment ----------------------------------------------------------------------------------------------------
 
     def _move_on(self, ended: Ended) -> None:
-        """From a segment that has ended to the next one: the name changes hands under this one's lock. Where another writer, or anybody, has
-        given it away already, this descriptor is only let go of."""
+        """From a segment that has ended to the next one: the name changes hands under this one's lock. Where another writer, or anybody,
+        has given it away already, this descriptor is only let go of."""
         if not self._check_name():
             return
         self._confirm(ended)
@@ -419,8 +416,8 @@ class LockedSegment(EndingSegment):
                 raise
 
     def _number_the_one_before(self) -> None:
-        """Where the segment before this one was compressed under the session's name, it gets its number now that it is not the last: when the
-        first append here is about to be written, as one that is refused changes no name. Raises `NotStored`."""
+        """Where the segment before this one was compressed under the session's name, it gets its number now that it is not the last: when
+        the first append here is about to be written, as one that is refused changes no name. Raises `NotStored`."""
         layout = self._host.layout
         try:
             before = None if self._name.first_seq == 1 else layout.last_compressed(self.session_id)

@@ -13,7 +13,7 @@ import stat
 
 from .. import line as lines
 from ..segments import segment
-from ..segments.segment import Opened
+from ..segments.segment import Closed, Opened, Sealed
 
 _OPENING_SIZE = 1024  # a header is shorter
 _LAST_SIZE = 4096
@@ -26,6 +26,7 @@ _KINDS = (
     (stat.S_ISBLK, "a device"),
 )
 _NO_FILE = frozenset({errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EISDIR, errno.EOPNOTSUPP, errno.EMLINK})
+_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -42,17 +43,28 @@ def open_regular(path: str, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
     system's other `OSError`."""
     try:
         fd = os.open(path, flags | FLAGS, mode)
-    except NotADirectoryError as error:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
     except OSError as error:
-        if error.errno in _NO_FILE:
-            raise NotRegular(path, kind_of(os.lstat(path).st_mode)) from None
-        raise
+        if error.errno not in _NOWHERE | _NO_FILE:
+            raise
+        there = stat_of(path)
+        if there is None or error.errno == errno.ENOENT:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
+        raise NotRegular(path, kind_of(there.st_mode)) from None
     found = os.fstat(fd).st_mode
     if not stat.S_ISREG(found):
         os.close(fd)
         raise NotRegular(path, kind_of(found))
     return fd
+
+
+def stat_of(path: str) -> os.stat_result | None:
+    """What has the name, without following links at its end; None where nothing has, or where no folder of the way leads there."""
+    try:
+        return os.lstat(path)
+    except OSError as error:
+        if error.errno in _NOWHERE:
+            return None
+        raise
 
 
 def kind_of(mode: int) -> str:
@@ -61,37 +73,40 @@ def kind_of(mode: int) -> str:
 
 def is_regular(path: str, *, with_content: bool = False) -> bool:
     """Whether a regular file has the name, without following links. False where nothing has."""
-    try:
-        found = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return stat.S_ISREG(found.st_mode) and (found.st_size > 0 or not with_content)
+    found = stat_of(path)
+    return found is not None and stat.S_ISREG(found.st_mode) and (found.st_size > 0 or not with_content)
 
 
 def is_folder(path: str) -> bool:
     """Whether a folder has the name, without following links: what a link leads to is not in the store."""
-    try:
-        return stat.S_ISDIR(os.lstat(path).st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+    found = stat_of(path)
+    return found is not None and stat.S_ISDIR(found.st_mode)
 
 
 def is_empty(path: str) -> bool:
     """Whether there is nothing in the file, or no file."""
-    try:
-        return os.lstat(path).st_size == 0
-    except (FileNotFoundError, NotADirectoryError):
-        return True
+    found = stat_of(path)
+    return found is None or found.st_size == 0
 
 
 def has_end(path: str) -> bool:
     """Whether a finished segment's file, raw or compressed, ends as one does. A compressed one gets its name when all of it is there."""
-    if path.endswith(".zst"):
-        return True
+    return path.endswith(".zst") or _last_line(path).startswith((segment.SEALED, segment.CLOSED))
+
+
+def next_seq(path: str) -> int:
+    """The seq that comes after a raw segment, as its last line says; 0 where that is no end."""
+    line = _last_line(path)
+    record = segment.decode_own(line) if line.startswith((segment.SEALED, segment.CLOSED)) and line.endswith(b"\n") else None
+    return record.next_seq if isinstance(record, Sealed | Closed) else 0
+
+
+def _last_line(path: str) -> bytes:
+    """The last line of a raw segment, or what stands in its place; nothing where there is no such file."""
     try:
         fd = open_regular(path)
     except (FileNotFoundError, NotRegular):
-        return False
+        return b""
     try:
         size = os.fstat(fd).st_size
         window = _LAST_SIZE
@@ -99,7 +114,7 @@ def has_end(path: str) -> bool:
         while (begin := data.rfind(b"\n", 0, -1) + 1) == 0 and window < size:
             window *= 4
             data = os.pread(fd, window, max(0, size - window))
-        return data.startswith((segment.SEALED, segment.CLOSED), begin)
+        return data[begin:]
     finally:
         os.close(fd)
 

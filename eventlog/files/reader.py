@@ -1,9 +1,9 @@
 """Reads one session across its segments, from any position, while others write, seal, compress and join.
 
 Which file comes next follows from what was read: a segment's end says where the next begins, and the last has the session's name. Only
-where that leads nowhere (a segment in the middle is wanted, files were joined or have gone) is the folder listed. Which files there are is
-a snapshot: when one has gone, or the last one has ended, they are looked for again and reading goes on from the position reached. Positions are
-the truth, files are where they happen to be; a step that brings neither a new position nor a new end is not taken twice.
+where that leads nowhere (a segment in the middle is wanted, files were joined or have gone) is the folder listed. Which files there are
+is a snapshot: when one has gone, or the last one has ended, they are looked for again and reading goes on from the position reached.
+Positions are the truth, files are where they happen to be; a step that brings neither a new position nor a new end is not taken twice.
 """
 
 from __future__ import annotations
@@ -109,11 +109,8 @@ class _Finder:
             if finished:
                 return None
             if last is not None and last.first_seq <= wanted and self.file(last) not in self.given_up:
-                if (
-                    self._reaches_beyond(last, wanted)
-                    if next_seq is not None and last.first_seq < wanted
-                    else not self._layout.is_older_copy(last)
-                ):
+                is_behind = next_seq is not None and last.first_seq < wanted  # it has been read, unless there is more in it now
+                if self._reaches_beyond(last, wanted) if is_behind else not self._layout.is_older_copy(last):
                     return last
             return self._find_in_listing(wanted, known=next_seq is not None)
         except FileNotFoundError:
@@ -121,7 +118,8 @@ class _Finder:
             return self.find(position, next_seq)
 
     def _find_in_listing(self, wanted: int, *, known: bool) -> SegmentName | None:
-        """A segment that begins below the seq that is ``known`` to come next has been read already, unless segments have been joined to it."""
+        """A segment that begins below the seq that is ``known`` to come next has been read already, unless segments have been joined to
+        it."""
         names = [name for name in self._layout.segments(self._session_id) if self.file(name) not in self.given_up]
         before = [name for name in names if name.first_seq < wanted]
         behind = next((name for name in names if name.first_seq >= wanted), None)

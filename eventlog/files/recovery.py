@@ -112,15 +112,24 @@ def first_seq(layout: Layout, name: SegmentName) -> int:
 
 
 def _end_of_all(layout: Layout, name: SegmentName) -> Ended | None:
-    """How everything ended that stands before a last segment which does not say where it begins; None where there is nothing. A segment whose
-    end cannot be read is asked for what can be proven in it. Raises `Damaged` where that is not to be known: no seq is given twice."""
-    after = end_before(layout, name)
-    for other in _others(layout, name):
-        if other.first_seq >= (after.next_seq if after else 1):
-            found = _end_by_content(layout, other)
-            if after is None or found.next_seq > after.next_seq:
-                after = found
-    return after
+    """How everything ended that stands before a last segment which does not say where it begins; None where there is nothing. A segment
+    whose end cannot be read is asked for what can be proven in it. Raises `Damaged` where that is not to be known: no seq is given
+    twice."""
+    while True:
+        others = _others(layout, name)
+        try:
+            found = _furthest(layout, others, NOT_YET)
+            for other in others:
+                if other.first_seq >= (found[0].next_seq if found else 1):
+                    ended = _end_by_content(layout, other)
+                    if found is None or ended.next_seq > found[0].next_seq:
+                        found = ended, other
+            if found is None:
+                return None
+            ended, last = found
+            return msgspec.structs.replace(ended, last_type=_last_type(layout, last, ended.next_seq - 1))
+        except FileNotFoundError:
+            continue  # compressed or joined since it was listed
 
 
 def _others(layout: Layout, name: SegmentName) -> list[SegmentName]:
@@ -139,7 +148,7 @@ def _end_by_content(layout: Layout, name: SegmentName) -> Ended:
         tail = look(fd, os.fstat(fd).st_size, name, None, 0, layout)
     finally:
         os.close(fd)
-    return tail.ended or Ended(tail.damage_next_seq or tail.seq + 1, None, last_type=tail.last_type)
+    return tail.ended or Ended(tail.damage_next_seq or tail.seq + 1, None)
 
 
 def _look_from_the_end(fd: int, size: int, name: SegmentName, layout: Layout) -> Tail:

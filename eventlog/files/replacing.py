@@ -140,8 +140,8 @@ class Replacing:
         return True
 
     def lock(self, *, wait: bool) -> bool:
-        """Lock the raw ones; False where somebody else has one. Whoever holds the session's lock, which is that of its last segment, must not
-        ``wait``: a writer goes from a finished segment to the next with both locked."""
+        """Lock the raw ones; False where somebody else has one. Whoever holds the session's lock, which is that of its last segment, must
+        not ``wait``: a writer goes from a finished segment to the next with both locked."""
         try:
             for name, fd in self._files.items():
                 if not name.compressed and (wait or not name.unnumbered):

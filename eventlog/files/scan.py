@@ -17,7 +17,7 @@ import msgspec
 from .. import line as lines
 from .. import stored
 from ..errors import Damaged, SegmentTooNew
-from ..line import TAIL_SIZE
+from ..line import MORE, TAIL_SIZE
 from ..segments import segment
 from ..segments.segment import Span, Walker
 from . import compressed
@@ -29,6 +29,7 @@ CHUNK_SIZE = 128 * 1024
 FIRST_CHUNK_SIZE = 16 * 1024  # one event out of a session should not cost a whole chunk
 ANY_SIZE = compressed.MOST_FRAME_BYTES  # for whoever reads no more than the end of a finished segment
 _SEEK_WINDOW = 64 * 1024
+_PROBES = (4 * 1024, _SEEK_WINDOW, 1024 * 1024)  # most lines and most appends are smaller than the first
 _READ_SIZE = 1024 * 1024
 _MOST_HOLES = 64
 _OPENING_SIZE = 1024
@@ -56,6 +57,7 @@ def scan_file(path: str, name: SegmentName, *, after: int = 0, max_append_bytes:
         return
     try:
         size = os.fstat(fd).st_size
+        judged_bytes = max_append_bytes  # a longer rest is damage without being looked at as a whole: nobody here has appended it
         max_append_bytes = max(max_append_bytes, ANY_SIZE if name.compressed else min(size, ANY_SIZE))
         foreign = _foreign(fd, name)
         if foreign is not None:
@@ -66,7 +68,7 @@ def scan_file(path: str, name: SegmentName, *, after: int = 0, max_append_bytes:
             start = find_start(fd, after) if after >= name.first_seq else Start()
             if start.offset:
                 yield from _opening(fd)
-            yield from scan_raw(fd, start=start, first_seq=name.first_seq, max_append_bytes=max_append_bytes)
+            yield from scan_raw(fd, start=start, first_seq=name.first_seq, max_append_bytes=max_append_bytes, judged_bytes=judged_bytes)
     finally:
         os.close(fd)
 
@@ -128,7 +130,7 @@ def _opening(fd: int) -> Iterator[Piece]:
         yield from split_own(line, 0)
 
 
-def scan_raw(fd: int, *, start: Start, first_seq: int, max_append_bytes: int) -> Iterator[Piece]:
+def scan_raw(fd: int, *, start: Start, first_seq: int, max_append_bytes: int, judged_bytes: int) -> Iterator[Piece]:
     """The pieces of a raw segment from ``start`` to its end as it is now."""
     offset, running, size = start.offset, start.running, FIRST_CHUNK_SIZE
     read_again = True
@@ -150,7 +152,7 @@ def scan_raw(fd: int, *, start: Start, first_seq: int, max_append_bytes: int) ->
                 read_again = False
                 continue
             if start.offset and offset == start.offset:  # the line before the boundary did not vouch for it
-                yield from scan_raw(fd, start=Start(), first_seq=first_seq, max_append_bytes=max_append_bytes)
+                yield from scan_raw(fd, start=Start(), first_seq=first_seq, max_append_bytes=max_append_bytes, judged_bytes=judged_bytes)
                 return
             break
         read_again = True
@@ -159,12 +161,12 @@ def scan_raw(fd: int, *, start: Start, first_seq: int, max_append_bytes: int) ->
         running = proven
         size = CHUNK_SIZE
     if os.fstat(fd).st_size > offset:
-        yield from _scan_doubtful(fd, offset, running, first_seq, max_append_bytes)
+        yield from _scan_doubtful(fd, offset, running, first_seq, max_append_bytes, judged_bytes)
 
 
-def _scan_doubtful(fd: int, offset: int, running: int, first_seq: int, max_append_bytes: int) -> Iterator[Piece]:
+def _scan_doubtful(fd: int, offset: int, running: int, first_seq: int, max_append_bytes: int, judged_bytes: int) -> Iterator[Piece]:
     """From the first byte that is not a proven whole append: a torn tail, an append under way, or damage."""
-    limit = max_append_bytes + CHUNK_SIZE
+    limit = judged_bytes + CHUNK_SIZE
     rest = read_rest(fd, offset, limit)
     proven = proven_appends(rest.data, offset, running)
     if proven:
@@ -183,8 +185,8 @@ def _scan_doubtful(fd: int, offset: int, running: int, first_seq: int, max_appen
 
 
 class Rest(NamedTuple):
-    """What stands from an offset to the end of a file. ``data`` has ``size`` bytes, but for NULs at the end, of which two sectors say as much
-    as any number; it is not ``is_all`` where that is too much to hold."""
+    """What stands from an offset to the end of a file. ``data`` has ``size`` bytes, but for NULs at the end, of which two sectors say as
+    much as any number; it is not ``is_all`` where that is too much to hold."""
 
     data: bytes
     size: int
@@ -314,8 +316,8 @@ class _Damage:
 
 
 def last_record(path: str, name: SegmentName) -> Own | None:
-    """The segment's own line at its end, if that is what stands there and it is proven. Costs one read of a few KiB, or of the last line where
-    that is longer."""
+    """The segment's own line at its end, if that is what stands there and it is proven. Costs one read of a few KiB, or of the last line
+    where that is longer."""
     if name.compressed:
         return compressed.last_record(path)
     fd = open_regular(path)
@@ -362,26 +364,42 @@ def find_start(fd: int, after: int) -> Start:
     The line before the boundary vouches for the checksum there; where it does not, reading finds a mismatch and begins at 0."""
     low, high = 0, os.fstat(fd).st_size
     best = Start()
-    while high - low > _SEEK_WINDOW:
+    while high - low > FIRST_CHUNK_SIZE:
         middle = (low + high) // 2
-        data = os.pread(fd, _SEEK_WINDOW, middle)
-        begin = data.find(b"\n") + 1
-        end = data.find(b"\n", begin) + 1
-        if not begin or not end:
+        found = _append_end(fd, middle)
+        if found is None:
             high = middle
             continue
-        line = data[begin:end]
-        running = lines.after(line)
+        line, end, is_append_end = found
         try:
-            found = stored.position.decode(line)
+            seq = stored.position.decode(line).seq
         except (msgspec.DecodeError, UnicodeDecodeError):
             return Start()
-        if running is None:
-            return Start()
-        if found.seq <= after:
-            low = middle + end
-            if not found.more:
-                best = Start(low, running)
-        else:
+        if seq > after:
             high = middle
+            continue
+        low = end
+        if is_append_end:
+            running = lines.after(line)
+            if running is None:
+                return Start()
+            best = Start(low, running)
     return best
+
+
+def _append_end(fd: int, offset: int) -> tuple[bytes, int, bool] | None:
+    """The first whole line behind ``offset`` that ends an append, where it ends, and that it does; of an append that goes on for longer
+    than the last probe, a line. None where there is no line within the window."""
+    for window in _PROBES:
+        data = os.pread(fd, window, offset)
+        begin = first = data.find(b"\n") + 1
+        end = first_end = data.find(b"\n", begin) + 1
+        if not begin or not end:
+            if window >= _SEEK_WINDOW:
+                return None
+            continue
+        while end and data.endswith(MORE, begin, end - TAIL_SIZE):
+            begin, end = end, data.find(b"\n", end) + 1
+        if end:
+            return data[begin:end], offset + end, True
+    return data[first:first_end], offset + first_end, False

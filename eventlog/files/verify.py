@@ -15,10 +15,10 @@ from hashlib import sha256
 
 import msgspec
 
+from ..algebra.ranges import Ranges
 from ..errors import SegmentTooNew, SessionNotFound
 from ..ids import order
 from ..ids import shard as shard_of
-from ..ranges import Ranges
 from ..reports import Lost, Problem, ProblemKind, Progress, Report, Rewrite
 from ..segments.segment import Closed, Opened, Sealed, is_purged
 from . import layout as layouts

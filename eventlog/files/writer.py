@@ -210,7 +210,8 @@ class SessionWriter(LockedSegment):
         self._tail = self._ready = None
 
     def _state(self, *, durable: bool) -> Tail:
-        """The true end, under the lock. Where the lock is kept only the name need be looked at, as nobody who knows of locks can change it."""
+        """The true end, under the lock. Where the lock is kept only the name need be looked at, as nobody who knows of locks can change
+        it."""
         ready = self._ready
         if ready is not None and (not (durable or self._name_is_old()) or self._check_name()):
             return ready

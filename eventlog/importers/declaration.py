@@ -6,6 +6,7 @@ only what is read; what a record means; the declaration. It comes in one shape o
 - `Lines`: a file of JSON objects, one a line, that grows.
 - `Documents`: a file that is written whole. Its records are the messages in it and the rest.
 - `Rows`: a SQLite database. Its records are rows.
+- `Texts`: a file of text. Its records are the blocks of it.
 """
 
 from __future__ import annotations
@@ -94,6 +95,15 @@ class Rows(msgspec.Struct, frozen=True):
     read: Callable[[sqlite3.Connection, Tables], Iterable[Conversation]]
 
 
+class Texts(msgspec.Struct, frozen=True):
+    """``is_text``: whether this is one of this format's, by its beginning. ``split``: the conversations in it, as `text_file.block` s.
+
+    Bytes that are no UTF-8 are lone surrogates in the text."""
+
+    is_text: Callable[[str], bool]
+    split: Callable[[Path, str], Iterable[Conversation]]
+
+
 def _sets_nothing(record: dict[str, Any]) -> Collection[str]:
     return ()
 
@@ -114,6 +124,7 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     lines: Lines | None = None
     documents: Documents | None = None
     rows: Rows | None = None
+    texts: Texts | None = None
     sets: Callable[[dict[str, Any]], Collection[str]] = _sets_nothing
     side_file: Callable[[Path], Path | None] | None = None
     checked_on: str = "real files"

@@ -17,9 +17,11 @@ from .declaration import Documents, Format
 from .document_file import DocumentFile
 from .intake import Intake
 from .line_file import LineFile
+from .records import line_values
 from .report import ImportReport
 from .row_file import RowFile
 from .sources import import_each
+from .text_file import TextFile
 
 _ZSTD = ".zst"
 
@@ -111,13 +113,15 @@ class FormatImporter:
     def _open(self, path: Path, data: bytes | None) -> SourceFile:
         """The file in the shape that it has: by its first bytes where they are given, else by its name."""
         lines, documents = self.format.lines, self.format.documents
-        if lines is not None and (documents is None or not _is_document(path, data)):
+        if self.format.texts is not None:
+            return TextFile(path, self.format.texts, self._intake, self._refuse)
+        if lines is not None and (documents is None or not (_is_document(path, data) or _has_documents(documents, path, data))):
             return LineFile(path, lines, self._intake, self._refuse)
         assert documents is not None
         return DocumentFile(path, documents, self._intake, self._refuse)
 
     def _is_text(self) -> bool:
-        return self.format.lines is not None or self.format.documents is not None
+        return self.format.rows is None or self.format.lines is not None or self.format.documents is not None
 
     def _unit_of(self, path: Path) -> Path:
         documents = self.format.documents
@@ -140,6 +144,19 @@ def _is_document(path: Path, data: bytes | None) -> bool:
     from .looking import is_one_value
 
     return is_one_value(path, data)
+
+
+def _has_documents(documents: Documents, path: Path, data: bytes | None) -> bool:
+    """Whether the first line is a document, in a format that has both files of records and files of documents."""
+    if not documents.each_line:
+        return False
+    if data is None:
+        try:
+            with open(path, "rb") as file:
+                data = file.readline()
+        except OSError:
+            return False
+    return any(map(documents.is_document, line_values(data.partition(b"\n")[0])))
 
 
 def _there(path: Path) -> Path:

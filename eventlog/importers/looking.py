@@ -14,7 +14,9 @@ from . import FORMATS, OWN, declared
 from .archives import is_archive, members
 from .databases import is_database, opened, tables_of
 from .declaration import Format, Tables
+from .inspect_logs import SAMPLE
 from .records import lenient_value, line_values, load, read
+from .text_file import text_in
 
 _HEAD_BYTES = 1 << 20
 _RECORDS = 200
@@ -42,6 +44,11 @@ class Look:
         except OSError:
             return b""
         return _first_of(self.path) if head.startswith(_ZSTD_MAGIC) else head
+
+    @cached_property
+    def text(self) -> str:
+        """The beginning as text."""
+        return text_in(self.head)
 
     @cached_property
     def tables(self) -> Tables | None:
@@ -107,6 +114,8 @@ def _is_declared(format: Format, look: Look) -> Iterator[bool]:
         yield format.rows.is_database(look.tables)
     if look.tables is not None:
         return
+    if format.texts is not None and b"\0" not in look.head[:4096]:
+        yield format.texts.is_text(look.text)
     if format.documents is not None and look.document is not msgspec.UNSET:
         yield format.documents.is_document(look.document)
     if format.documents is not None and format.documents.each_line:
@@ -126,7 +135,7 @@ def is_one_value(path: Path, data: bytes) -> bool:
 
 
 def _may_be_conversations(name: str) -> bool:
-    return name.startswith("conversations") and name.endswith(".json")
+    return (name.startswith("conversations") and name.endswith(".json")) or SAMPLE.search(name) is not None
 
 
 def _first_of(path: Path) -> bytes:

@@ -14,17 +14,43 @@ import subprocess
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import msgspec
 
+from ..backend import Backend, rewriting
 from ..errors import EventLogError, PatternTooSlow
 from ..line import TAIL_SIZE, seq_of
-from .redaction import REASON, Pattern
+from ..reports import RedactionReport
+from .redaction import REASON, Pattern, Seqs
+
+if TYPE_CHECKING:
+    from ..log import EventLog
 
 LIMIT_S: Final = 10.0  # of processor time, for each chunk: a sixteenth of a MiB and more of lines, or one larger line
 _MORE_TIME: Final = 10
 _SIZE: Final = 8  # the bytes before every request and answer that say how long it is
+
+
+def redact(
+    log: EventLog,
+    backend: Backend,
+    session_id: str,
+    seqs: Collection[int] | None,
+    pattern: str | re.Pattern[str] | None,
+    reason: str | None,
+    *,
+    dry_run: bool,
+) -> RedactionReport:
+    """See `EventLog.redact`."""
+    if (seqs is None) == (pattern is None):
+        raise ValueError("redact takes seqs or a pattern")
+    rewriter = rewriting(backend, "redact")
+    log.session(session_id).close()
+    if pattern is None:
+        return rewriter.redact(session_id, Seqs(seqs or ()), reason=reason, dry_run=dry_run)
+    with limited(pattern) as redaction:
+        return rewriter.redact(session_id, redaction, reason=reason, dry_run=dry_run)
 
 
 @contextmanager

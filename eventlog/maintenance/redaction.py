@@ -21,9 +21,9 @@ import msgspec
 from .. import events as vocabulary
 from .. import line as lines
 from .. import registry
+from ..algebra.ranges import Ranges
 from ..errors import InvalidInput
 from ..line import TAIL_SIZE, Envelope, seq_of
-from ..ranges import Ranges
 from ..stored import envelope
 from ..timestamps import to_text
 from .streamed import StreamedMatches

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .. import history, timestamps
+from ..algebra.ranges import Ranges
 from ..backend import erasing
 from ..errors import Conflict, InvalidInput, NotDeleted, SessionDeleted, SessionPurged, StillRestorable
 from ..events import SessionDeleted as DeletedEvent
 from ..events import SessionEnded, SessionRestored, SessionUpdated
-from ..ranges import Ranges
 from ..reports import CleanupReport, Deleted, Expired, PurgeReport
 from ..stored import StoredEvent
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
+from ..algebra.merge_patch import merge_patch
 from ..events import ContextUpdated, Event, ModeChanged, ModelChanged, Parent, SessionStarted, SessionUpdated
-from ..merge_patch import merge_patch
 
 TYPES: Final = frozenset(event.type for event in (SessionStarted, SessionUpdated, ModelChanged, ModeChanged, ContextUpdated))
 _TEXTS: Final = ("title", "description", "purpose", "user_id", "kind", "model", "provider")

@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .. import copies, history
+from ..algebra.ranges import Ranges
 from ..backend import OnDamage
 from ..errors import InvalidInput, SessionDeleted
 from ..events import ContextCompacted, Event, HistoryCleared, HistoryRetracted, SessionCompacted, SessionMerged, Source, UsageRecorded
 from ..events import SessionDeleted as DeletedEvent
 from ..ids import session_id_for
-from ..ranges import Ranges
 from ..session import Session, draft
 from ..stored import StoredEvent
 from ..timestamps import now

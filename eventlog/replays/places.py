@@ -7,7 +7,7 @@ from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator
 
 from .. import copies
-from ..ranges import Ranges
+from ..algebra.ranges import Ranges
 from ..session import Session
 
 

@@ -153,12 +153,12 @@ class BackendConformance(CapabilityConformance):
                     session.append(UnknownEvent("x.y", msgspec.Raw(raw)))
             with _raises(errors.InvalidEvent):
                 session.append(_note("1"), origin=msgspec.Raw(b'{"a":'))
-            with _raises(errors.InvalidEvent):
-                session.append(UnknownEvent("x.y", {"nested": msgspec.Raw(b'{"a":\n1}')}))
             assert session.append(UnknownEvent("x.y", msgspec.Raw(b'{\n"a": 1}\n')), origin=msgspec.Raw(b'{"b":\n[1]}')) == 1
-            (stored,) = session.read()
-            assert stored.origin == {"b": [1]}
-            assert stored.event.data == {"a": 1}
+            assert session.append(UnknownEvent("x.y", {"nested": msgspec.Raw(b'{"a":\n1}')})) == 2
+            first, second = session.read()
+            assert first.origin == {"b": [1]}
+            assert first.event.data == {"a": 1}
+            assert second.event.data == {"nested": {"a": 1}}
 
     def test_an_event_above_the_limit_is_refused_with_its_size_and_stores_nothing(self) -> None:
         settings = Settings(max_event_bytes=4096)
@@ -318,6 +318,19 @@ class BackendConformance(CapabilityConformance):
             got = [first, *reading]
             assert [stored.event.content for stored in got[:400]] == [str(n) for n in range(400)]
             assert [stored.seq for stored in got] == list(range(1, len(got) + 1))
+
+    def test_several_sessions_are_read_in_one_call_each_behind_its_position(self) -> None:
+        with self.open(Settings(segment_size_bytes=16 * 1024)) as log:
+            for session_id, count in (("a", 3), ("b", 1), ("c", 400), ("d", 2)):
+                for number in range(count):
+                    log.session(session_id, create=True).append(_note(str(number)), _note("x" * 50), sync="never")
+            asked = {"c": 0, "b": 2, "nobody": 0, "a": 3, "d": -1}
+            found = [(stored.session_id, stored.seq) for stored in log.read_many(asked)]
+            expected = [("c", seq) for seq in range(1, 801)] + [("a", 4), ("a", 5), ("a", 6)] + [("d", seq) for seq in range(1, 5)]
+            assert found == expected
+            assert list(log.read_many({})) == []
+            with _raises(errors.InvalidSessionId):
+                list(log.read_many({"../x": 0}))
 
     # --- sessions ------------------------------------------------------------------------------------------------------------
 

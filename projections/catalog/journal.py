@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from eventlog.algebra.ranges import Ranges
 from eventlog.decoding import decoder
-from eventlog.ranges import Ranges
 
 from ..projection import Memory
 

@@ -14,8 +14,8 @@ from msgspec import UNSET
 
 from eventlog import StoredEvent
 from eventlog import events as e
+from eventlog.algebra.ranges import Ranges
 from eventlog.decoding import decoder
-from eventlog.ranges import Ranges
 
 from ..projection import State
 from .journal import Added, Amended, Cell, Entry, Journal, OfAMessage, Retracted, Streamed, Told, held, left_of

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
-from eventlog.merge_patch import merge_patch
+from eventlog.algebra.merge_patch import merge_patch
 
 from ..projection import State, Table, short_key
 from .summary import Summary

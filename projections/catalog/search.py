@@ -22,9 +22,9 @@ from msgspec import UNSET
 
 from eventlog import StoredEvent
 from eventlog import events as e
+from eventlog.algebra.ranges import Ranges
 from eventlog.copies import as_meant
 from eventlog.history import can_be_taken_back, named, not_yet
-from eventlog.ranges import Ranges
 
 from ..projection import State, Table
 from .moments import microseconds_of

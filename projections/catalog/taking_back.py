@@ -6,8 +6,8 @@ What the events had changed is in the `journal`; the messages and calls that the
 from __future__ import annotations
 
 from eventlog import StoredEvent
+from eventlog.algebra.ranges import Ranges
 from eventlog.history import named, not_yet
-from eventlog.ranges import Ranges
 
 from ..projection import State
 from .journal import Added, Cell, Entry, Journal, Project, last_of

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from eventlog.algebra.ranges import Ranges
 from eventlog.decoding import decoder
-from eventlog.ranges import Ranges
 
 from ..projection import Memory, Rows
 from .journal import held

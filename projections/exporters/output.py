@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from eventlog.destination import destination_of
+from eventlog.files.destination import destination_of
 from eventlog.ids import new_session_id
 
 _FILE_MODE: Final = 0o600  # as in the store: what was said there stands here, too

@@ -16,8 +16,8 @@ import msgspec
 
 from eventlog import EventLog, __version__
 from eventlog.backend import OnDamage
-from eventlog.destination import destination_of
 from eventlog.errors import InvalidInput
+from eventlog.files.destination import destination_of
 
 from ..view.training import Sample, Sampler, Split
 from . import FORMATS, ExportReport, Write

@@ -20,7 +20,9 @@ from hashlib import sha256
 
 import msgspec
 
+from eventlog.errors import EventLogError
 from eventlog.files.disk import Disk
+from eventlog.files.opening import NotRegular, is_regular
 
 _NAME = re.compile(r"(?P<projection>[a-z][a-z0-9_]*)\.(?P<version>[A-Za-z0-9-]+)\.(?P<number>[0-9]{1,12})-(?P<token>[0-9a-f]{8})\.sqlite")
 _BUILDING = ".building"
@@ -39,6 +41,15 @@ class IndexFile(msgspec.Struct, frozen=True, order=True):
         return f"{self.projection}.{self.version}.{self.number}-{self.token}.sqlite"
 
 
+class Blocked(EventLogError):
+    """Something that is no file stands where one of the index has to."""
+
+    def __init__(self, path: str, kind: str) -> None:
+        self.path = path
+        self.kind = kind
+        super().__init__(f"{path} is {kind}, not a file; remove {os.path.dirname(path)}, which is made anew from the log")
+
+
 class Folder:
     def __init__(self, path: str, disk: Disk) -> None:
         self.path = path
@@ -52,6 +63,7 @@ class Folder:
         except (FileNotFoundError, NotADirectoryError):
             return []
         found = [match for match in map(_NAME.fullmatch, names) if match and match["projection"] == projection]
+        found = [match for match in found if is_regular(os.path.join(self.path, match[0]))]  # SQLite would wait for a FIFO for ever
         return sorted(IndexFile(int(match["number"]), projection, match["version"], match["token"]) for match in found)
 
     def where(self, file: IndexFile) -> str:
@@ -83,7 +95,11 @@ class Folder:
     @contextmanager
     def lock(self, projection: str, *, wait: bool) -> Iterator[bool]:
         """Hold the right to build the projection. Gives False where another has it and ``wait`` is not set."""
-        fd = self.disk.open(os.path.join(self.path, f"{projection}.lock"), create=True)
+        path = os.path.join(self.path, f"{projection}.lock")
+        try:
+            fd = self.disk.open(path, create=True)
+        except NotRegular as error:
+            raise Blocked(path, error.kind) from error
         try:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -29,7 +29,11 @@ class List(Filters, frozen=True, kw_only=True):
 
 class Search(Filters, frozen=True, kw_only=True):
     query: Annotated[
-        str, Meta(description='What to look for: words that must all be there; also "a phrase", prefix*, -without, this OR that.')
+        str,
+        Meta(
+            description='What to look for: words that must all be there; also "a phrase", prefix*, -without, this OR that.',
+            extra={"parameter": "q"},
+        ),
     ]
     session_id: SomeSession = None
     roles: Annotated[

@@ -2,8 +2,8 @@
 
 - ``arguments`` is one struct per question: a field per argument, whose words of help stand at the field (`msgspec.Meta`). From it come
   the command line's options, the query parameters or the body, and the schemas.
-- What a field is called elsewhere stands in its ``extra``: ``option`` (the command line), ``header`` (HTTP). A field whose name stands in
-  braces in the row's path is taken from there.
+- What a field is called elsewhere stands in its ``extra``: ``option`` (the command line), ``header`` and ``parameter`` (HTTP). A field
+  whose name stands in braces in the row's path is taken from there.
 - ``result`` is the type of the answer; every answer, encoded, is valid against its schema. A row that streams answers with a `Stream`.
 """
 

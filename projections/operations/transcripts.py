@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from eventlog import StoredEvent
 from eventlog.errors import InvalidInput
+from eventlog.events import SessionResumed
 
 from ..catalog.windows import MOST_MESSAGES, Outline, Window
 from ..exporters import FORMATS, export
@@ -21,6 +22,7 @@ from .context import Context
 from .failures import AnswerTooLarge
 from .filters import SessionId
 from .row import Arguments, Stream
+from .writing import Key
 
 MOST_SHOWN_BYTES: Final = 5 * 1024 * 1024  # of event lines: a larger session is read window by window
 _DETAILS: Final = ("session.started", "session.updated")
@@ -96,6 +98,7 @@ class Export(Arguments, frozen=True, kw_only=True):
 class Resume(Arguments, frozen=True, kw_only=True):
     session_id: SessionId
     reason: Annotated[str | None, Meta(description="Why it goes on.")] = None
+    idempotency_key: Key = None
     max_tokens: Annotated[
         int, Meta(ge=200, le=100_000, description="How much of the last messages to give, in tokens (of about 4 characters).")
     ] = 4_000
@@ -235,7 +238,7 @@ def export_session(context: Context, asked: Export) -> Stream:
 def resume(context: Context, asked: Resume) -> Resumed:
     with context.log.session(asked.session_id) as session:
         view = SessionView.fold_all(SessionView.initial(), session.read(on_damage="skip"))
-        seq = session.resume(asked.reason) if context.may_write else session.last_seq
+        seq = session.append(SessionResumed(reason=asked.reason), id=asked.idempotency_key) if context.may_write else session.last_seq
     return Resumed(
         session_id=asked.session_id,
         resumed=context.may_write,

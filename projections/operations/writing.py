@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from eventlog.decoding import decoder
+from eventlog import draft
 from eventlog.errors import Conflict, InvalidEvent, SessionExists
 from eventlog.events import (
     Artifact,
-    Event,
     MessageAdded,
     Parent,
     Part,
+    SessionEnded,
     SessionStarted,
     SessionUpdated,
     ToolCalled,
     ToolReturned,
     UnknownEvent,
 )
+from eventlog.line import Envelope
 from eventlog.registry import check_type_name, known_types
+from eventlog.timestamps import now
 
 from .context import Context
 from .filters import SessionId
@@ -137,6 +139,7 @@ class End(Arguments, frozen=True, kw_only=True):
     session_id: SessionId
     status: Annotated[Literal["completed", "failed", "abandoned"], Meta(description="How it ended.")] = "completed"
     reason: Annotated[str | None, Meta(description="Why.")] = None
+    idempotency_key: Key = None
 
 
 def start(context: Context, asked: Start) -> Written:
@@ -158,16 +161,6 @@ def start(context: Context, asked: Start) -> Written:
 
 
 def append(context: Context, asked: Append) -> Written:
-    events = [checked(given, number) for number, given in enumerate(asked.events, 1)]
-    with context.log.session(asked.session_id) as session:
-        seq = _append(session, asked, events)
-    return Written(session_id=asked.session_id, seq=seq)
-
-
-def _append(session: Any, asked: Append, events: Sequence[Event | UnknownEvent]) -> int:
-    from eventlog import draft
-    from eventlog.timestamps import now
-
     last = asked.events[-1]
     if any(given.id is not None for given in asked.events[:-1]):
         raise InvalidEvent("of several events that are stored together only the last may have an id; send those with ids one by one")
@@ -175,24 +168,23 @@ def _append(session: Any, asked: Append, events: Sequence[Event | UnknownEvent])
         raise InvalidEvent("give the last event's id or an idempotency key, not both: they are the same")
     key = last.id or asked.idempotency_key
     when = now()
-    envelopes = [
-        draft(event, time=given.time or when, id=key if given is last else None, more=given is not last)
-        for event, given in zip(events, asked.events, strict=True)
+    drafts = [
+        drafted(given, number, when, key if given is last else None, given is not last) for number, given in enumerate(asked.events, 1)
     ]
-    return int(session.append_envelopes(envelopes, expected=asked.expected, id=key))
+    with context.log.session(asked.session_id) as session:
+        seq = session.append_envelopes(drafts, expected=asked.expected, id=key)
+    return Written(session_id=asked.session_id, seq=seq)
 
 
-def checked(given: GivenEvent, number: int) -> UnknownEvent:
-    """The event as it is appended, its data as it was given, checked by the rules by which it will be read. Raises `InvalidEvent`."""
+def drafted(given: GivenEvent, number: int, when: datetime | str, key: str | None, more: bool) -> Envelope:
+    """The event as it is appended, checked by the rules by which it will be read. Raises `InvalidEvent`."""
     try:
         check_type_name(given.type)
-        cls = known_types().get(given.type)
-        if cls is not None:
-            decoder(cls)  # which makes converting to it safe in every thread
-            msgspec.convert(given.data, type=cls)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise InvalidEvent(f"event {number} of the request is not as its type asks for ({error}); mend it") from error
-    return UnknownEvent(given.type, given.data, cls.version if cls else 1)
+        known = known_types().get(given.type)
+        event = UnknownEvent(given.type, given.data, known.version if known else 1)
+        return draft(event, id=key, time=given.time or when, more=more)
+    except (InvalidEvent, ValueError) as error:
+        raise InvalidEvent(f"event {number} of the request: {error}") from error
 
 
 def add_message(context: Context, asked: AddMessage) -> Written:
@@ -233,4 +225,6 @@ def update(context: Context, asked: Update) -> Written:
 
 def end(context: Context, asked: End) -> Written:
     with context.log.session(asked.session_id) as session:
-        return Written(session_id=session.id, seq=session.end(asked.status, asked.reason))
+        return Written(
+            session_id=session.id, seq=session.append(SessionEnded(status=asked.status, reason=asked.reason), id=asked.idempotency_key)
+        )

@@ -23,8 +23,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import UNSET
 
+from eventlog.algebra.merge_patch import merge_patch
 from eventlog.events import MessageAdded, MessageAmended, MessageDelta, MessageRetracted, Part
-from eventlog.merge_patch import merge_patch
 from eventlog.stored import StoredEvent
 
 from .tool_calls import Record, ToolCalls, place_of

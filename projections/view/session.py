@@ -30,6 +30,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import UNSET
 
+from eventlog.algebra.merge_patch import merge_patch
 from eventlog.copies import as_meant, first_kept_seq
 from eventlog.events import (
     ContextCompacted,
@@ -54,7 +55,6 @@ from eventlog.events import (
     UsageRecorded,
 )
 from eventlog.history import is_about_the_record, named
-from eventlog.merge_patch import merge_patch
 from eventlog.stored import NO_ORIGIN, StoredEvent
 
 from .messages import Message, Messages, Retracted

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import Any
 
+from eventlog.algebra.ranges import Ranges
 from eventlog.events import (
     ContextCompacted,
     MessageAdded,
@@ -20,7 +21,6 @@ from eventlog.events import (
     ToolReturned,
 )
 from eventlog.history import can_be_taken_back, is_about_the_record, not_yet
-from eventlog.ranges import Ranges
 
 from .messages import Messages
 from .models import Seen

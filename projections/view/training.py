@@ -20,11 +20,11 @@ from typing import Any, Final
 import msgspec
 
 from eventlog import Session, StoredEvent
+from eventlog.algebra.ranges import Ranges
 from eventlog.backend import OnDamage
 from eventlog.copies import Identity, identity
 from eventlog.errors import InvalidInput
 from eventlog.events import ContextCompacted, MessageAdded, MessageDelta, ToolCalled
-from eventlog.ranges import Ranges
 from eventlog.stored import NO_ORIGIN
 
 from ..replay import replay

@@ -277,8 +277,14 @@ def test_two_states_of_one_session_in_any_order_are_one_session(tmp_path: Path) 
 
 
 def test_each_given_file_is_taken_by_exactly_its_own_importer() -> None:
-    names = {"chatgpt-export": "chatgpt", "copilot-chat": "copilot-cli", "openai-messages": "openai"}
+    names = {
+        "chatgpt-export": "chatgpt",
+        "copilot-chat": "copilot-cli",
+        "openai-messages": "openai",
+        "inspect-eval": "inspect",
+        "anthropic-managed-agents": "managed-agents",
+    }
     for row in csv.DictReader((DATA / "MANIFEST.tsv").read_text().splitlines(), delimiter="\t"):
         own = names.get(row["format"], row["format"])
-        if own in FORMATS and not row["local"].endswith(("logs.json", "/migration")):
+        if own in FORMATS and not row["local"].endswith(("logs.json", "/migration", "base_state.json")):
             assert recognise(DATA / row["local"]) == own, row["local"]

@@ -19,9 +19,9 @@ from ...reports import BackupReport, Kept
 from ...settings import Settings
 from .. import reader, scan
 from ..backend import FilesBackend
-from ..disk import Disk, replace_file
+from ..disk import Disk, copy_file
 from ..layout import Layout, SegmentName
-from ..opening import open_regular
+from ..opening import is_regular, open_regular
 from ..pieces import Bad
 from ..store import make_same, open_store
 from ..verify import verify
@@ -159,17 +159,20 @@ def _mirror_quarantine(backend: FilesBackend, layout: Layout) -> None:
     """The same files as in the store's quarantine: their names tell their content."""
     here, there = _listed(backend.layout.quarantine), _listed(layout.quarantine)
     for name in sorted(here - there):
-        with open(os.path.join(backend.layout.quarantine, name), "rb") as file:
-            data = file.read()
-        replace_file(backend.disk, os.path.join(layout.quarantine, name), data)
+        fd = open_regular(os.path.join(backend.layout.quarantine, name))
+        try:
+            copy_file(backend.disk, fd, 0, os.fstat(fd).st_size, os.path.join(layout.quarantine, name))
+        finally:
+            os.close(fd)
     for name in there - here:
         backend.disk.unlink(os.path.join(layout.quarantine, name))
 
 
 def _listed(folder: str) -> set[str]:
+    """The files in a folder; what is none (a link, a FIFO) is nobody's."""
     try:
-        return {name for name in os.listdir(folder) if not name.endswith(".tmp")}
-    except FileNotFoundError:
+        return {name for name in os.listdir(folder) if not name.endswith(".tmp") and is_regular(os.path.join(folder, name))}
+    except (FileNotFoundError, NotADirectoryError):
         return set()
 
 

@@ -25,12 +25,12 @@ import msgspec
 from ... import timestamps
 from ...backend import Lines
 from ...decoding import decoder
-from ...destination import destination_of
 from ...errors import EventLogError, InvalidBundle, InvalidInput, SessionNotFound
 from ...ids import check_session_id, new_session_id
 from ...reports import BundledFile, BundledSession, Manifest
 from .. import reader
 from ..backend import FilesBackend
+from ..destination import destination_of
 from ..disk import Disk, write_all
 from ..layout import TEMPORARY, SegmentName, parse_segment_name
 from ..verify import verify

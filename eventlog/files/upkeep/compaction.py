@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ...algebra.ranges import Ranges
 from ...errors import Damaged, EventLogError, SessionLocked, SessionNotFound
 from ...events import SessionCompacted
 from ...ids import shard as shard_of
 from ...line import Envelope
-from ...ranges import Ranges
 from ...reports import CompactionReport, Skipped
 from ...segments.frames import Unproven
 from ...segments.segment import Opened
@@ -141,8 +141,8 @@ class _Compaction:
         report.left_out += left_out.count
 
     def _is_cold(self, idle_s: float | None) -> bool:
-        """Whether nothing happened to the session for so long: what was written long ago happened no later, what was written just now may have
-        happened long ago (an import)."""
+        """Whether nothing happened to the session for so long: what was written long ago happened no later, what was written just now may
+        have happened long ago (an import)."""
         if idle_s is None:
             return False
         last = self._backend.layout.last(self._session_id)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import msgspec
 
 from ... import stored
+from ...algebra.ranges import Ranges
 from ...backend import Lines
 from ...events import MessageAdded, MessageDelta, SessionCompacted, SessionDeleted
 from ...history import taken_back
 from ...line import TAIL_SIZE, seq_of
-from ...ranges import Ranges
 from ...segments.segment import Sealed
 from .. import scan
 from ..layout import Layout

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ... import stored
+from ...algebra.ranges import Ranges
 from ...backend import Lines
 from ...events import SessionCompacted, SessionDeleted
 from ...history import TakenBack
 from ...line import TAIL_SIZE, seq_of
-from ...ranges import Ranges
 from ...segments.segment import Sealed
 from ...stored import NO_ORIGIN, StoredEvent
 from .. import scan

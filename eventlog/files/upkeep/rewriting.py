@@ -15,9 +15,9 @@ from typing import Protocol
 from zlib import crc32
 
 from ... import line as lines
+from ...algebra.ranges import Ranges
 from ...errors import EventTooLarge
 from ...line import TAIL_SIZE, seq_of
-from ...ranges import Ranges
 from ...segments.segment import Closed, Opened, Sealed, encode_own, id_hash, pack_ids
 from ..pieces import Bad, Piece, count_lines
 from ..recovery import ids_in
@@ -101,7 +101,8 @@ class Rewriting:
 
     def _events(self, chunk: bytes) -> Iterator[bytes]:
         self._ids.update(id_hash(key) for key, _ in ids_in(chunk))
-        if self._same and not self._change.touches(chunk):
+        is_touched = self._change.touches(chunk)  # asked of every chunk: what it becomes may be worked out there
+        if self._same and not is_touched:
             self._count_in(chunk)
             yield self._take(chunk)
             return

@@ -86,6 +86,7 @@ def make(folder: Path, seed: str) -> Template:
             log.delete("delta_x")
     if random.random() < 0.5:
         _tear(store, "gamma-7", random)
+        shutil.rmtree(store / "projections", ignore_errors=True)  # it may have told of what is torn now
         if random.random() < 0.5:
             with EventLog.open(settings=settings(store)) as log, log.session("gamma-7") as session:
                 _fill(session, random, marks, 1)

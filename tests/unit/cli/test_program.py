@@ -73,6 +73,7 @@ FIXED = {  # other people's scripts rely on these: names and flags are only ever
     "verify": ["SESSIONS", "--digest", "--expect"],
     "repair": ["SESSIONS", "--apply"],
     "tail": ["SESSION", "--after", "--type"],
+    "mcp": ["--write", "--their-names"],
     "fork": ["SESSION", "--at"],
     "merge": ["SESSIONS", "--into"],
     "export": ["SESSIONS", "--to", "-o", "--update", "--split"],

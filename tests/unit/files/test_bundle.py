@@ -156,7 +156,7 @@ def set_file(name: str, value: object) -> Callable[[dict], object]:  # type: ign
         (lambda name, data: (name, data), lambda found: found["sessions"][1].update(session_id="../b"), "its manifest cannot be read"),
         (lambda name, data: (name, data), lambda found: found["sessions"].append(found["sessions"][0]), "names something twice"),
         (lambda name, data: (name, data), lambda found: found.pop("sessions"), "its manifest cannot be read"),
-        (lambda name, data: None if name == "manifest.json" else (name, data), lambda found: None, "does not begin with manifest.json"),
+        (lambda name, data: None if name == "manifest.json" else (name, data), lambda found: None, "not a bundle"),
     ],
 )
 def test_a_bundle_that_is_not_whole_is_refused_and_nothing_of_it_taken(

@@ -64,6 +64,16 @@ def test_a_pattern_goes_from_every_segment_and_everything_else_stays(log: EventL
     assert say(session, "goes on") == 33
 
 
+def test_a_pattern_goes_from_every_frame_of_a_compressed_segment(log: EventLog, store: Path) -> None:
+    session = log.start(id="s", title="t")
+    for _ in range(30):
+        say(session, f"{SECRET} {'.' * 60}")
+    log.compact()
+    assert log.redact("s", pattern=SECRET).seqs == list(range(2, 32))
+    assert files_that_hold(store, SECRET) == []
+    assert log.verify().ok
+
+
 def test_events_are_emptied_by_seq_with_their_source_records(log: EventLog, store: Path) -> None:
     session = with_secrets(log)
     say(session, "x", origin={"format": "f", "record": {"text": SECRET}})

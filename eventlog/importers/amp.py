@@ -1,0 +1,73 @@
+"""Amp: ``~/.local/share/amp/threads/T-<uuid>.json``, and what ``amp threads export`` gives; since early 2026 the threads are on the server.
+
+One document with Anthropic's messages; an answer has its ``usage``. Results are blocks of messages of role user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from eventlog.events import Event, UsageRecorded
+from eventlog.ids import session_id_of
+from eventlog.shapes import anthropic
+
+from .declaration import Conversation, Documents, Format, Location
+from .intake import Place
+from .listed import ListedMeaning, Message, split_list
+from .values import count_of, mapping_of, text_of, time_of
+
+NAME = "amp"
+
+
+def _is_document(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("messages"), list) or not isinstance(value.get("id"), str):
+        return False
+    return "v" in value and (value["id"].startswith("T-") or "usageLedger" in value)
+
+
+def _split(path: Path, data: bytes, value: dict[str, Any]) -> Iterator[Conversation]:
+    place = Place(session_id_of(NAME, value["id"]), (value["id"],))
+    yield split_list(place, data, value, "messages", time=time_of(value.get("created")), time_of_message=_time)
+
+
+def _time(message: Message) -> datetime | None:
+    return time_of(mapping_of(message.get("usage")).get("timestamp")) or time_of(mapping_of(message.get("meta")).get("sentAt"))
+
+
+class AmpMeaning(ListedMeaning):
+    NAME = NAME
+
+    def rest(self, record: dict[str, Any]) -> list[Event]:
+        return self.facts.update(title=record.get("title"))
+
+    def message(self, record: Message, name: str) -> list[Event]:
+        usage = mapping_of(record.get("usage"))
+        model = text_of(usage.get("model"))
+        fields = {"role": record.get("role"), "content": record.get("content")}
+        events = self.facts.uses(model) + self.tell(name, anthropic.messages(fields), model=model)
+        if not usage:
+            return events
+        return events + self.said.usage(
+            UsageRecorded(
+                message_id=name,
+                model=model,
+                input_tokens=count_of(usage.get("inputTokens")),
+                output_tokens=count_of(usage.get("outputTokens")),
+                cache_read_tokens=count_of(usage.get("cacheReadInputTokens")),
+                cache_write_tokens=count_of(usage.get("cacheCreationInputTokens")),
+            )
+        )
+
+
+FORMAT = Format(
+    name=NAME,
+    tool="Amp",
+    meaning=AmpMeaning,
+    names=("*.json",),
+    locations=(Location("$DATA/amp", "threads", "AMP_DATA_DIR"),),
+    documents=Documents(_is_document, _split),
+    checked_on="its description",
+)

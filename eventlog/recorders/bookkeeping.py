@@ -1,0 +1,447 @@
+"""What the writer does with a call: place it, write its question, its deltas, its answer. Of one thread; no call waits for another's
+session.
+
+The recorder's memory of a conversation runs ahead of the disk by what waits for it. Where an append fails for good, that memory is cut back
+to what is stored, so that the next request of the conversation brings what is missing.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..errors import EventLogError
+from ..events import Event, MessageAdded, MessageAmended, MessageDelta, MessageRetracted, Parent, UsageRecorded
+from ..ids import new_session_id
+from ..shapes import telling
+from ..shapes.exchange import Answer, Ask, Said
+from . import conversation, digests, providers, tools
+from .answers import Outcome, Reading, decoded, duration_ms, redacted
+from .calls import Call
+from .context import Context, named
+from .conversation import Plan
+from .options import Options
+from .redaction import provider_keys, settled
+from .restart import Restart
+from .sessions import Job, Recorded
+from .threads import Entry, Match, Thread, Threads
+
+if TYPE_CHECKING:
+    from ..log import EventLog
+
+_DELTA_BYTES = 4096
+
+
+class Open:
+    """A call that is not over: its place, and what has come of its answer."""
+
+    __slots__ = ("ask", "at", "message_id", "plan", "reading", "shape", "told")
+
+    def __init__(self, shape: str, ask: Ask, plan: Plan) -> None:
+        self.shape = shape
+        self.ask = ask
+        self.plan = plan
+        self.reading = Reading(shape)
+        self.message_id: str | None = None  # of the answer, fixed with the first delta
+        self.told = {"text": 0, "reasoning": 0}  # how much of it the deltas have
+        self.at = 0.0
+
+
+class Books:
+    def __init__(
+        self, log: EventLog, restart: Restart, options: Options, done: Callable[[Call], None], lost: Callable[[Call, Exception], None]
+    ) -> None:
+        self._log = log
+        self._restart = restart
+        self._options = options
+        self._done = done
+        self._lost = lost
+        self.threads = Threads()
+        self._sessions: dict[str, Recorded] = {}
+        self.open: dict[Call, Open] = {}
+
+    # --- a call begins -------------------------------------------------------------------------------------------------------
+
+    def begin(self, call: Call) -> bool:
+        """Place the call and write what is new of its question. False where it is no model call."""
+        value = decoded(call.request.body)
+        shape = telling.of_request(call.request.path, value)
+        if shape is None:
+            return False
+        ask = telling.SHAPES[shape].ask(redacted(value, self._options.redact), providers.model_in(call.request.path))
+        if shape.startswith("openai") and ask.model is None:
+            ask = msgspec.structs.replace(ask, model=providers.model_in(call.request.path))
+        ask = msgspec.structs.replace(ask, provider=providers.provider_of(call.request.host, ask.provider))
+        self.open[call] = Open(shape, ask, self._ask(call, ask, new_session_id()))
+        return True
+
+    def _ask(self, call: Call, ask: Ask, call_id: str) -> Plan:
+        keys = [digests.digest(said) for said in ask.messages]
+        thread, match, chosen = self._placed(call.context, ask, keys)
+        for gone in self.threads.use(thread):
+            self._closed(gone)
+        plan = Plan(call_id, ask, thread)
+        session = thread.session
+        before = session.is_begun, session.model, session.provider, session.settings, thread.instructions
+        details = self._details(call.context, ask) if not session.is_begun else {}
+        settings = tools.kept(ask.settings, session, self._options.record_tools, self._restart) if self._options.content else {}
+        conversation.begins(plan, details, settings, ask.shape)
+        conversation.instructs(plan, [self._shown(said) for said in ask.instructions])
+        if chosen is not None:
+            plan.events += conversation.promoted(*chosen)
+        if match is not None and any(not entry.is_soft for entry in thread.entries[match.end :]):
+            conversation.leave_behind(plan, match.end, self.threads)
+        conversation.go_on(plan, match, [self._shown(said) for said in ask.messages], keys, self.threads)
+        thread.in_flight += 1
+        self.threads.settle(thread)
+
+        def failed(error: Exception) -> None:
+            plan.error = error
+            session.is_begun, session.model, session.provider, session.settings, thread.instructions = before
+            first = min((entry.at for _, entry in plan.added if thread.holds(entry)), default=len(thread.entries))
+            self.threads.cut(thread, first)
+
+        def stored(seqs: list[int]) -> None:
+            plan.is_stored = True
+            for index, entry in plan.added:
+                entry.seq = seqs[places[index]]
+
+        places: list[int] = []
+
+        def events() -> Sequence[Event]:
+            made, places[:] = plan.made()
+            return made
+
+        if plan.events:
+            self._write(session, Job(events, _time(call.started_at), stored, failed))
+        else:
+            plan.is_stored = True
+        return plan
+
+    def _placed(self, context: Context, ask: Ask, keys: list[bytes]) -> tuple[Thread, Match | None, tuple[Entry, Entry] | None]:
+        """The thread that the call goes on with, how, and which alternative it chose; a new thread where there is none."""
+        session = None
+        if context.session_id is not None:
+            session = self._session(context.session_id)
+        elif ask.conversation_id is not None:
+            session = self._session(str(named(ask.conversation_id).session_id))
+        match = self._after_response(ask, session)
+        if match is None and (found := self.threads.align_alternative(keys, session)) is not None:
+            return found[0].thread, found[0], found[1]
+        if match is None:
+            match = self.threads.align(keys, session)
+        if match is None and session is None and self._remembered(ask, keys):
+            match = self._after_response(ask, None) or self.threads.align(keys)
+        if match is None:
+            return Thread(session or self._new()), None, None
+        thread = match.thread
+        rest = [entry for entry in thread.entries[match.end :] if not entry.is_soft]
+        if not rest or (thread.session.is_given and not thread.in_flight):
+            return thread, match, None
+        return *self._branch(match), None
+
+    def _after_response(self, ask: Ask, session: Recorded | None) -> Match | None:
+        """After the response that the request names."""
+        if ask.previous_response_id is None:
+            return None
+        found = self.threads.of_response(ask.previous_response_id)
+        if found is None or (session is not None and found[0].session is not session) or not found[0].holds(found[1]):
+            return None
+        return Match(found[0], 0, 0, 0, found[1].at + 1)
+
+    def _branch(self, match: Match) -> tuple[Thread, Match | None]:
+        """The conversation goes two ways: in a session of our own a fork, in a given one a second thread."""
+        source = match.thread.session
+        kept = match.thread.entries[: match.end]
+        if source.is_given:
+            session = source
+        else:
+            session = self._forked(source, kept[-1].seq)
+        thread = Thread(session)
+        if session is not source and not session.is_begun:  # it could not be forked: it takes its history from the request
+            return thread, None
+        thread.instructions = match.thread.instructions.copy() if match.thread.instructions is not None else None
+        for entry in kept:
+            copy = thread.add(entry.copy())
+            if copy.is_answer:
+                self.threads.anchor(thread, copy)
+        return thread, match._replace(thread=thread)
+
+    def _forked(self, source: Recorded, seq: int | None) -> Recorded:
+        made = self._new(source)
+        if seq is None or source.is_muted or source.jobs:
+            return made
+        try:
+            self._log.fork(source.id, seq, id=made.id).close()
+        except (EventLogError, OSError):
+            return made
+        made.is_begun = True
+        made.seen = seq
+        made.model, made.provider, made.settings = source.model, source.provider, source.settings
+        return made
+
+    def _new(self, parent: Recorded | None = None) -> Recorded:
+        session_id = new_session_id()
+        made = Recorded(session_id, is_muted=parent.is_muted if parent is not None else not self._options.takes(session_id))
+        self._sessions[session_id] = made
+        return made
+
+    def _session(self, session_id: str, *, is_given: bool = True) -> Recorded:
+        """The session, with what anybody has written to it."""
+        session = self._sessions.get(session_id)
+        if session is None:
+            session = self._sessions[session_id] = Recorded(session_id, is_given=is_given, is_muted=not self._options.takes(session_id))
+        self._fold(session)
+        return session
+
+    def _fold(self, session: Recorded) -> None:
+        threads = [thread for thread in self.threads if thread.session is session]
+        known = {entry.message_id: (thread, entry) for thread in threads for entry in thread.entries}
+        known |= {each.instructions.message_id: (each, each.instructions) for each in threads if each.instructions is not None}
+        others = {other.message_id for thread in threads for entry in thread.entries for other in entry.others}
+        for stored in session.look(self._log):
+            event = stored.event
+            if isinstance(event, MessageRetracted) or (isinstance(event, MessageAmended) and event.exclude_from_context is True):
+                if (found := known.get(event.message_id)) is not None:
+                    self.threads.forget(*found)
+                    found[0].remove(found[1])
+                    self.threads.settle(found[0])
+            elif isinstance(event, MessageAdded) and event.message_id not in known and event.message_id not in others:
+                thread = self._thread_for(event, known, threads, session)
+                entry = conversation.folded(thread, event, stored.seq)
+                if entry is not None:
+                    known[entry.message_id] = thread, entry
+                    if entry.is_answer:
+                        self.threads.anchor(thread, entry)
+                    self.threads.settle(thread)
+
+    def _thread_for(self, event: MessageAdded, known: dict[str, tuple[Thread, Entry]], threads: list[Thread], session: Recorded) -> Thread:
+        """The thread that a message from the log belongs to: that of the message it replies to, else the latest."""
+        found = known.get(event.reply_to) if event.reply_to is not None else None
+        if found is not None:
+            thread, entry = found
+            if entry.at == len(thread.entries) - 1:
+                return thread
+            made = Thread(session)
+            made.instructions = thread.instructions
+            for each in thread.entries[: entry.at + 1]:
+                made.add(each.copy())
+        elif threads and not (event.message_id or "").endswith(".0"):
+            return threads[-1]
+        else:
+            made = Thread(session)
+        threads.append(made)
+        self.threads.use(made)
+        return made
+
+    def _remembered(self, ask: Ask, keys: list[bytes]) -> bool:
+        """Load the sessions that an answer in the request was in before this process began. Whether there were any."""
+        wanted: list[bytes | str] = [] if ask.previous_response_id is None else [ask.previous_response_id]
+        last = next((index for index in range(len(keys) - 1, -1, -1) if ask.messages[index].role == "assistant"), None)
+        if last is not None:
+            wanted.append(keys[last])
+        found = {session_id for key in wanted for session_id in self._restart.sessions_of(key)} - self._sessions.keys()
+        for session_id in found:
+            try:
+                self._session(session_id, is_given=False)
+            except (EventLogError, OSError):
+                continue  # it is gone, or cannot be read
+        return bool(found)
+
+    def _details(self, context: Context, ask: Ask) -> dict[str, Any]:
+        details = dict(context.details)
+        if isinstance(details.get("tags"), Iterable) and not isinstance(details["tags"], str):
+            details["tags"] = [str(tag) for tag in details["tags"]]
+        metadata = dict(details.get("metadata") or {})
+        if context.key is not None:
+            metadata["key"] = {"namespace": "recording", "key": [context.key], "generation": 1}
+        if ask.previous_response_id is not None:
+            metadata["previous_response_id"] = ask.previous_response_id
+        if ask.conversation_id is not None:
+            metadata["conversation_id"] = ask.conversation_id
+        details["metadata"] = metadata
+        if context.parent is not None:
+            details["parent"] = Parent(session_id=context.parent, relation="subagent")
+        return details
+
+    def _shown(self, said: Said) -> Said:
+        """The message as it is recorded: without what it says where contents are not recorded."""
+        if self._options.content:
+            return said
+        sizes = [len(part.content) for part in said.parts if isinstance(part.content, str)]
+        return msgspec.structs.replace(said, parts=[], metadata={"characters": sum(sizes), "parts": [part.type for part in said.parts]})
+
+    # --- it goes on ------------------------------------------------------------------------------------------------------------
+
+    def advance(self, now: float) -> None:
+        """Write what has come of the streams that are open."""
+        for call, opened in self.open.items():
+            if call.is_stream and call.outcome is None and call.status is not None and call.status < 400 and opened.plan.error is None:
+                opened.reading.more(call)
+                self._tell(call, opened, now)
+
+    def _tell(self, call: Call, opened: Open, now: float) -> None:
+        if now < opened.at or not self._options.content or self._options.redact not in (None, provider_keys):
+            return
+        opened.at = now + self._options.delta_interval_ms / 1000
+        events: list[Event] = []
+        for kind, pieces in opened.reading.texts.items():
+            whole = "".join(pieces)
+            pieces[:] = [whole]
+            if self._options.redact is not None:
+                whole = redacted(whole[: settled(whole)], self._options.redact)
+            piece = whole[opened.told[kind] :]
+            opened.told[kind] = max(opened.told[kind], len(whole))
+            if piece:
+                message_id = self._answer_id(opened, opened.reading.response_id())
+                cuts = range(0, len(piece), _DELTA_BYTES)
+                events += [MessageDelta(message_id=message_id, content=piece[cut : cut + _DELTA_BYTES], kind=kind) for cut in cuts]
+        if events:
+            time = _time(clock.time())
+            self._write(opened.plan.thread.session, Job(lambda: events, time, lambda seqs: None, lambda error: None))
+
+    def _answer_id(self, opened: Open, response_id: str | None) -> str:
+        """The id of the answer's message: the response's, unless the session has one of that id."""
+        if opened.message_id is None:
+            known = self.threads.of_response(response_id) if response_id else None
+            opened.message_id = response_id if response_id and known is None else f"{opened.plan.call_id}.answer"
+        return opened.message_id
+
+    # --- it is over ------------------------------------------------------------------------------------------------------------
+
+    def end(self, call: Call) -> None:
+        """Write what came of the call."""
+        opened = self.open.pop(call)
+        plan = opened.plan
+        plan.thread.in_flight -= 1
+        outcome = opened.reading.outcome(call, self._options.redact)
+        if plan.error is not None:  # its question was not stored: once more
+            plan = opened.plan = self._ask(call, opened.ask, plan.call_id)
+            plan.thread.in_flight -= 1
+        self._answer(call, opened, plan, outcome)
+
+    def _answer(self, call: Call, opened: Open, plan: Plan, outcome: Outcome) -> None:
+        session, thread = plan.thread.session, plan.thread
+        answer = outcome.answer
+        entries: list[Entry] = []
+        made: list[Event] = []
+        if answer is not None:
+            message_id = self._answer_id(opened, answer.response_id)
+            primary = self._takes_place(plan, thread)
+            said = self._events(call, opened, answer, outcome, message_id, primary.message_id if primary is not None else None)
+            entries = self._enter(plan, answer, said, outcome.interrupted, primary)
+            made += said
+        if outcome.error is not None:
+            made.append(outcome.error if self._options.content else msgspec.structs.replace(outcome.error, details=None))
+        self.threads.settle(thread)
+
+        def events() -> list[Event]:
+            if plan.error is not None:
+                raise plan.error
+            seen = plan.context() if not session.is_muted else []
+            return [msgspec.structs.replace(each, context=seen) if isinstance(each, UsageRecorded) else each for each in made]
+
+        def stored(seqs: list[int]) -> None:
+            names = {each.message_id: seq for each, seq in zip(made, seqs, strict=True) if isinstance(each, MessageAdded)}
+            for entry in entries:
+                entry.seq = names.get(entry.message_id)
+                if not session.is_muted and entry.is_answer:
+                    self._restart.note(session.id, entry.digest, entry.response_id)
+            self._done(call)
+
+        def failed(error: Exception) -> None:
+            for entry in entries:
+                if thread.holds(entry):
+                    self.threads.cut(thread, entry.at)
+            self._lost(call, error)
+
+        self._write(session, Job(events, _time(call.started_at + call.ended - call.started), stored, failed))
+
+    def _takes_place(self, plan: Plan, thread: Thread) -> Entry | None:
+        """The answer to the same question that is there already: what comes now is an alternative to it."""
+        place = plan.place()
+        if plan.is_twin and place is not None and place < len(thread.entries) and thread.entries[place].is_answer:
+            return thread.entries[place]
+        return None
+
+    def _events(
+        self, call: Call, opened: Open, answer: Answer, outcome: Outcome, message_id: str, alternative_to: str | None
+    ) -> list[Event]:
+        about = {"request_id": call.request_id, "retry": call.request.retry}
+        shown = msgspec.structs.replace(answer, choices=[self._shown(said) for said in answer.choices], error=None)
+        model = answer.model or opened.ask.model
+        fields: dict[str, Any] = {
+            "model": model,
+            "reply_to": opened.plan.reply_to,
+            "duration_ms": duration_ms(call),
+            "first_chunk_ms": round((call.first - call.started) * 1000, 3) if call.is_stream and call.first else None,
+            "interrupted": outcome.interrupted,
+            "alternative_to": alternative_to,
+            "metadata": {name: value for name, value in about.items() if value is not None},
+        }
+        made = shown.events(message_id=message_id, **fields)
+        for index, each in enumerate(made):
+            if isinstance(each, UsageRecorded):
+                cost = providers.cost_of(each, each.model or model, opened.ask.provider)
+                made[index] = msgspec.structs.replace(each, model=each.model or model, cost=cost)
+        return made
+
+    def _enter(self, plan: Plan, answer: Answer, said: list[Event], interrupted: str | None, primary: Entry | None) -> list[Entry]:
+        """The answer takes its place in the thread, its alternatives beside it."""
+        thread, made = plan.thread, [each for each in said if isinstance(each, MessageAdded)]
+        entries: list[Entry] = []
+        place = plan.place()
+        for number, (choice, event) in enumerate(zip(answer.choices, made, strict=True)):
+            has_call = any(part.type == "tool_call" for part in choice.parts)
+            entry = Entry(digests.digest(choice), str(event.message_id), "assistant", is_answer=True, has_call=has_call)
+            entry.response_id = answer.response_id if not number else None
+            entries.append(entry)
+            if interrupted is not None:
+                entry.is_soft, entry.text = True, digests.text_of(choice.parts)
+            if primary is not None:
+                self.threads.offer(thread, primary, entry)
+            elif place is not None:
+                thread.insert(place, entry)
+                self.threads.anchor(thread, entry)
+                primary = entry
+        return entries
+
+    # --- appends -----------------------------------------------------------------------------------------------------------------
+
+    def _write(self, session: Recorded, job: Job) -> None:
+        session.jobs.append(job)
+        session.work(self._log, clock.monotonic())
+
+    def work(self, now: float) -> float | None:
+        """Try again what waits. Returns when to come back, on `time.monotonic`'s clock; None where nothing waits."""
+        waiting = [session for session in self._sessions.values() if session.jobs]
+        for session in waiting:
+            session.work(self._log, now)
+        return min((session.try_at for session in waiting if session.jobs), default=None)
+
+    @property
+    def is_waiting(self) -> bool:
+        return any(session.jobs for session in self._sessions.values())
+
+    def give_up(self, error: Exception) -> None:
+        for session in list(self._sessions.values()):
+            session.give_up(error)
+
+    def _closed(self, thread: Thread) -> None:
+        """A thread was dropped: its session goes when it was the last."""
+        session = thread.session
+        if not session.jobs and not any(other.session is session for other in self.threads):
+            self._sessions.pop(session.id, None)
+            session.forget_handle()
+
+    def close(self) -> None:
+        for session in self._sessions.values():
+            session.forget_handle()
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()

@@ -1,0 +1,138 @@
+"""One model call as the caller's side sees it: what was sent, the pieces that came back, how it ended. Bytes and clocks, nothing decoded.
+
+Everything here runs in the caller's thread and costs it; the rest is the writer's. Nothing raises: what goes wrong is the recorder's
+loss, never the caller's error. What a call may hold is granted by the recorder's `Room`, in steps, so that a lock is taken for every
+quarter of a mebibyte and not for every piece.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, NamedTuple
+
+from .context import Context
+
+GRANTED = 256 << 10  # bytes at a time
+COMPLETE, CLOSED, DROPPED, CANCELLED, ERROR = "complete", "closed", "dropped", "cancelled", "error"
+
+
+class Room:
+    """How much the calls that are not written yet may hold together: ``calls`` and ``bytes``."""
+
+    def __init__(self, max_calls: int, max_bytes: int) -> None:
+        self.calls = 0
+        self.bytes = 0
+        self._max_calls = max_calls
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+
+    def enter(self, size: int) -> bool:
+        """Room for one more call that holds so many bytes."""
+        with self._lock:
+            if self.calls >= self._max_calls or self.bytes + size > self._max_bytes:
+                return False
+            self.calls += 1
+            self.bytes += size
+            return True
+
+    def grant(self, size: int) -> bool:
+        with self._lock:
+            if self.bytes + size > self._max_bytes:
+                return False
+            self.bytes += size
+            return True
+
+    def leave(self, size: int) -> None:
+        with self._lock:
+            self.calls -= 1
+            self.bytes -= size
+
+
+class Request(NamedTuple):
+    """``path`` and ``host`` of the address, never its query. ``retry``: which attempt the SDK says it is."""
+
+    path: str
+    host: str
+    body: bytes
+    retry: int | None = None
+
+
+class Call:
+    """``pieces`` grow until ``outcome`` says how it ended; ``cut`` where they were more than may be kept.
+
+    ``inside``: the response is being read at this moment, so that a close is not the caller's."""
+
+    __slots__ = (
+        *("context", "cut", "ended", "error", "first", "granted", "held", "inside", "is_forgotten", "is_over", "is_stream"),
+        *("outcome", "pieces", "recorder", "request", "request_id", "room", "size", "started", "started_at", "status"),
+        "__weakref__",
+    )
+
+    def __init__(self, recorder: Any, request: Request, context: Context, room: Room, max_bytes: int) -> None:
+        self.recorder = recorder
+        self.request = request
+        self.context = context
+        self.room = room
+        self.started_at = time.time()
+        self.started = time.perf_counter()
+        self.first = 0.0
+        self.ended = 0.0
+        self.status: int | None = None
+        self.request_id: str | None = None
+        self.is_stream = False
+        self.is_forgotten = self.is_over = False  # the writer's
+        self.pieces: list[bytes] = []
+        self.size = 0
+        self.granted = 0
+        self.held = max_bytes  # the most that it may hold
+        self.cut = False
+        self.inside = False
+        self.error: BaseException | tuple[str, str] | None = None
+        self.outcome: str | None = None
+
+    def take(self, piece: bytes) -> None:
+        """A piece of the response came."""
+        if not self.first:
+            self.first = time.perf_counter()
+        size = self.size + len(piece)
+        if size > self.granted and not self._room_for(size):
+            self.cut = True
+            return
+        self.size = size
+        self.pieces.append(piece)
+
+    def _room_for(self, size: int) -> bool:
+        if self.cut or size > self.held:
+            return False
+        more = min(max(size - self.granted, GRANTED), self.held - self.granted)
+        if not self.room.grant(more):
+            return False
+        self.granted += more
+        return True
+
+    def end(self, outcome: str, error: BaseException | None = None) -> None:
+        """It is over; only the first end counts."""
+        if self.outcome is not None:
+            return
+        self.ended = time.perf_counter()
+        if error is not None:
+            try:  # text and name only: the exception holds the caller's frames
+                self.error = (type(error).__name__, str(error))
+            except Exception:
+                self.error = (type(error).__name__, "")
+        self.outcome = outcome
+        self.recorder.ended(self)
+
+    def failed(self, error: BaseException) -> None:
+        """The caller got this exception."""
+        self.end(outcome_of(error), error)
+
+
+def outcome_of(error: BaseException) -> str:
+    """What an exception says that went through the caller's reading of the response."""
+    if isinstance(error, GeneratorExit):
+        return CLOSED
+    if isinstance(error, Exception):
+        return ERROR
+    return CANCELLED  # asyncio's and trio's cancellations, KeyboardInterrupt, SystemExit

@@ -1,0 +1,1 @@
+"""The shapes of what is recorded, for those who do not read Python."""

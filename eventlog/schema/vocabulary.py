@@ -1,0 +1,140 @@
+"""The vocabulary for those who do not read Python: a JSON Schema of the events, and the table in FORMAT.md. Both are made from `events`.
+
+``python -m eventlog.schema.vocabulary`` prints the table, with ``--schema`` the schema; a test holds FORMAT.md and ``events.schema.json``
+equal to them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET
+
+from .. import events
+from ..registry import Event, known_types
+
+SCHEMA_FILE: Final = "events.schema.json"  # beside this file, in the package
+_NAMES: Final = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "object": "object",
+    "null": "null",
+}
+_REFERENCE: Final = "#/$defs/{name}"
+
+
+def event_types() -> Mapping[str, type[Event]]:
+    """The types of the vocabulary, by name, in the order of `events`; those of programs are not among them."""
+    return {name: cls for name, cls in known_types().items() if cls.__module__ == events.__name__}
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of an event line, as far as the vocabulary says what its ``data`` is.
+
+    A line of another type, of a higher version, or with fields that are not named here is valid, too.
+
+    >>> json_schema()["$defs"]["MessageRetracted"]["required"]
+    ['message_id']
+    """
+    types = event_types()
+    _, definitions = msgspec.json.schema_components(types.values(), ref_template=_REFERENCE)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "An event of a session",
+        "description": "One line of a segment (FORMAT.md): its type, and the data that this type has.",
+        "type": "object",
+        "required": ["type", "data"],
+        "properties": {"type": {"type": "string"}, "data": {"type": "object"}, "v": {"type": "integer", "minimum": 1}},
+        "allOf": [
+            {
+                "if": {"properties": {"type": {"const": name}, "v": {"const": cls.version}}},
+                "then": {"properties": {"data": {"$ref": _REFERENCE.format(name=cls.__name__)}}},
+            }
+            for name, cls in types.items()
+        ],
+        "$defs": {name: _told(definition) for name, definition in sorted(definitions.items())},
+    }
+
+
+def markdown_table() -> str:
+    """Every event type and structure with what it means, its fields, their types and defaults, as FORMAT.md has it."""
+    lines = ["| type | field | holds | if absent |", "|---|---|---|---|"]
+    for name, cls in event_types().items():
+        lines += _rows(f"`{name}`", cls)
+    for part in (events.Part, events.Parent, events.Cost, events.Artifact, events.Source):
+        lines += _rows(part.__name__, part)
+    return "\n".join(lines) + "\n"
+
+
+def _rows(name: str, cls: type[msgspec.Struct]) -> Iterator[str]:
+    yield f"| {name} | | {_text(cls)} | |"
+    for field in msgspec.structs.fields(cls):
+        if field.required:
+            default = "required"
+        elif field.default is UNSET or field.default is None:
+            default = ""
+        else:
+            value = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
+            default = f"`{msgspec.json.encode(value).decode()}`"
+        yield f"| | `{field.encode_name}` | {_kind(msgspec.json.schema(field.type))} | {default} |"
+
+
+def _kind(schema: Any) -> str:
+    """A type in the words of JSON."""
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(_kind(each) for each in schema["anyOf"]))
+    if "$ref" in schema:
+        return str(schema["$ref"]).rsplit("/", 1)[-1]
+    kind = schema.get("type")
+    if kind == "array" and "prefixItems" in schema:
+        return "[" + ", ".join(_kind(each) for each in schema["prefixItems"]) + "]"
+    if kind == "array":
+        return f"list of {_kind(schema['items'])}" if "items" in schema else "list"
+    names = {
+        "string": "text",
+        "integer": "whole number",
+        "number": "number",
+        "boolean": "true or false",
+        "object": "object",
+        "null": "null",
+    }
+    return names.get(kind, "anything")
+
+
+def _text(cls: type[msgspec.Struct]) -> str:
+    """The docstring on one line, as Markdown."""
+    return _plain(inspect.getdoc(cls) or "").replace("|", "\\|")
+
+
+def _told(definition: dict[str, Any]) -> dict[str, Any]:
+    """A definition with its description on one line."""
+    if "description" in definition:
+        definition["description"] = _plain(definition["description"])
+    return definition
+
+
+def _plain(text: str) -> str:
+    """A docstring on one line, with the names that stand in a log instead of the classes'."""
+    found = " ".join(text.split()).replace("``", "`")
+    for name, cls in event_types().items():
+        found = found.replace(f"`{cls.__name__}`", f"`{name}`")
+    return found.replace("None removes", "null removes")
+
+
+def main(arguments: list[str]) -> None:
+    if arguments == ["--schema"]:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(json_schema()), indent=2).decode() + "\n")
+    elif not arguments:
+        sys.stdout.write(markdown_table())
+    else:
+        sys.exit("usage: python -m eventlog.schema.vocabulary [--schema]")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
