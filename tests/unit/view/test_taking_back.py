@@ -122,7 +122,7 @@ def test_a_model_that_only_a_taken_back_message_named_was_never_used() -> None:
 
 
 def test_a_program_s_own_events_count_no_more() -> None:
-    assert view_of(UnknownEvent("shop.rated"), gone(1)).counts.events == 1
+    assert view_of(UnknownEvent("shop.seen"), gone(1)).counts.events == 1
 
 
 def test_nothing_takes_back_what_takes_back() -> None:
