@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -309,7 +310,9 @@ class Pairing:
         for call_id, records in touched.items():
             self._write(call_id, records)
         made: dict[Key, Key] = {}
-        for key, call_id, record in sorted(((record.key, id, record) for id, found in touched.items() for record in found), key=_first):
+        for key, call_id, record in sorted(
+            ((record.key, id, record) for id, found in touched.items() for record in found), key=itemgetter(0)
+        ):
             record.made = _NOTHING
             if record.corrects is None:
                 made[key] = self._pair(call_id, record)
@@ -395,10 +398,6 @@ def _chunk_name(number: int, call_id: str | None) -> str:
 
 def _key(record: Record) -> Key:
     return record.key
-
-
-def _first(found: tuple[Key, Any, Any]) -> Key:
-    return found[0]
 
 
 def _still_open(tracks: list[Track]) -> list[Track]:

@@ -7,10 +7,10 @@ folding the session. What a message is follows the rules of `messages`:
   is more than the one at ``seq``. Errors and compactions have rows, too (``kind``).
 - A correction (an amendment, a retraction, further parts) changes the row of the message, however long ago that was, and its flags say so.
 - Retracted messages keep their rows, with a flag. ``count`` has how many messages there are of each role, shown and retracted.
-- What was taken back (`eventlog.meaning.history`) has no row and no part in one. For each message with an id the memory keeps what each
-of its events said (`Piece`), and for each block of seqs which event belongs to
-  which message, so that taking back events costs what they said, wherever they stand. Of a run of deltas it is kept as a whole how much
-  text it brought: where only some of them are taken back, the length of what is left is an estimate.
+- What was taken back (`eventlog.meaning.history`) has no row and no part in one. For each message with an id the memory keeps what each of
+  its events said (`Piece`), and for each block of seqs which event belongs to which message, so that taking back events costs what they
+  said, wherever they stand. Of a run of deltas it is kept as a whole how much text it brought: where only some of them are taken back, the
+  length of what is left is an estimate.
 """
 
 from __future__ import annotations

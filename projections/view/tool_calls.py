@@ -98,21 +98,9 @@ class ToolCalls:
     """The tool calls of one session, in the order in which they first appeared. ``turns`` holds the seqs with which a turn begins."""
 
     __slots__ = (
-        "_answers_without_id",
-        "_by_id",
-        "_event_at",
-        "_orphan_places",
-        "_places",
-        "_records",
-        "_tangled",
-        "_touched",
-        "_turns_changed",
-        "_without_id",
-        "calls",
-        "orphans",
-        "turns",
-        "uncounted",
-    )
+        "_answers_without_id", "_by_id", "_event_at", "_orphan_places", "_places", "_records", "_tangled", "_touched", "_turns_changed",
+        "_without_id", "calls", "orphans", "turns", "uncounted",
+    )  # fmt: skip
 
     def __init__(self, calls: list[ToolCall], orphans: list[ToolCall], event_at: Callable[[int], Any]) -> None:
         self._event_at = event_at

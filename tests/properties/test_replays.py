@@ -72,7 +72,7 @@ def test_a_fork_shows_what_its_source_showed_at_that_point(history: list[Any], p
 @given(appends, positions)
 def test_a_fork_of_a_session_without_a_beginning_has_its_parent_behind(history: list[Any], position: int) -> None:
     with EventLog.memory() as log:
-        source = record(log, [*history, ([UnknownEvent("shop.rated", {})], MARCH)], "s", started=False)
+        source = record(log, [*history, ([UnknownEvent("shop.seen", {})], MARCH)], "s", started=False)
         at = 1 + position % source.last_seq
         fork = log.fork("s", at)
         copied, before = list(fork.read(before=at + 1)), list(source.read(before=at + 1))

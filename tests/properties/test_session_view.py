@@ -65,7 +65,7 @@ others: st.SearchStrategy[Any] = st.one_of(
     st.builds(ToolReturned, call_id=maybe_ids, output=words, name=maybe_ids),
     st.builds(UsageRecorded, message_id=maybe_ids, model=maybe_ids, input_tokens=st.integers(0, 9), cost=costs),
     st.builds(ErrorLogged, message=words),
-    st.builds(UnknownEvent, type=st.just("shop.rated"), data=mappings),
+    st.builds(UnknownEvent, type=st.just("shop.seen"), data=mappings),
 )
 events = st.one_of(others, st.builds(SessionDeleted), st.builds(SessionRestored))
 histories = st.lists(st.tuples(events, times), max_size=25)

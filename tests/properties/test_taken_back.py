@@ -66,7 +66,7 @@ with_ids: st.SearchStrategy[Any] = st.one_of(
     st.builds(ContextCompacted, summary=words, first_kept_seq=seqs),
     st.builds(SessionEnded, status=st.just("failed")),
     st.builds(UsageRecorded, message_id=maybe_ids, model=maybe_ids, output_tokens=st.integers(0, 9)),
-    st.builds(UnknownEvent, type=st.just("shop.rated")),
+    st.builds(UnknownEvent, type=st.just("shop.seen")),
 )
 plain = st.lists(st.tuples(st.one_of(with_ids, with_ids, takes_back), times), max_size=25)
 anything = st.lists(st.tuples(st.one_of(with_ids, others, takes_back), times), max_size=25)

@@ -13,7 +13,7 @@ import projections
 
 def test_the_public_names_of_the_packages() -> None:
     assert eventlog.__all__ == ["EventLog", "EventLogError", "Report", "Session", "Settings", "StoredEvent", "draft"]
-    assert projections.__all__ == ["Catalog", "Live", "SessionView", "replay", "to_messages", "view_of"]
+    assert projections.__all__ == ["Catalog", "Live", "PricedView", "SessionView", "replay", "to_messages", "view_of"]
     for package in (eventlog, projections):
         assert [name for name in package.__all__ if not hasattr(package, name)] == []
 

@@ -122,7 +122,7 @@ def test_a_model_that_only_a_taken_back_message_named_was_never_used() -> None:
 
 
 def test_a_program_s_own_events_count_no_more() -> None:
-    assert view_of(UnknownEvent("shop.rated"), gone(1)).counts.events == 1
+    assert view_of(UnknownEvent("shop.seen"), gone(1)).counts.events == 1
 
 
 def test_nothing_takes_back_what_takes_back() -> None:
@@ -168,6 +168,9 @@ def test_a_message_is_an_alternative_from_when_it_is_said() -> None:
     view = view_of(said("a", "m"), said("b", "m", alternative_to="x"))
     assert (view.counts.messages, texts(view)) == (0, ["a", "b"])
     assert view_of(said("a", "m"), said("b", "m", alternative_to="x"), gone(2)).counts.messages == 1
+    calls = MessageAdded(role="assistant", content=[Part(type="tool_call", id="c", name="git")], message_id="m")
+    assert view_of(calls, said("b", "m")).counts.tool_calls == 1
+    assert view_of(calls, said("b", "m", alternative_to="x")).counts.tool_calls == 0
 
 
 def test_how_an_answer_ended_is_shown_and_the_last_event_of_it_says_so() -> None:
