@@ -158,7 +158,7 @@ def test_an_origin_is_checked_like_data(session: Session) -> None:
 def test_drafts_ids_and_versions_are_checked_too(session: Session) -> None:
     bad = MessageAdded(role="user", content=None)  # type: ignore[arg-type]
     with pytest.raises(InvalidEvent):
-        draft(bad, "2026-01-01T00:00:00Z")
+        draft(bad, time="2026-01-01T00:00:00Z")
     with pytest.raises(TypeError, match="the id of an append is text"):
         session.append(MessageAdded(role="user", content="x"), id=7)  # type: ignore[arg-type]
     with pytest.raises(InvalidEvent, match="is a number from 1"):
