@@ -124,6 +124,6 @@ def test_a_training_export_says_what_it_left_out(store: Path, tmp_path: Path) ->
 def test_what_one_store_exports_another_imports(store: Path, tmp_path: Path) -> None:
     eventlog("export", "--all", "--to", "jsonl", "-o", tmp_path / "all.jsonl", "--store", store)
     report = eventlog("import", "jsonl", tmp_path / "all.jsonl", "--store", tmp_path / "other", "--json").json
-    assert report == {"files": 1, "sessions": 2, "events_added": 6, "records": 6, "skipped": []}
+    assert report == {"files": 1, "sessions": 2, "events_added": 6, "records": 6, "refused": 0, "skipped": []}
     here, there = (eventlog("show", "debug-1", "--store", each, "--json").out for each in (store, tmp_path / "other"))
     assert here == there

@@ -32,6 +32,7 @@ HI = {"type": "message.added", "data": {"role": "user", "content": "hi"}}
 EXAMPLES: dict[str, dict[str, Any]] = {
     "list": {"limit": 1},
     "search": {"query": "login"},
+    "recall": {"query": "login"},
     "tools": {},
     "stats": {"zone": "Europe/Berlin"},
     "show": {"session_id": "s1"},
@@ -63,6 +64,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 TOOL_EXAMPLES: dict[str, dict[str, Any]] = {
     "list_sessions": {},
     "search_sessions": {"query": "login"},
+    "recall": {"query": "login"},
     "get_session": {"session_id": "s1", "include": ["header", "context", "usage", "tools"]},
     "get_messages": {"session_id": "s1"},
     "get_tool_calls": {"session_id": "s1"},
