@@ -19,7 +19,7 @@ from eventlog.settings import table
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-EXTRAS = ("mcp", "anyio")
+EXTRAS = ("mcp", "mcp_types")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
