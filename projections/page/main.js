@@ -201,7 +201,8 @@ async function start() {
   if (id !== undefined) await show(id, seq ?? noted());
   await loading;
   if (id !== undefined && list.items.has(id)) drawHead(list.items.get(id));
-  if (id === undefined) await show(last.checked ? [...list.items.keys()][0] : undefined);
+  // Somebody may have opened a session while the list was loading: that one stays.
+  if (shown === undefined && where().id === undefined) await show(last.checked ? [...list.items.keys()][0] : undefined);
   list.current(shown);
   follow({ shape: "event,row" }, told, new AbortController().signal);
 }

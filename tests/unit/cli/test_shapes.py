@@ -107,5 +107,5 @@ def test_verify(store: Path) -> None:
 def test_import(store: Path, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"messages": [{"role": "user", "content": "hi"}]}\n7\n')
     report = answer(store, "import", "openai", tmp_path / "a.jsonl")
-    has("files sessions events_added records skipped", report)
+    has("files sessions events_added records refused skipped", report)
     has("file line reason", *report["skipped"])
