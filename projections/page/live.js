@@ -20,6 +20,8 @@ export function follow(query, tell, signal) {
       });
       if (!response.ok || response.body === null) throw new Error(String(response.status));
       wait = 500;
+      // What was stored between the first look and this connection is told by nobody: look again.
+      if (place === undefined) tell("reset", {});
       await read(response.body.pipeThrough(new TextDecoderStream()).getReader(), (event, data, id) => {
         if (id !== undefined) place = id;
         tell(event, data);
