@@ -169,7 +169,7 @@ def standing(layout: Layout, session_id: str) -> list[SegmentName]:
     """The session's segments without those that a joined one covers. Costs a look at the end of each."""
     found: list[SegmentName] = []
     next_seq = 0
-    for name in layout.segments(session_id):
+    for name in layout.all_segments(session_id):
         if name.first_seq < next_seq:
             continue
         found.append(name)

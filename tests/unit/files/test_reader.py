@@ -79,3 +79,34 @@ def test_a_segment_that_has_gone_is_missing_after_two_listings(log: EventLog, tm
     (Path(layout.folder("s")) / "s+000000000001.jsonl").unlink()
     with pytest.raises(Damaged, match="missing"):
         lines(reader.read(layout, "s", 0, None, "raise", LIMIT))
+
+
+@pytest.fixture
+def unseen_once(log: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three segments, of which the first listing does not have the middle one."""
+    for _ in range(3):
+        a_segment(log)
+    names = Layout.names
+    unseen = ["s+000000000003.jsonl"]
+
+    def listed(layout: Layout, session_id: str) -> list[str]:
+        found = names(layout, session_id)
+        return [name for name in found if name not in unseen or unseen.clear()]
+
+    monkeypatch.setattr(Layout, "names", listed)
+
+
+@pytest.mark.usefixtures("unseen_once")
+def test_a_check_takes_no_segment_for_missing_that_one_listing_had_not(log: EventLog) -> None:
+    assert log.verify(["s"]).problems == []
+
+
+@pytest.mark.usefixtures("unseen_once")
+def test_a_backup_has_the_segment_that_one_listing_had_not(log: EventLog, tmp_path: Path) -> None:
+    assert [name.first_seq for name in reader.standing(Layout(tmp_path), "s")] == [1, 3, 5]
+
+
+@pytest.mark.usefixtures("unseen_once")
+def test_a_redaction_finds_what_is_in_the_segment_that_one_listing_had_not(log: EventLog) -> None:
+    log.redact("s", pattern="x", reason="private")
+    assert "x" not in [stored.event.content for stored in log.session("s").read(types=["message.added"])]
