@@ -1,7 +1,7 @@
 """A whole store as a release leaves it behind: what a user has on disk when the next release is installed.
 
-``python -m tests.golden.kept VERSION`` makes ``stores/VERSION.tar.gz`` and beside it ``stores/VERSION.json``, which says what is in it. That
-is done once, when a version is released, and never again: later ones must open the store, tell the same of it, and go on with it.
+``python -m tests.golden.kept VERSION`` makes ``stores/VERSION.tar.gz`` and beside it ``stores/VERSION.json``, which says what is in it.
+That is done once, when a version is released, and never again: later ones must open the store, tell the same of it, and go on with it.
 """
 
 from __future__ import annotations
