@@ -3,7 +3,7 @@
 #   make demo      a session recorded, crashed, recovered and replayed before your eyes
 #   make test      the suite, in one small environment of pinned packages
 #   make check     style and types
-#   make newest    the suite with the newest releases of what a user's installation brings
+#   make newest    the suite with the newest releases of what a user's installation brings, and the extra `fast`
 #   make oldest    the suite with the oldest ones that pyproject.toml allows
 #   make page      the page in a real Chromium (and what its suite needs)
 #   make mcp       the tests of `eventlog mcp`, which need its extra
@@ -56,7 +56,7 @@ page: .venv-page/bin/python
 # These two look again each time what is newest and what is allowed; only the tools of the tests are pinned.
 newest: .venv-newest/bin/python
 	$< $(INSTALL) --constraint constraints-tools.txt $(BUILD)
-	$< $(INSTALL) --upgrade --upgrade-strategy eager --constraint constraints-tools.txt $(EDITABLE) '.[test]'
+	$< $(INSTALL) --upgrade --upgrade-strategy eager --constraint constraints-tools.txt $(EDITABLE) '.[test,fast]'
 	$< $(PIP) freeze --exclude-editable
 	$< -m pytest -n auto
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from zlib import crc32
 
 import msgspec
 
+from .checksum import crc32
 from .errors import EventTooLarge, InvalidEvent
 from .limits import MAX_DEPTH, MAX_LINE_DEPTH, is_deeper, unwritable, wrong_in_text
 

@@ -119,10 +119,10 @@ MUTATIONS = [
     Mutation("forget the ids of a joined segment", "eventlog/segments/frames.py", "                ids.update(segment.id_hashes(record.ids))\n", "                pass\n", f"{HOLES} {CONFORMANCE}"),
     Mutation("trust what was known before an interruption", "eventlog/files/writer.py", "        self._tail = self._ready = None\n\n    def _state", "\n    def _state", INTERRUPTED),
     # the name of the last segment
-    Mutation("believe a descriptor without its name", "eventlog/files/locking.py", "        self._named_at = time.monotonic()\n        if self._has_its_name():", "        self._named_at = time.monotonic()\n        if True:", f"{NAMES} {KERNEL}"),
+    Mutation("believe a descriptor without its name", "eventlog/files/naming.py", "        self._named_at = time.monotonic()\n        if self._has_its_name():", "        self._named_at = time.monotonic()\n        if True:", f"{NAMES} {KERNEL}"),
     Mutation("take an empty file for the one that was looked for", "eventlog/files/locking.py", "last_name(self.session_id, NOT_YET) if self._is_another(name, fd) else name", "name", LOCKING),
-    Mutation("a number without the folder's sync", "eventlog/files/locking.py", "        self._disk.rename(path, target)\n        self._disk.sync_directory(self._host.layout.folder(self.session_id))\n", "        self._disk.rename(path, target)\n", FAULTS),
-    Mutation("begin anew behind a number", "eventlog/files/locking.py", "            any(layout.numbered(self.session_id, 1)) or ((self._position", "            False or ((self._position", LOCKING),
+    Mutation("a number without the folder's sync", "eventlog/files/naming.py", "        self._disk.rename(path, target)\n        self._disk.sync_directory(self._host.layout.folder(self.session_id))\n", "        self._disk.rename(path, target)\n", FAULTS),
+    Mutation("begin anew behind a number", "eventlog/files/naming.py", "            any(layout.numbered(self.session_id, 1)) or ((self._position", "            False or ((self._position", LOCKING),
     Mutation("a compressed one keeps the name", "eventlog/files/writer.py", "                self._number_the_one_before()\n", "                pass\n", LIFE),
     Mutation("a snapshot believes the name", "eventlog/files/upkeep/snapshot.py", "            if scan.is_another(fd, name):", "            if False:", LOCKING),
     Mutation("the last seq of another segment", "eventlog/files/reader.py", "            if scan.is_another(fd, name):", "            if False:", LOCKING),

@@ -23,9 +23,21 @@ from collections import Counter
 import msgspec
 
 from ..backend import Changes
-from ..decoding import decoder
-from ..errors import InvalidCursor
 from .disk import Disk, write_all
+from .notes import (
+    ALL,
+    CLOSED,
+    END,
+    OPENED,
+    STILL_OPEN,
+    Cursor,
+    Note,
+    fold,
+    line_of,
+    name_line,
+    parse_cursor,
+    read_notes,
+)
 from .opening import open_regular
 
 _ROLL_SIZE = 8 * 1024 * 1024
@@ -34,33 +46,6 @@ _ALIVE = ".alive"
 _UNFINISHED = ".tmp"
 _PATIENCE_S = 2.0  # with whoever has a lock for the moment of a note: a process that was stopped must not stop all others
 _KEPT = 2  # numbered files: the one in use and the one before it
-
-_Note = tuple[str, str, str, int]  # kind, the writer's token, the session, its position
-# _NAME comes first in a file, makes it unlike any other of its number, and names the file before it
-_NAME, _OPENED, _STILL_OPEN, _CLOSED, _FOLLOWED = "#", "+", "=", "-", "."  # _FOLLOWED comes last, once the next file is there
-_ALL = "*"  # in place of a session: all of the writer's
-
-
-class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """How far somebody read the journal, and who was writing to what at that point. Small: writers keep few sessions open."""
-
-    boot: str
-    number: int
-    name: str
-    offset: int
-    open: list[tuple[str, str]]  # (token, session id)
-
-    def __str__(self) -> str:
-        return msgspec.json.encode(self).decode()
-
-
-class _Read(msgspec.Struct, frozen=True):
-    before: str  # the name of the file that this one follows; "" where it is the first, or begins anew
-    name: str
-    notes: list[_Note]
-    end: int
-    size: int
-    is_followed: bool  # nothing is noted here any more
 
 
 class Journal:
@@ -90,7 +75,7 @@ class Journal:
         """Note that this process is about to write to the session, which is at ``position``."""
         with self._mutex:
             if not self._open[session_id]:
-                self._note((_OPENED, self._token, session_id, position))
+                self._note((OPENED, self._token, session_id, position))
             self._open[session_id] += 1
 
     def closed(self, session_id: str) -> None:
@@ -99,14 +84,14 @@ class Journal:
             self._open[session_id] -= 1
             if self._open[session_id] <= 0:  # another writer of this process may have opened it before this one let go
                 del self._open[session_id]
-                self._note((_CLOSED, self._token, session_id, 0))
+                self._note((CLOSED, self._token, session_id, 0))
 
     def close(self) -> None:
         """Note that this process has let go of everything."""
         with self._mutex:
             self._open.clear()
             if self._alive >= 0:
-                self._note((_CLOSED, self._token, _ALL, 0))
+                self._note((CLOSED, self._token, ALL, 0))
             if self._alive >= 0:
                 self._disk.close(self._alive)
                 self._remove(self._alive_path(self._token))
@@ -124,7 +109,7 @@ class Journal:
             except OSError:
                 pass  # a store that cannot be written: whoever asks looks at everything
 
-    def _note(self, note: _Note) -> None:
+    def _note(self, note: Note) -> None:
         try:
             if self._alive >= 0 and not _has_name(self._alive, self._alive_path(self._token)):  # anybody may delete or replace changes/
                 self._disk.close(self._alive)
@@ -135,7 +120,7 @@ class Journal:
             while not noted:
                 self._enter()
                 try:
-                    write_all(self._disk, self._fd, _line(note))
+                    write_all(self._disk, self._fd, line_of(note))
                     noted = _has_name(self._fd, self._path(self._number))  # else somebody has lost patience with us
                 finally:
                     fcntl.flock(self._fd, fcntl.LOCK_UN)
@@ -177,19 +162,19 @@ class Journal:
                 self._fd = self._make(self._path(self._number))
             _lock(self._fd, fcntl.LOCK_EX)
             state = os.fstat(self._fd)
-            end = os.pread(self._fd, len(_END), max(0, state.st_size - len(_END)))
+            end = os.pread(self._fd, len(END), max(0, state.st_size - len(END)))
             has_name = _has_name(self._fd, self._path(self._number))
             is_last = has_name and not os.path.exists(self._path(self._number + 1))
-            if is_last and end == _END:  # what follows it was deleted, and this was left
+            if is_last and end == END:  # what follows it was deleted, and this was left
                 self._disk.unlink(self._path(self._number))
                 deleted = True
             elif is_last:
                 if state.st_size == 0:
-                    write_all(self._disk, self._fd, _new_name(""))
+                    write_all(self._disk, self._fd, name_line(""))
                 elif not end.endswith(b"\n"):  # somebody was killed while noting, before writing anything
                     write_all(self._disk, self._fd, b"\n")
                 if deleted:
-                    write_all(self._disk, self._fd, b"".join(_line((_STILL_OPEN, self._token, name, 0)) for name in sorted(self._open)))
+                    write_all(self._disk, self._fd, b"".join(line_of((STILL_OPEN, self._token, name, 0)) for name in sorted(self._open)))
                     deleted = False
                 if state.st_size < _ROLL_SIZE:
                     return
@@ -201,18 +186,18 @@ class Journal:
     def _roll(self) -> None:
         """Begin the next file with what is open now, under the lock of this one. It gets its name when that stands in it: nobody may
         find it without."""
-        found = _read(self._fd, 0)
-        still_open = _fold(found.notes, set(), {})
-        notes = [_line((_STILL_OPEN, token, session_id, 0)) for token, session_id in sorted(still_open)]
+        found = read_notes(self._fd, 0)
+        still_open = fold(found.notes, set(), {})
+        notes = [line_of((STILL_OPEN, token, session_id, 0)) for token, session_id in sorted(still_open)]
         path = self._path(self._number + 1)
         following = self._make(path + _UNFINISHED)
         try:
             self._disk.truncate(following, 0)
-            write_all(self._disk, following, b"".join([_new_name(found.name), *notes]))
+            write_all(self._disk, following, b"".join([name_line(found.name), *notes]))
         finally:
             self._disk.close(following)
         self._disk.rename(path + _UNFINISHED, path)
-        write_all(self._disk, self._fd, _END)
+        write_all(self._disk, self._fd, END)
         for number in self.numbers()[:-_KEPT]:
             self._remove(self._path(number))
 
@@ -250,7 +235,7 @@ class Journal:
         writers = {token for token, _ in still_open} - {self._token}
         for token in filter(self._is_dead, writers):
             with self._mutex:
-                self._note((_CLOSED, token, _ALL, 0))
+                self._note((CLOSED, token, ALL, 0))
                 self._remove(self._alive_path(token))
 
     def _is_dead(self, token: str) -> bool:
@@ -340,7 +325,7 @@ class JournalFeed:
                 except TimeoutError:
                     return self._everything()
                 following = self._journal.begun()
-            found = _read(self._fd, offset)
+            found = read_notes(self._fd, offset)
             if gone:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
                 expected = number + 1 if found.is_followed else 1  # rolled away, or deleted and begun anew
@@ -348,18 +333,18 @@ class JournalFeed:
                 following = [other for other in following if other > number]
             if found.name != name or found.size < offset:
                 return self._everything()
-            still_open, offset = _fold(found.notes, still_open, sessions), found.end
+            still_open, offset = fold(found.notes, still_open, sessions), found.end
         if following and following[0] != expected:
             return self._everything()
         before = "" if expected == 1 else name
         for number in following:
             if not self._open(number):
                 return self._everything()
-            found = _read(self._fd, 0)
+            found = read_notes(self._fd, 0)
             if found.before != before:  # it follows another one, which was deleted before anybody could read it
                 return self._everything()
             before = found.name
-            still_open, name, offset = _fold(found.notes, still_open, sessions), found.name, found.end
+            still_open, name, offset = fold(found.notes, still_open, sessions), found.name, found.end
         return self._at(Changes(False, sessions, ""), number, name, offset, still_open)
 
     def close(self) -> None:
@@ -372,8 +357,8 @@ class JournalFeed:
             self._journal.begin()  # "nothing since then" can only be said of a journal that is there
         while numbers := self._journal.begun():
             if self._open(numbers[-1]):
-                found = _read(self._fd, 0)
-                still_open = _fold(found.notes, set(), {})
+                found = read_notes(self._fd, 0)
+                still_open = fold(found.notes, set(), {})
                 return self._at(Changes(True, {}, ""), numbers[-1], found.name, found.end, still_open)
             if self._journal.size(numbers[-1]):
                 break  # it is there, and not ours to read
@@ -413,67 +398,6 @@ def _lock(fd: int, kind: int) -> None:
             if time.monotonic() > deadline:
                 raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
         time.sleep(0.0005)
-
-
-def _read(fd: int, offset: int) -> _Read:
-    """The name of a journal file and its whole notes from ``offset`` on."""
-    first = os.pread(fd, 256, 0)
-    notes = _decode(first[: first.find(b"\n") + 1])
-    before, name = notes[0][1:3] if notes and notes[0][0] == _NAME else ("", "")
-    size = os.fstat(fd).st_size
-    data = os.pread(fd, max(0, size - offset), offset)
-    data = data[: data.rfind(b"\n") + 1]
-    return _Read(before, name, _decode(data), offset + len(data), size, os.pread(fd, len(_END), max(0, size - len(_END))) == _END)
-
-
-def _line(note: _Note) -> bytes:
-    return msgspec.json.encode(note) + b"\n"
-
-
-def _new_name(before: str) -> bytes:
-    return _line((_NAME, before, uuid.uuid4().hex[:16], 0))
-
-
-_END = _line((_FOLLOWED, "", "", 0))
-
-
-def _decode(data: bytes) -> list[_Note]:
-    """The notes in whole lines. One that is no note is passed over: it can only have been a hint."""
-    try:
-        return decoder(_Note).decode_lines(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        notes = []
-        for line in data.splitlines():
-            try:
-                notes.append(decoder(_Note).decode(line))
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                continue
-        return notes
-
-
-def _fold(notes: list[_Note], still_open: set[tuple[str, str]], sessions: dict[str, int]) -> set[tuple[str, str]]:
-    """Who writes to what after these notes; ``sessions`` gains what they name, with the position where it was first noted."""
-    for kind, token, session_id, position in notes:
-        if kind in (_OPENED, _STILL_OPEN):
-            still_open.add((token, session_id))
-            sessions.setdefault(session_id, position if kind == _OPENED else -1)
-        elif kind == _CLOSED and session_id != _ALL:
-            still_open.discard((token, session_id))
-            sessions.setdefault(session_id, -1)
-        elif kind == _CLOSED:
-            gone = {pair for pair in still_open if pair[0] == token}
-            still_open -= gone
-            for _, name in gone:
-                sessions.setdefault(name, -1)
-    return still_open
-
-
-def parse_cursor(text: str) -> Cursor:
-    try:
-        cursor: Cursor = decoder(Cursor).decode(text)
-        return cursor
-    except (msgspec.DecodeError, UnicodeEncodeError) as error:
-        raise InvalidCursor(f"{text[:80]!r} is not a cursor of this log; use one that it gave out, or 'start'") from error
 
 
 def boot_id() -> str:

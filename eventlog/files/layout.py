@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from ..errors import SessionLocked
 from ..ids import shard
 from ..segments.segment import Opened
 from . import compressed, opening
@@ -31,6 +32,7 @@ PROJECTIONS = "projections"
 TEMPORARY = ".tmp"
 NOT_YET: Final = 1 << 62  # the first seq of a segment whose header is still to be written, or cannot be read: behind all others
 _CASE = ".case"
+_MOST_LISTINGS = 100
 
 _SEGMENT = re.compile(
     r"(?P<id>[A-Za-z0-9][A-Za-z0-9._-]{0,127})(?:\+(?P<seq>[0-9]{12}|[1-9][0-9]{12,18}))?\.jsonl(?P<zst>\.zst)?",
@@ -119,6 +121,17 @@ class Layout:
                     before = found.get(located.first_seq)
                     found[located.first_seq] = located if before is None else self._which_counts(before, located)
         return [found[first_seq] for first_seq in sorted(found)]
+
+    def all_segments(self, session_id: str) -> list[SegmentName]:
+        """The same for who must miss none: a listing may have neither name of a file that gets another one meanwhile, two in a row that
+        agree have them all. Raises `SessionLocked` where no two do."""
+        before = None
+        for _ in range(_MOST_LISTINGS):
+            found = self.segments(session_id)
+            if found == before:
+                return found
+            before = found
+        raise SessionLocked(session_id, 0)
 
     def _located(self, name: SegmentName) -> SegmentName | None:
         """The name with its first seq; None where no regular file has it."""

@@ -8,6 +8,7 @@ Positions are the truth, files are where they happen to be; a step that brings n
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 
@@ -80,6 +81,7 @@ class _Finder:
         self._session_id = session_id
         self.misplaced = ""  # why the last segment cannot be that
         self._looks = 0
+        self._listed: list[tuple[int, int]] | None = None  # the files of the last listing that did not have what was wanted
 
     def look_again(self) -> None:
         """Files have changed places. Raises `SessionLocked` where they never come to rest."""
@@ -103,7 +105,7 @@ class _Finder:
             finished = last is not None and self.file(last) in self.finished
             for name in self._layout.numbered(self._session_id, wanted):
                 if self.file(name) not in self.given_up:
-                    if finished:
+                    if finished and last is not None and self.file(last) in self.finished:  # still: it was not numbered in between
                         self.misplaced = f"it ends with event {wanted - 1}, but {name} follows it: files have changed places"
                     return name
             if finished:
@@ -125,9 +127,19 @@ class _Finder:
         behind = next((name for name in names if name.first_seq >= wanted), None)
         if behind is not None and behind.first_seq == wanted:
             return behind
-        if not known:
-            return before[-1] if before else behind
-        return next((name for name in reversed(before) if self._reaches_beyond(name, wanted)), behind)
+        if not known and before:
+            return before[-1]
+        found = next((name for name in reversed(before) if self._reaches_beyond(name, wanted)), None) if known else None
+        if found is None and not self._is_settled(names):
+            raise FileNotFoundError(errno.ESTALE, "files changed places while they were listed")
+        return found or behind
+
+    def _is_settled(self, names: list[SegmentName]) -> bool:
+        """Whether these were listed twice. A listing may have neither name of a file that gets another one meanwhile: that an event is in
+        none of them is believed when two say so."""
+        listed = [self.file(name)[:2] for name in names]
+        before, self._listed = self._listed, listed
+        return listed == before
 
     def _reaches_beyond(self, name: SegmentName, wanted: int) -> bool:
         try:
@@ -157,7 +169,7 @@ def standing(layout: Layout, session_id: str) -> list[SegmentName]:
     """The session's segments without those that a joined one covers. Costs a look at the end of each."""
     found: list[SegmentName] = []
     next_seq = 0
-    for name in layout.segments(session_id):
+    for name in layout.all_segments(session_id):
         if name.first_seq < next_seq:
             continue
         found.append(name)

@@ -29,6 +29,7 @@ from .disk import Disk, write_all
 from .layout import TEMPORARY, Layout, SegmentName
 from .opening import open_regular
 
+_ATTEMPTS = 5
 _READ_SIZE = 1024 * 1024
 _BEGINNING = 64  # enough of a line to see whether it is a footer
 
@@ -192,6 +193,16 @@ def put_in_place(backend: Locks, work: Replacing) -> bool:
         if time.monotonic() > deadline:
             raise SessionLocked(work.target.session_id, backend.settings.lock_timeout_s)
         time.sleep(0.005)  # a writer is on its way from a finished segment to the next
+
+
+def attempts(session_id: str, settings: Settings) -> Iterator[None]:
+    """One after the other, where a segment was replaced by somebody else in between: a few, and more for as long as one waits for a lock.
+    Then raises `SessionLocked`."""
+    deadline = time.monotonic() + settings.lock_timeout_s
+    for number in itertools.count(1):
+        yield
+        if number >= _ATTEMPTS and time.monotonic() > deadline:
+            raise SessionLocked(session_id, settings.lock_timeout_s)
 
 
 class Finished(NamedTuple):

@@ -3,8 +3,8 @@
 One sync answers for everything that was written before it began: whoever waits for it finds its own append done (group commit); a lone
 appender syncs inline. A failed sync is final: nothing is synced through this writer again.
 
-`SyncedSegment` is the lowest of four layers that together are a writer, each in a file of its own and each built on those below:
-`ending` (how a segment is finished), `locking` (the lock, the name, the true end), `writer` (appends).
+`SyncedSegment` is the lowest of five layers that together are a writer, each in a file of its own and each built on those below:
+`ending` (how a segment is finished), `naming` (which file it is), `locking` (the lock, the true end), `writer` (appends).
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from .pieces import Bad, Own
 
 TOO_NEW = "it needs a reader of format"
 NO_END = "it has no footer, but another segment follows: its end is not in the store"
+_MOST_DOUBTS = 5  # that a segment is missing, while the session's files change all the time
 _CUT = "it stops in the middle of an append, but another segment follows: what came after is not in the store"
 
 
@@ -119,6 +120,7 @@ class _SessionCheck:
     def run(self) -> list[bytes]:
         """Check them all; returns the digest of each segment's content, in order."""
         found: list[_SegmentCheck] = []
+        doubts = 0
         while True:
             entries = self._layout.names(self._session_id) if self._names is None else self._names
             names, self._names = self._layout.segments(self._session_id, entries), None  # a second time it is listed by itself
@@ -128,6 +130,10 @@ class _SessionCheck:
                 self._check_all(names, found)
             except FileNotFoundError:
                 continue  # compressed, or joined
+            if doubts < _MOST_DOUBTS and _has_hole(found) and self._layout.segments(self._session_id) != names:
+                doubts += 1  # a listing may have neither name of a file that got another one meanwhile
+                found.clear()
+                continue
             for segment in found:
                 self._take(segment)
             self._report.problems += self._foreign_among(entries, {segment.name for segment in found})
@@ -176,6 +182,10 @@ class _SessionCheck:
         report.rewrites += segment.rewrites
         report.lost += segment.lost
         report.problems += segment.problems
+
+
+def _has_hole(found: list[_SegmentCheck]) -> bool:
+    return any(problem.kind == "missing" for segment in found for problem in segment.problems)
 
 
 class _SegmentCheck:

@@ -58,7 +58,7 @@ def json_schema() -> dict[str, Any]:
             }
             for name, cls in types.items()
         ],
-        "$defs": {name: _told(definition) for name, definition in sorted(definitions.items())},
+        "$defs": {name: _told(_null_last(definition)) for name, definition in sorted(definitions.items())},
     }
 
 
@@ -82,7 +82,19 @@ def _rows(name: str, cls: type[msgspec.Struct]) -> Iterator[str]:
         else:
             value = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
             default = f"`{msgspec.json.encode(value).decode()}`"
-        yield f"| | `{field.encode_name}` | {_kind(msgspec.json.schema(field.type))} | {default} |"
+        yield f"| | `{field.encode_name}` | {_kind(_null_last(msgspec.json.schema(field.type)))} | {default} |"
+
+
+def _null_last(schema: Any) -> Any:
+    """The same schema. In which order the alternatives stand is another one in each version of msgspec."""
+    if isinstance(schema, list):
+        return [_null_last(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: _null_last(value) for key, value in schema.items()}
+    if "anyOf" in found:
+        found["anyOf"].sort(key=lambda each: each.get("type") == "null")
+    return found
 
 
 def _kind(schema: Any) -> str:
@@ -96,15 +108,7 @@ def _kind(schema: Any) -> str:
         return "[" + ", ".join(_kind(each) for each in schema["prefixItems"]) + "]"
     if kind == "array":
         return f"list of {_kind(schema['items'])}" if "items" in schema else "list"
-    names = {
-        "string": "text",
-        "integer": "whole number",
-        "number": "number",
-        "boolean": "true or false",
-        "object": "object",
-        "null": "null",
-    }
-    return names.get(kind, "anything")
+    return _NAMES.get(kind, "anything")
 
 
 def _text(cls: type[msgspec.Struct]) -> str:

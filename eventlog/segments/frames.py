@@ -16,11 +16,11 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from struct import Struct
 from typing import Annotated, Literal
-from zlib import crc32
 
 import msgspec
 
 from .. import line as lines
+from ..checksum import crc32
 from ..decoding import decoder
 from ..errors import EventLogError
 from . import segment
@@ -48,6 +48,8 @@ _SEARCH_SIZE = 64 * 1024
 _OWN_WITHIN = b'\n{"type":"segment.'  # no line contains a line feed, so this is always the beginning of one
 _SEQ = re.compile(rb'\{"seq":([0-9]{1,19}),')  # how an event line begins
 _LARGE_FRAME_SIZE = 8 * 1024 * 1024
+_LARGE_APPEND_SIZE = 1024 * 1024  # repeats within it (a picture that a record has twice) may lie farther apart than zstd looks by itself
+_LARGEST_WINDOW_LOG = 27  # what the plain tools and readers with their defaults accept
 _END_OF_LINE = 64  # enough of a line to see whether its batch goes on
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -148,7 +150,14 @@ def compress(chunks: Iterable[bytes], *, level: int, frame_size_bytes: int) -> I
     append or go back to seqs of a frame before, and `ValueError` where so many frames come about that their table would not be read."""
     import zstandard  # here, since a program that only appends need not load it
 
-    compressor = zstandard.ZstdCompressor(level=level, write_checksum=True, write_content_size=True, write_dict_id=False)
+    def compressor_of(size: int) -> zstandard.ZstdCompressor:
+        far = {"enable_ldm": True, "window_log": min(_LARGEST_WINDOW_LOG, size.bit_length())} if size > _LARGE_APPEND_SIZE else {}
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            level, write_checksum=True, write_content_size=True, write_dict_id=False, **far
+        )
+        return zstandard.ZstdCompressor(compression_params=parameters)
+
+    compressor = compressor_of(0)
     frames: list[Frame] = []
     opened: segment.Opened | None = None
     ids: set[int] | None = set()
@@ -170,7 +179,7 @@ def compress(chunks: Iterable[bytes], *, level: int, frame_size_bytes: int) -> I
             raise Unproven(lines_size, len(text))
         last_line = text.rfind(b"\n", 0, -1) + 1
         joined = any(start not in (0, last_line) for start in own)
-        data = compressor.compress(text)
+        data = (compressor if len(text) <= max(frame_size_bytes, _LARGE_APPEND_SIZE) else compressor_of(len(text))).compress(text)
         frames.append(Frame(offset, len(data), len(text), *events, crc32(data), running, joined))
         yield data
         offset += len(data)

@@ -17,11 +17,11 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import Literal
-from zlib import crc32
 
 import msgspec
 
 from .. import line as lines
+from ..checksum import crc32
 from ..decoding import decoder
 from ..line import TAIL_SIZE
 

@@ -18,9 +18,10 @@ from eventlog.decoding import decoder
 from eventlog.meaning.ranges import Ranges
 
 from ..projection import State
+from .call_records import EVENT, Key, Record
 from .journal import Added, Amended, Cell, Entry, Journal, OfAMessage, Retracted, Streamed, Told, held, left_of
 from .moments import microseconds_of
-from .pairing import EVENT, Key, Pairing, Record
+from .pairing import Pairing
 from .summary import Summary, cell_of, count, saw_model
 from .turns import Turns
 

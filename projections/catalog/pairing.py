@@ -12,130 +12,14 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 from typing import Any, Final
 
-import msgspec
-
-from eventlog import StoredEvent
-from eventlog.decoding import decoder
-
-from ..projection import Memory, Rows, Table
-from ..view.pairing import BY_EVENT, BY_PART, Between, answered, other_record
+from ..projection import Memory, Rows
+from ..view.pairing import Between, answered, other_record
+from .call_records import COUNTED, NOTHING, ORPHAN, TOOL_CALLS, UNCOUNTED, Chunk, Group, Ids, Key, Record, Track, Waiting, result_of, row_of
 from .journal import Cell, held
-from .moments import quarter_of
 
-EVENT: Final = -1  # in place of a part's index: the record is an event of its own
 MOST_WAITING: Final = 1_000
 _MOST_OPEN_IDS: Final = 100
 _CHUNK: Final = 16  # records, or ids
-
-TOOL_CALLS: Final = Table(
-    name="tool_call",
-    columns={
-        "seq": "INTEGER",
-        "part": "INTEGER",
-        "call_id": "TEXT",
-        "tool": "TEXT",
-        "message_id": "TEXT",
-        "source": "TEXT NOT NULL",
-        "called_seq": "INTEGER",
-        "returned_seq": "INTEGER",
-        "called_at": "INTEGER",
-        "returned_at": "INTEGER",
-        "is_error": "INTEGER NOT NULL",
-        "duration_ms": "REAL",
-        "arguments_seq": "INTEGER",
-        "arguments_part": "INTEGER",
-        "output_seq": "INTEGER",
-        "output_part": "INTEGER",
-    },
-    key=("seq", "part"),
-    indexes=("tool, called_at", "tool, duration_ms", "call_id"),
-)
-Key = tuple[int, int]  # seq and part of a record; of a row, those of the first record of its call
-
-
-class Track(msgspec.Struct, array_like=True):
-    """A call for as long as a result or a second record may come. ``seq`` and ``part`` say where it was first told of."""
-
-    seq: int
-    part: int
-    called_by: int
-    called_at: int | None
-    tool: str | None = None
-    message_id: str | None = None
-    has_arguments: bool = False
-    returned_by: int = 0
-    has_output: bool = False
-
-    @property
-    def key(self) -> Key:
-        return self.seq, self.part
-
-
-class Record(msgspec.Struct, array_like=True):
-    """One record of a call or of its result, wherever it stands.
-
-    ``counts``: not in a message that does not count. ``corrects``: the record that it is the amended form of. ``made``: whether it is the
-    first of a call, and whether that was counted."""
-
-    seq: int
-    part: int
-    is_call: bool
-    moment: int
-    source: str
-    tool: str | None
-    message_id: str | None
-    has_content: bool
-    is_error: bool = False
-    duration_ms: float | None = None
-    counts: bool = True
-    corrects: Key | None = None
-    made: int = 0
-
-    @property
-    def by(self) -> int:
-        return BY_EVENT if self.part == EVENT else BY_PART
-
-    @property
-    def key(self) -> Key:
-        return self.seq, self.part
-
-    @property
-    def cell(self) -> Cell:
-        return quarter_of(self.moment), self.source, ""
-
-
-_NOTHING, _COUNTED, _UNCOUNTED, _ORPHAN = range(4)  # what a record made
-
-
-class Group(msgspec.Struct, array_like=True):
-    """The calls of one id. ``tracks`` are those that still matter, oldest first; ``records`` the last ones of all, before which there
-    are so many chunks."""
-
-    tracks: list[Track]
-    records: list[Record]
-    chunks: int = 0
-    is_tangled: bool = False  # the order of turns decided something
-
-
-class Chunk(msgspec.Struct, array_like=True):
-    records: list[Record]
-
-
-class Ids(msgspec.Struct, array_like=True):
-    ids: list[str]
-
-
-decoder(Group), decoder(Chunk), decoder(Ids)  # which makes converting to them safe in every thread
-
-
-class Waiting(msgspec.Struct, omit_defaults=True):
-    """What goes into a checkpoint: calls without an id, and the ids of the latest calls that have one and no result; how many results
-    came without an id, and how many ids are tangled."""
-
-    without_id: list[Track] = []
-    open_ids: list[str] = []
-    results_without_id: int = 0
-    tangled: int = 0
 
 
 class Pairing:
@@ -194,8 +78,8 @@ class Pairing:
             if tracks:
                 self._tangle(call_id, group)
         track = Track(record.seq, record.part, record.by, record.moment, record.tool, record.message_id, record.has_content)
-        self._rows.put(TOOL_CALLS.name, track.key, _row(call_id, record))
-        record.made = _COUNTED if record.counts else _UNCOUNTED
+        self._rows.put(TOOL_CALLS.name, track.key, row_of(call_id, record))
+        record.made = COUNTED if record.counts else UNCOUNTED
         if record.counts:
             self._count(record.cell, 1)
         if call_id is None:
@@ -217,9 +101,9 @@ class Pairing:
             track = answered(reversed(tracks), record.by, self._between)
         changes: dict[str, Any] = {}
         if track is None:
-            record.made = _ORPHAN
-            row = _row(call_id, record) | {"called_seq": None, "called_at": None, "arguments_seq": None, "arguments_part": None}
-            self._rows.put(TOOL_CALLS.name, record.key, row | _result(record) | {"duration_ms": record.duration_ms})
+            record.made = ORPHAN
+            row = row_of(call_id, record) | {"called_seq": None, "called_at": None, "arguments_seq": None, "arguments_part": None}
+            self._rows.put(TOOL_CALLS.name, record.key, row | result_of(record) | {"duration_ms": record.duration_ms})
             return record.key
         if track.returned_by:
             if not track.has_output:
@@ -227,7 +111,7 @@ class Pairing:
             if record.is_error:
                 changes["is_error"] = 1
         else:
-            changes = _result(record)
+            changes = result_of(record)
             if track.called_at is not None and record.moment >= track.called_at:
                 changes["duration_ms"] = (record.moment - track.called_at) / 1000
             if track.tool is None and record.tool is not None:
@@ -274,8 +158,8 @@ class Pairing:
     def _count_after_all(self, call_id: str | None, key: Key) -> None:
         """Another record of the call counts, and so does the call."""
         first = next((record for record in self._records_backwards(call_id) if record.key == key), None)
-        if first is not None and first.made == _UNCOUNTED:
-            first.made = _COUNTED
+        if first is not None and first.made == UNCOUNTED:
+            first.made = COUNTED
             self._count(first.cell, 1)
 
     # --- taking back ---------------------------------------------------------------------------------------------------------
@@ -313,7 +197,7 @@ class Pairing:
         for key, call_id, record in sorted(
             ((record.key, id, record) for id, found in touched.items() for record in found), key=itemgetter(0)
         ):
-            record.made = _NOTHING
+            record.made = NOTHING
             if record.corrects is None:
                 made[key] = self._pair(call_id, record)
             else:
@@ -331,7 +215,7 @@ class Pairing:
         for record in records:
             if record.made:
                 self._rows.remove(TOOL_CALLS.name, record.key, {"seq": record.seq, "part": record.part})
-            if record.made == _COUNTED:
+            if record.made == COUNTED:
                 self._count(record.cell, -1)
         self._waiting.open_ids = [other for other in self._waiting.open_ids if other != call_id]
         return records
@@ -406,46 +290,3 @@ def _still_open(tracks: list[Track]) -> list[Track]:
     while kept and kept[-1].returned_by:
         kept.pop()
     return kept
-
-
-def _row(call_id: str | None, record: Record) -> dict[str, Any]:
-    return {
-        "seq": record.seq,
-        "part": record.part,
-        "call_id": call_id,
-        "tool": record.tool,
-        "message_id": record.message_id,
-        "source": record.source,
-        "called_seq": record.seq,
-        "returned_seq": None,
-        "called_at": record.moment,
-        "returned_at": None,
-        "is_error": 0,
-        "duration_ms": None,
-        "arguments_seq": record.seq,
-        "arguments_part": record.part,
-        "output_seq": None,
-        "output_part": None,
-    }
-
-
-def _result(record: Record) -> dict[str, Any]:
-    return {
-        "returned_seq": record.seq,
-        "returned_at": record.moment,
-        "is_error": int(record.is_error),
-        "output_seq": record.seq,
-        "output_part": record.part,
-    }
-
-
-def content_at(stored: StoredEvent, part: int, *, of_result: bool) -> Any:
-    """The arguments or the output that a row points at, out of its event; None where there is nothing."""
-    event = stored.event
-    if part == EVENT:
-        return getattr(event, "output" if of_result else "arguments", None)
-    content = getattr(event, "content", None)
-    if not isinstance(content, list) or part >= len(content):
-        return None
-    found = content[part].response if of_result else content[part].arguments
-    return None if found is msgspec.UNSET else found

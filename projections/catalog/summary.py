@@ -9,8 +9,8 @@ import msgspec
 from eventlog.events import Parent
 
 from ..projection import State
+from .call_records import Waiting
 from .journal import Cell
-from .pairing import Waiting
 from .turns import Latest
 
 PLACES: Final = ("project", "cwd")

@@ -25,12 +25,12 @@ from eventlog.meaning.history import can_be_taken_back, is_about_the_record
 from eventlog.stored import NO_ORIGIN
 
 from ..projection import State, Table
+from .call_records import TOOL_CALLS
 from .cost import NO_PRICES, Prices, installed_prices
 from .journal import Journal, Project
 from .message_tally import HANDLERS as MESSAGE_HANDLERS
 from .metadata import METADATA, begin_metadata, patch_metadata
 from .moments import microseconds_of, quarter_of
-from .pairing import TOOL_CALLS
 from .summary import AMOUNTS, ORDERS, PLACES, Summary, cell_of, row_of, saw_model
 from .taking_back import taken_back
 from .totals import ROLLUPS

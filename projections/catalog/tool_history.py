@@ -15,9 +15,9 @@ import msgspec
 from eventlog import EventLog, StoredEvent
 from eventlog.events import Artifact
 
+from .call_records import content_at
 from .moments import moment_of
 from .page import Page, check_limit, from_cursor, to_cursor
-from .pairing import content_at
 
 _ORDER = "tools"
 

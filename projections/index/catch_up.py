@@ -73,7 +73,7 @@ def catch_up(log: EventLog, indexes: Sequence[Index], progress: Progress | None 
     looking = _Looking(log, indexes, changes, progress)
     fold_sessions(log, indexes, looking.stale(), looking)
     if changes.full:
-        _forget_vanished(indexes)
+        _forget_vanished(log, indexes)
     if changes.full or changes.cursor != known:
         with transaction(indexes):
             for index in indexes:
@@ -129,11 +129,7 @@ class _Looking:
 
     def _hinted(self) -> Iterator[tuple[str, str, bool]]:
         for session_id in self.changes.sessions:
-            try:
-                with self.log.session(session_id, create=True) as session:
-                    position = session.last_seq
-            except (SegmentTooNew, Damaged):
-                position = -1  # reading it says what is the matter
+            position = _position(self.log, session_id)
             yield session_id, "", any(index.seq(session_id) != position for index in self.indexes)
 
     def _all(self) -> Iterator[tuple[str, str, bool]]:
@@ -151,13 +147,23 @@ class _Looking:
             self.progress(self.sessions, self.total, self.events)
 
 
-def _forget_vanished(indexes: Sequence[Index]) -> None:
+def _position(log: EventLog, session_id: str) -> int:
+    try:
+        with log.session(session_id, create=True) as session:
+            return session.last_seq
+    except (SegmentTooNew, Damaged):
+        return -1  # reading it says what is the matter
+
+
+def _forget_vanished(log: EventLog, indexes: Sequence[Index]) -> None:
+    """Each is looked for by its name: a listing may have neither name of a file that got another one meanwhile."""
     gone = "FROM {0}.checkpoint WHERE session_id NOT IN (SELECT session_id FROM temp.seen)"
     for index in indexes:
         if index.connection.execute(f"SELECT 1 {gone.format(index.schema)} LIMIT 1").fetchone():
             with transaction([index]):
-                for (sid,) in index.connection.execute(f"SELECT sid {gone.format(index.schema)}").fetchall():
-                    index.forget(sid)
+                for sid, session_id in index.connection.execute(f"SELECT sid, session_id {gone.format(index.schema)}").fetchall():
+                    if not _position(log, session_id):
+                        index.forget(sid)
 
 
 def fold_sessions(log: EventLog, indexes: Sequence[Index], sessions: Iterable[tuple[str, str]], looking: _Looking | None = None) -> int:

@@ -116,7 +116,8 @@ def _back_up(backend: FilesBackend, session_id: str, layout: Layout, report: Bac
             if _has(layout, file):
                 continue
             incoming.add(file.name, file.content())
-            if os.path.exists(layout.path(file.name)) and not _is_sound(incoming, file.name, limit) and _is_sound(layout, file.name, limit):
+            is_there = there >= file.name.first_seq or os.path.exists(layout.path(file.name))
+            if is_there and not _is_sound(incoming, file.name, limit) and _has_whole(layout, file.name, limit):
                 report.kept.append(Kept(session_id=session_id, reason=f"{file.name} is damaged in the store; the backup keeps its own"))
                 return changed
             incoming.place(file.name)
@@ -144,6 +145,14 @@ def _has(layout: Layout, file: OpenFile) -> bool:
 
 def _is_sound(layout: Layout, name: SegmentName, max_append_bytes: int) -> bool:
     return not any(isinstance(piece, Bad) for piece in scan.scan_file(layout.path(name), name, max_append_bytes=max_append_bytes))
+
+
+def _has_whole(layout: Layout, name: SegmentName, max_append_bytes: int) -> bool:
+    """Whether the backup has everything from where the segment begins, whole, whatever the names of its files: the store may have
+    compressed and joined them since."""
+    names = reader.standing(layout, name.session_id)
+    before = [other for other in names if other.first_seq <= name.first_seq]
+    return bool(before) and all(_is_sound(layout, other, max_append_bytes) for other in names[len(before) - 1 :])
 
 
 def _remove_others(backend: FilesBackend, layout: Layout, session_id: str, names: set[SegmentName]) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ...errors import Damaged, EventLogError, SessionLocked, SessionNotFound
+from ...errors import Damaged, EventLogError, SessionNotFound
 from ...events import SessionCompacted
 from ...ids import shard as shard_of
 from ...line import Envelope
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from ..backend import FilesBackend
 
 Drop = type[CompleteDeltas] | type[RetractedEvents]
-_ATTEMPTS = 5
 _RANGES_PER_EVENT = 10_000
 
 
@@ -156,13 +155,12 @@ class _Compaction:
 
     def _until_done(self, step: Callable[[], bool]) -> None:
         """Begin again where a segment was replaced by somebody else meanwhile."""
-        for _ in range(_ATTEMPTS):
+        for _ in replacing.attempts(self._session_id, self._backend.settings):
             try:
                 if step():
                     return
             except FileNotFoundError:
                 continue
-        raise SessionLocked(self._session_id, 0)
 
     def _skip(self, error: EventLogError) -> None:
         """A segment that is not whole stays as it is."""

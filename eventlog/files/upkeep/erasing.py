@@ -98,7 +98,7 @@ def _look(backend: FilesBackend, session_id: str, redaction: Redaction, after: i
         reached = found.position
         try:
             found.quarantined = [path for path in _quarantined(backend.layout, session_id) if _is_held_by(path, redaction)]
-            for name in backend.layout.segments(session_id):
+            for name in backend.layout.all_segments(session_id):
                 _look_into(backend, name, redaction, max(after, reached), found)
         except FileNotFoundError:
             attempts = 0 if found.position > reached else attempts + 1

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...errors import EventLogError, SessionLocked
+from ...errors import EventLogError
 from ...line import TAIL_SIZE
 from ...reports import Action, NotRepaired, Problem, Progress, RepairKind, RepairReport
 from ...segments.segment import FORMAT, Closed, Opened, encode_own
@@ -28,7 +28,6 @@ from .rewriting import Rewriting
 if TYPE_CHECKING:
     from ..backend import FilesBackend
 
-_ATTEMPTS = 5
 
 _WORDS: dict[RepairKind, str] = {
     "set_aside": "the torn bytes are copied to quarantine/ and cut off, as the next append would do",
@@ -182,7 +181,7 @@ def _header_needed(backend: FilesBackend, before: SegmentName | None, name: Segm
 def _write_again(backend: FilesBackend, session_id: str, first_seq: int, *, wanted: bool) -> None:
     """Write a segment again if it is ``wanted``, or if it does not go on from the one before it, or has no end."""
     limit = backend.settings.max_event_bytes
-    for _ in range(_ATTEMPTS):
+    for _ in replacing.attempts(session_id, backend.settings):
         try:
             place = _place(backend, session_id, first_seq)
             if place is None or not (wanted or place.header or place.end):
@@ -196,7 +195,6 @@ def _write_again(backend: FilesBackend, session_id: str, first_seq: int, *, want
                     return
         except FileNotFoundError:
             continue  # replaced since it was listed
-    raise SessionLocked(session_id, 0)
 
 
 def _mended(pieces: Iterable[Piece], place: _Place) -> Iterator[Piece]:

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import Protocol
-from zlib import crc32
 
 from ... import line as lines
+from ...checksum import crc32
 from ...errors import EventTooLarge
 from ...line import TAIL_SIZE, seq_of
 from ...meaning.ranges import Ranges

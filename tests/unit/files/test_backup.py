@@ -101,6 +101,25 @@ def test_what_the_store_has_lost_stays_in_the_backup(log: EventLog, store: Path,
     assert [len(raws(copy, name)) for name in ("a", "b", "c")] == [12, 12, 12]
 
 
+@pytest.mark.parametrize("size", [1_000, 100_000])
+def test_a_damaged_compressed_file_does_not_replace_the_whole_raw_ones_of_the_backup(
+    log: EventLog, store: Path, copy: Path, size: int
+) -> None:
+    fill(log.session("a", create=True), 22)
+    log.backup(copy)
+    log.close()
+    with EventLog.open(store, settings=SETTINGS.replace(segment_size_bytes=size)) as compacting:
+        compacting.compact(idle_s=0)
+        for path in store.rglob("a[+.]*"):
+            data = bytearray(path.read_bytes())
+            data[100] ^= 1
+            path.write_bytes(data)
+        report = compacting.backup(copy)
+    assert [kept.session_id for kept in report.kept] == ["a"]
+    assert report.ok
+    assert len(raws(copy, "a")) == 22
+
+
 def test_a_damaged_session_is_copied_where_there_is_nothing_better_and_reported(log: EventLog, store: Path, copy: Path) -> None:
     fill(log.session("a", create=True), 12)
     damaged = next(store.rglob("a+000000000001.jsonl"))

@@ -234,3 +234,13 @@ def test_progress_is_told() -> None:
         with Catalog.open(log, progress=lambda *counts: told.append(counts)) as catalog:
             catalog.list()
         assert told[-1] == (10, 10, 10)
+
+
+def test_a_session_that_one_listing_had_not_is_not_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path, 3)
+    with EventLog.open(tmp_path) as log, Catalog.open(log, prices=NO_PRICES) as catalog:
+        assert catalog.list().total == 3
+        stamps = log.stamps
+        monkeypatch.setattr(log, "stamps", lambda: (pair for pair in stamps() if pair[0] != "s001"))
+        catalog.look_at_everything()
+        assert catalog.list().total == 3

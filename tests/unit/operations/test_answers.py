@@ -221,7 +221,7 @@ def test_starting_again_with_the_same_key_gives_the_same_session(ask: Asker, log
 
 def test_events_of_one_request_are_one_append(ask: Asker, log: EventLog) -> None:
     before = log.session("s1").last_seq
-    events = [HI, {**HI, "time": "2026-01-02T03:04:05Z"}, {"type": "shop.rated", "data": {"stars": 5, "more": {"deep": [1]}}}]
+    events = [HI, {**HI, "time": "2026-01-02T03:04:05Z"}, {"type": "test_answers.rated", "data": {"stars": 5, "more": {"deep": [1]}}}]
     assert ask("append", session_id="s1", events=events, expected=before, idempotency_key="k") == {"session_id": "s1", "seq": before + 3}
     assert ask("append", session_id="s1", events=events, idempotency_key="k")["seq"] == before + 3
     stored = list(log.session("s1").read(after=before))

@@ -163,6 +163,25 @@ def test_the_zstd_tool_reads_it(tmp_path: Path) -> None:
         subprocess.run([tool, "-tq", path], check=True)
 
 
+def repeating(size_bytes: int) -> bytes:
+    """A sealed segment of one event that says a long random text three times, as a record with a picture does."""
+    picture = Random(1).randbytes(size_bytes // 2).hex()
+    line, running = encode_own(Opened(format=1, min_reader=1, session_id="s", first_seq=1), 0)
+    event, running = lines.encode(Envelope(1, TIME, "t", {"x": [picture] * 3}), running)
+    return line + event + encode_own(Sealed(count=1, last_seq=1, sha256=SHA), running)[0]
+
+
+def test_what_a_large_append_says_again_is_stored_once_and_read_by_anybody(tmp_path: Path) -> None:
+    text = repeating(3 * MIB)
+    data = compress(text, 256 * 1024)
+    assert len(data) < 1.1 * 3 * MIB / 2  # hexadecimal digits take half a byte each
+    assert zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True).read() == text
+    tool = shutil.which("zstd")
+    if tool is not None:
+        (tmp_path / "s.zst").write_bytes(data)
+        assert subprocess.run([tool, "-dc", tmp_path / "s.zst"], capture_output=True, check=True).stdout == text
+
+
 def test_a_frame_ends_where_an_append_ends() -> None:
     text, _ = written(b"a bcdef g h")  # a header of 109 bytes, a batch that is larger than a frame, a footer of 151
     data = compress(text, 190)
