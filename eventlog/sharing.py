@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from weakref import WeakSet
 
 from . import stored
@@ -28,7 +28,6 @@ from .line import seq_of
 if TYPE_CHECKING:
     from .following import After, AllSessions, OneSession, Where
     from .stored import StoredEvent
-    from .tail import AnyTail
 
 _KEPT_S: Final = 1.0  # so long is a step kept: what was taken out of a session is not given out for longer, either
 _MOST_STEPS: Final = 1024
@@ -154,7 +153,7 @@ class Head:
         self._steps[self.number] = now, step
         self.number += 1
         self._size += _size_of(step)
-        for number, (made_at, old) in list(self._steps.items()):
+        for number, (made_at, old) in list(self._steps.items())[:-1]:
             if len(self._steps) <= _MOST_STEPS and self._size <= _MOST_BYTES and made_at >= now - _KEPT_S:
                 break
             self._size -= _size_of(old)
@@ -165,11 +164,15 @@ def _size_of(step: Step) -> int:
     return len(step.data) if isinstance(step, Chunk) else 0
 
 
+class _Closes(Protocol):
+    def close(self) -> None: ...
+
+
 class Tails:
     """The tails of one log, and the heads that they follow."""
 
     def __init__(self, backend: Backend) -> None:
-        self.open: WeakSet[AnyTail] = WeakSet()
+        self.open: WeakSet[_Closes] = WeakSet()
         self._backend = backend
         self._mutex = threading.RLock()
         self._heads: dict[Key, Head] = {}
@@ -295,8 +298,8 @@ class SharedPlace:
         return True
 
     def peek(self) -> Lines | None:
-        """What the head has read for this place and not yet been taken; None where there is nothing, or it is not followed any more. Asks no
-        disk."""
+        """What the head has read for this place and was not taken yet; None where there is nothing, or no head is followed any more. Asks
+        no disk."""
         while self._head is not None:
             try:
                 step = self._head.step(self._number)

@@ -38,9 +38,7 @@ class Tail(Generic[Item]):
     One thread at a time may iterate; `close` may be called from any. Of several sessions each comes in its own order. The items are
     `StoredEvent`, and `CaughtUp` only where marks were asked for."""
 
-    def __init__(
-        self, place: SharedPlace, watch: Watch, *, types: Collection[str] | None, marks: bool, poll_interval_s: float
-    ) -> None:
+    def __init__(self, place: SharedPlace, watch: Watch, *, types: Collection[str] | None, marks: bool, poll_interval_s: float) -> None:
         self._place = place
         self._watch = watch
         self._types = None if types is None else frozenset((types,) if isinstance(types, str) else types)

@@ -71,8 +71,8 @@ class Later(Generic[T]):
 
 
 class Tail(Generic[Item]):
-    """`eventlog.tail.Tail` as an async iterator. It opens at its first item or with ``async with``, and catches up in the log's threads; then
-    it waits without one (`waking`)."""
+    """`eventlog.tail.Tail` as an async iterator. It opens at its first item or with ``async with``, and catches up in the log's threads;
+    then it waits without one (`waking`)."""
 
     def __init__(self, open: Callable[[], sync_tail.Tail[Item]], after: str, work: Work, waker: Waker) -> None:
         self._open = open

@@ -1,4 +1,4 @@
-"""One thread for all async tails of a log: it waits for what happens, reads it once for all who follow it, and wakes them on the event loop.
+"""One thread for all async tails of a log: it waits for what happens, reads it once for all who follow, and wakes them on the event loop.
 
 A tail opens and catches up in one of the log's threads. From there on it has no thread: it is handed to this one while somebody waits for
 its next item, and comes back with one. Everything that came at once is handed over in one call of the event loop.
