@@ -15,7 +15,8 @@ import base64
 import binascii
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Final
 
@@ -27,6 +28,7 @@ from .errors import CursorExpired, InvalidCursor
 from .ids import order
 
 After = int | str  # a position, a cursor, "start" or "end"
+Note = Callable[[Changes | str], None]
 
 _PREFIX: Final = "all."
 _POSITION: Final = re.compile("[0-9]{1,19}")
@@ -34,13 +36,62 @@ _MOST_CURSOR_BYTES: Final = 64 * 1024 * 1024
 _SESSIONS_AT_ONCE: Final = 64  # of those read from their start: how many are read before the feed is asked again
 
 
-class OneSession:
-    """The place in one session."""
+class Where:
+    """A place as it can be written down: up to where each session in it was delivered; of all sessions also the ``feed``'s cursor.
 
-    def __init__(self, stream: Stream, after: After, on_damage: OnDamage) -> None:
-        position = _position(stream, after)
-        self.positions = {stream.session_id: position}
+    ``behind``: those not read to their end since the feed named them. ``done``: while reading from the start, the last session that is
+    done, "" before the first."""
+
+    __slots__ = ("behind", "done", "feed", "positions")
+
+    def __init__(self, positions: dict[str, int], feed: str | None = None, done: str | None = None) -> None:
+        self.positions = positions
+        self.feed = feed
+        self.done = done
+        self.behind: set[str] = set()
+
+    def copy(self) -> Where:
+        copied = Where(dict(self.positions), self.feed, self.done)
+        copied.behind = set(self.behind)
+        return copied
+
+    @property
+    def cursor(self) -> str:
+        if self.feed is None:
+            return str(next(iter(self.positions.values())))
+        return _encode(_Place(self.feed, self.positions, self.done))
+
+    def take_in(self, changes: Changes, stay: AbstractSet[str] = frozenset()) -> tuple[set[str], set[str]]:
+        """What the feed has answered; returns the sessions that are new in the place, and those that have left it. ``stay``: may not."""
+        self.feed = changes.cursor
+        idle = self.positions.keys() - changes.sessions.keys() - self.behind - stay
+        left = {session_id for session_id in idle if not self.is_ahead(session_id)}
+        for session_id in left:
+            del self.positions[session_id]
+        new = changes.sessions.keys() - self.positions.keys()
+        for session_id in new:
+            position = changes.sessions[session_id]
+            if self.is_ahead(session_id):
+                position = 0
+            elif position < 0:
+                raise CursorExpired(f"the journal of changes was deleted, and with it the position of session {session_id!r}")
+            self.positions[session_id] = position
+        self.behind.update(changes.sessions)
+        return new, left
+
+    def is_ahead(self, session_id: str) -> bool:
+        """Whether the session is still to be read from its start."""
+        return self.done is not None and (not self.done or order(session_id) > order(self.done))
+
+
+class OneSession:
+    """The place in one session, and what reads on from it."""
+
+    def __init__(self, stream: Stream, after: After | Where, on_damage: OnDamage) -> None:
+        position = after.positions[stream.session_id] if isinstance(after, Where) else _position(stream, after)
+        self.where = Where({stream.session_id: position})
         self.name = f"session {stream.session_id}"
+        self.note: Note | None = None
         self._session_id = stream.session_id
         self._follower = stream.follow(position, on_damage, keep_open=True)
 
@@ -49,11 +100,7 @@ class OneSession:
 
     def go_back(self) -> None:
         """Read again what was not delivered."""
-        self._follower.go_back(self.positions[self._session_id])
-
-    @property
-    def cursor(self) -> str:
-        return str(self.positions[self._session_id])
+        self._follower.go_back(self.where.positions[self._session_id])
 
     def close(self) -> None:
         self._follower.close()
@@ -78,34 +125,35 @@ def _position(stream: Stream, after: After) -> int:
 
 
 class AllSessions:
-    """The place in all sessions of a store. ``positions``: up to where each of those in it was delivered."""
+    """The place in all sessions of a store, and what reads on from it. ``note`` is called with whatever moves the place but lines: an
+    answer of the feed, or a session that was read to its end."""
 
     name = "all sessions"
 
-    def __init__(self, backend: Backend, after: After, on_damage: OnDamage) -> None:
-        self.positions: dict[str, int] = {}
+    def __init__(self, backend: Backend, after: After | Where, on_damage: OnDamage) -> None:
+        self.note: Note | None = None
         self._backend = backend
         self._on_damage: OnDamage = on_damage
         self._followers: dict[str, Follower] = {}
-        self._behind: set[str] = set()  # not read to their end since the feed named them
-        self._done: str | None = None  # while reading from the start: the last session that is done, "" before the first
-        place = _Place(None) if after in ("start", "end", 0, "0") else _decode(after)
-        self._feed: Feed = backend.feed(place.feed)
+        if isinstance(after, Where):
+            self.where = after.copy()
+        else:
+            place = _Place(None) if after in ("start", "end", 0, "0") else _decode(after)
+            self.where = Where(dict(place.positions), place.feed, place.done)
+        self.where.behind.update(self.where.positions)
+        self._feed: Feed = backend.feed(self.where.feed)
         try:
             changes = self._feed.next()
-            if place.feed is not None:
+            if self.where.feed is not None:
                 if changes.full:
                     raise CursorExpired(
                         "it is of another store, of another boot, or from before what the journal of changes reaches back to"
                     )
-                self.positions.update(place.positions)
-                self._behind.update(place.positions)
-                self._done = place.done
-                self._take_in(changes)
+                self.where.take_in(changes)
             elif after == "end":
                 self._begin_at_the_end()
             else:
-                self._done = ""
+                self.where.feed, self.where.done = changes.cursor, ""
         except BaseException:
             self._feed.close()
             raise
@@ -113,13 +161,13 @@ class AllSessions:
     def look(self, changed: set[str] | None) -> Iterator[Lines]:
         """Everything that there is to read, in whole appends; the first ones of a session may hold more. ``changed``: a hint where to
         look; None: everywhere."""
-        while self._done is not None:
+        while self.where.done is not None:
             yield from self._read(self._ask())
-            yield from self._read_next_sessions(self._done)
+            yield from self._read_next_sessions(self.where.done)
         if changed is None:
             self._ask()
-            yield from self._read(set(self.positions))
-        elif changed <= self.positions.keys():
+            yield from self._read(set(self.where.positions))
+        elif changed <= self.where.positions.keys():
             yield from self._read(changed)
         else:
             yield from self._read(self._ask() | changed)
@@ -127,11 +175,7 @@ class AllSessions:
     def go_back(self) -> None:
         """Read again what was not delivered."""
         for session_id, follower in self._followers.items():
-            follower.go_back(self.positions[session_id])
-
-    @property
-    def cursor(self) -> str:
-        return _encode(_Place(self._feed.cursor, self.positions, self._done))
+            follower.go_back(self.where.positions[session_id])
 
     def close(self) -> None:
         for follower in self._followers.values():
@@ -141,46 +185,33 @@ class AllSessions:
 
     def _begin_at_the_end(self) -> None:
         """The feed's place was taken first: what is appended from then on is either named by it, or was counted in a position."""
-        for session_id, position in self._feed.next().sessions.items():
+        changes = self._feed.next()
+        for session_id, position in changes.sessions.items():
             if position < 0:
                 position = self._backend.stream(session_id, create=False).last_seq()
-            self.positions[session_id] = position
-            self._behind.add(session_id)
+            self.where.positions[session_id] = position
+            self.where.behind.add(session_id)
+        self.where.feed = changes.cursor
 
     def _ask(self) -> set[str]:
         """Ask the feed; returns the sessions that are new in the place."""
         changes = self._feed.next()
         if changes.full:
             raise CursorExpired("the journal of changes was lost, or went on by more than it keeps while this tail was not read")
-        return self._take_in(changes)
-
-    def _take_in(self, changes: Changes) -> set[str]:
-        for session_id in self.positions.keys() - changes.sessions.keys() - self._behind:
-            if not self._is_ahead(session_id):
-                del self.positions[session_id]
-                follower = self._followers.pop(session_id, None)
-                if follower is not None:
-                    follower.close()
-        new = changes.sessions.keys() - self.positions.keys()
-        for session_id in new:
-            position = changes.sessions[session_id]
-            if self._is_ahead(session_id):
-                position = 0
-            elif position < 0:
-                raise CursorExpired(f"the journal of changes was deleted, and with it the position of session {session_id!r}")
-            self.positions[session_id] = position
-        self._behind.update(changes.sessions)
+        new, left = self.where.take_in(changes)
+        for session_id in left:
+            follower = self._followers.pop(session_id, None)
+            if follower is not None:
+                follower.close()
+        if self.note is not None:
+            self.note(changes)
         return new
 
-    def _is_ahead(self, session_id: str) -> bool:
-        """Whether the session is still to be read from its start."""
-        return self._done is not None and (not self._done or order(session_id) > order(self._done))
-
     def _read(self, session_ids: set[str]) -> Iterator[Lines]:
-        for session_id in session_ids & self.positions.keys():
+        for session_id in session_ids & self.where.positions.keys():
             follower = self._followers.get(session_id)
             if follower is not None and follower.is_at_end():  # most of them, at most looks
-                self._behind.discard(session_id)
+                self._is_read(session_id)
             else:
                 yield from self._read_to_its_end(session_id)
 
@@ -188,20 +219,26 @@ class AllSessions:
         follower = self._followers.get(session_id)
         if follower is None:
             stream = self._backend.stream(session_id, create=False)
-            follower = stream.follow(self.positions[session_id], self._on_damage, keep_open=False)
+            follower = stream.follow(self.where.positions[session_id], self._on_damage, keep_open=False)
             self._followers[session_id] = follower
         yield from follower.more()
-        self._behind.discard(session_id)
+        self._is_read(session_id)
+
+    def _is_read(self, session_id: str) -> None:
+        if session_id in self.where.behind:
+            self.where.behind.discard(session_id)
+            if self.note is not None:
+                self.note(session_id)
 
     def _read_next_sessions(self, done: str) -> Iterator[Lines]:
         count = 0
         for session_id in islice(self._backend.session_ids(done or None), _SESSIONS_AT_ONCE):
-            self.positions.setdefault(session_id, 0)
+            self.where.positions.setdefault(session_id, 0)
             yield from self._read_to_its_end(session_id)
-            self._done = session_id
+            self.where.done = session_id
             count += 1
         if count < _SESSIONS_AT_ONCE:
-            self._done = None
+            self.where.done = None
 
 
 # --- the text of a place ---------------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
-from weakref import WeakSet
 
 from .backend import Backend, Changes, OnDamage, Sync, rewriting, sealing, snapshots
 from .errors import Conflict, SessionExists, SessionNotFound
@@ -17,10 +16,11 @@ from .events import Event, SessionStarted
 from .ids import check_session_id, in_id_order, new_session_id
 from .session import Session, check_on_damage
 from .settings import Settings, load
+from .sharing import Tails
 
 if TYPE_CHECKING:
     from . import reports
-    from .backend import Bundle
+    from .backend import Bundle, Watch
     from .following import After
     from .stored import StoredEvent
     from .subscription import Callback, OnError, Subscription
@@ -35,7 +35,7 @@ class EventLog:
     def __init__(self, backend: Backend, settings: Settings) -> None:
         self.settings = settings
         self._backend = backend
-        self._tails: WeakSet[AnyTail] = WeakSet()
+        self._tails = Tails(backend)
         self._subscriptions: set[Subscription] = set()
         self.closed = False
 
@@ -228,16 +228,30 @@ class EventLog:
         there and what came. Appends come whole, each session in its order; a slow reader loses nothing and no writer waits for it.
         Woken by the operating system, and every ``poll_interval_ms`` should that fail. Raises `SessionNotFound`, `InvalidCursor`, and
         `CursorExpired` for a cursor of all sessions from before the last boot or too long ago; iterating raises `Damaged` like `read`."""
+        return self._open_tail(session, after, types, marks=marks, on_damage=on_damage)
+
+    def _open_tail(
+        self,
+        session: Session | str | None,
+        after: After,
+        types: Collection[str] | None,
+        *,
+        marks: bool,
+        on_damage: OnDamage,
+        watch: Callable[[str | None], Watch] | None = None,
+    ) -> AnyTail:
+        """`tail`. ``watch``: what to wait with, given by whoever waits for many."""
         backend = self._live
         if isinstance(session, Session):
-            return session.tail(after, types, marks=marks, on_damage=on_damage)
+            return session._open_tail(after, types, marks=marks, on_damage=on_damage, watch=watch)
         if session is not None:
             with self.session(session) as handle:
-                return handle.tail(after, types, marks=marks, on_damage=on_damage)
+                return handle._open_tail(after, types, marks=marks, on_damage=on_damage, watch=watch)
         from .tail import of_all
 
         check_on_damage(on_damage)
-        return of_all(backend, after, on_damage, self._tails, types=types, marks=marks, settings=self.settings)
+        opened = backend.watch() if watch is None else watch(None)
+        return of_all(backend, after, on_damage, opened, self._tails, types=types, marks=marks, settings=self.settings)
 
     def subscribe(
         self,
@@ -411,7 +425,7 @@ class EventLog:
             self.closed = True
             for subscription in list(self._subscriptions):
                 subscription()
-            for tail in list(self._tails):
+            for tail in list(self._tails.open):
                 tail.close()
             self._backend.close()
 

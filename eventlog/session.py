@@ -6,12 +6,11 @@ threads, and any number of processes may have handles on the same session.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
-from weakref import WeakSet
 
 from . import stored
 from .backend import OnDamage, PendingAppend, Stream, Sync
@@ -25,7 +24,9 @@ from .stored import StoredEvent
 from .timestamps import normalise, now
 
 if TYPE_CHECKING:
-    from .following import After
+    from .backend import Watch
+    from .following import After, OneSession, Where
+    from .sharing import Tails
     from .tail import AnyTail, CaughtUp, Tail
 
 _DELTA = MessageDelta.type
@@ -37,7 +38,7 @@ class Session:
 
     __slots__ = ("_create", "_settings", "_stream", "_sync", "_tails", "closed", "id")
 
-    def __init__(self, stream: Stream, settings: Settings, tails: WeakSet[AnyTail], *, create: bool) -> None:
+    def __init__(self, stream: Stream, settings: Settings, tails: Tails, *, create: bool) -> None:
         self.id = stream.session_id
         self.closed = False
         self._stream = stream
@@ -231,19 +232,30 @@ class Session:
         self, after: After = 0, types: Collection[str] | None = None, marks: bool = False, on_damage: OnDamage = "raise"
     ) -> Tail[StoredEvent | CaughtUp]:
         """What is in the session after ``after`` (a position, a cursor, "start" or "end"), then live what comes. See `EventLog.tail`."""
+        return self._open_tail(after, types, marks=marks, on_damage=on_damage)
+
+    def _open_tail(
+        self,
+        after: After,
+        types: Collection[str] | None,
+        *,
+        marks: bool,
+        on_damage: OnDamage,
+        watch: Callable[[str | None], Watch] | None = None,
+    ) -> AnyTail:
+        """`tail`. ``watch``: what to wait with, given by whoever waits for many."""
         self._check_open()
         check_on_damage(on_damage)
         from .following import OneSession
         from .tail import begin
 
-        return begin(
-            lambda: OneSession(self._stream, after, on_damage),
-            self._stream.watch(),
-            self._tails,
-            types=types,
-            marks=marks,
-            settings=self._settings,
-        )
+        stream = self._stream
+
+        def place(after: After | Where) -> OneSession:
+            return OneSession(stream, after, on_damage)
+
+        opened = stream.watch() if watch is None else watch(self.id)
+        return begin(place, after, (self.id, on_damage), opened, self._tails, types=types, marks=marks, settings=self._settings)
 
     @property
     def last_seq(self) -> int:

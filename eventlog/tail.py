@@ -1,7 +1,8 @@
 """A live tail: everything that is there, then everything that comes, from one session or from all.
 
 Positions decide what is read; being woken only decides when. A tail looks when it is woken and, should that be lost, once in every poll
-interval. What it delivers is read from the store: a slow reader falls behind and loses nothing, and no writer waits for it.
+interval. What it delivers is read from the store: a slow reader falls behind and loses nothing, and no writer waits for it. What is new is
+read once for all tails of a log (`sharing`).
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from types import TracebackType
 from typing import Generic, Literal, TypeVar, cast
-from weakref import WeakSet
 
 import msgspec
 
 from . import stored
 from .backend import Backend, Lines, OnDamage, Watch
-from .following import After, AllSessions, OneSession
+from .following import After, AllSessions, OneSession, Where
 from .settings import Settings
+from .sharing import Chunk, Head, Key, SharedPlace, Tails
 from .stored import StoredEvent
 
 
@@ -37,9 +38,7 @@ class Tail(Generic[Item]):
     One thread at a time may iterate; `close` may be called from any. Of several sessions each comes in its own order. The items are
     `StoredEvent`, and `CaughtUp` only where marks were asked for."""
 
-    def __init__(
-        self, place: OneSession | AllSessions, watch: Watch, *, types: Collection[str] | None, marks: bool, poll_interval_s: float
-    ) -> None:
+    def __init__(self, place: SharedPlace, watch: Watch, *, types: Collection[str] | None, marks: bool, poll_interval_s: float) -> None:
         self._place = place
         self._watch = watch
         self._types = None if types is None else frozenset((types,) if isinstance(types, str) else types)
@@ -104,6 +103,24 @@ class Tail(Generic[Item]):
                     slept = True
             return False
 
+    def take(self) -> bool:
+        """Whether the next item is ready, or can be taken of what was read for others, too. Asks no disk and waits for nothing."""
+        with self._mutex:
+            while not self.is_ready and self._looking is None and (lines := self._place.peek()) is not None:
+                self._take(lines)
+                self._place.passed()
+            return self.is_ready
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether it has looked at everything that there was when it looked last."""
+        return self._looking is None
+
+    @property
+    def head(self) -> Head | None:
+        """What reads for this tail and others; None where it has to look by itself."""
+        return self._place.head if self._looking is None else None
+
     @property
     def is_ready(self) -> bool:
         """Whether the next item can be had without waiting."""
@@ -138,7 +155,10 @@ class Tail(Generic[Item]):
         """Decode a chunk; whether any of it is to be delivered. What is not moves the position at once."""
         self._session_id = lines.session_id
         position = self._place.positions[lines.session_id]
-        events, last_seq = stored.events(lines, position, None, self._types)
+        if isinstance(lines, Chunk):
+            events, last_seq = lines.events(position, self._types)
+        else:
+            events, last_seq = stored.events(lines, position, None, self._types)
         self._reached = max(position, last_seq)
         self._events, self._index = events, 0
         if not events:
@@ -205,10 +225,15 @@ class Tail(Generic[Item]):
 AnyTail = Tail[StoredEvent | CaughtUp]
 
 
+Place = Callable[[After | Where], OneSession | AllSessions]
+
+
 def begin(
-    place: Callable[[], OneSession | AllSessions],
+    place: Place,
+    after: After,
+    key: Key,
     watch: Watch,
-    tails: WeakSet[AnyTail],
+    tails: Tails,
     *,
     types: Collection[str] | None,
     marks: bool,
@@ -216,11 +241,12 @@ def begin(
 ) -> AnyTail:
     """A tail that is among its log's ``tails``. It watches before it looks for its place, so that nothing happens in between unseen."""
     try:
-        tail: AnyTail = Tail(place(), watch, types=types, marks=marks, poll_interval_s=settings.poll_interval_ms / 1000)
+        shared = SharedPlace(place, after, key, tails)
+        tail: AnyTail = Tail(shared, watch, types=types, marks=marks, poll_interval_s=settings.poll_interval_ms / 1000)
     except BaseException:
         watch.close()
         raise
-    tails.add(tail)
+    tails.open.add(tail)
     return tail
 
 
@@ -228,11 +254,16 @@ def of_all(
     backend: Backend,
     after: After,
     on_damage: OnDamage,
-    tails: WeakSet[AnyTail],
+    watch: Watch,
+    tails: Tails,
     *,
     types: Collection[str] | None,
     marks: bool,
     settings: Settings,
 ) -> AnyTail:
     """`begin`, for all sessions of a backend."""
-    return begin(lambda: AllSessions(backend, after, on_damage), backend.watch(), tails, types=types, marks=marks, settings=settings)
+
+    def place(after: After | Where) -> AllSessions:
+        return AllSessions(backend, after, on_damage)
+
+    return begin(place, after, (None, on_damage), watch, tails, types=types, marks=marks, settings=settings)

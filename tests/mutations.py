@@ -35,6 +35,7 @@ REPAIR = "tests/unit/files/test_repair.py"
 INTERRUPTED = "tests/crash/test_interrupted.py"
 TAIL = "tests/unit/test_tail.py"
 TAILS = f"{TAIL} tests/properties/test_tail.py"
+SHARING = "tests/unit/test_sharing.py"
 SUBSCRIPTION = "tests/unit/test_subscription.py"
 AIO = "tests/unit/aio/test_aio.py"
 AIO_HANDLES = "tests/unit/aio/test_handles.py"
@@ -147,9 +148,9 @@ MUTATIONS = [
     Mutation("remove a segment that holds something", "eventlog/files/locking.py", "if self._held and self._size == 0:", "if self._held:", f"{LIFE} {NAMES}"),
     Mutation("rewrite before the event says so", "eventlog/files/upkeep/erasing.py", "        if not stream.seal():\n            raise NotStored(session_id", "        if False:\n            raise NotStored(session_id", LIFE),
     # what a tail means
-    Mutation("tail: forget who was not read to its end", "eventlog/following.py", " - changes.sessions.keys() - self._behind:", " - changes.sessions.keys():", TAILS),
-    Mutation("tail: forget who is noted as open", "eventlog/following.py", " - changes.sessions.keys() - self._behind:", " - self._behind:", TAILS),
-    Mutation("tail: begin a noted session at its start", "eventlog/following.py", "            if self._is_ahead(session_id):\n                position = 0", "            if True:\n                position = 0", TAILS),
+    Mutation("tail: forget who was not read to its end", "eventlog/following.py", " - changes.sessions.keys() - self.behind - stay", " - changes.sessions.keys() - stay", TAILS),
+    Mutation("tail: forget who is noted as open", "eventlog/following.py", " - changes.sessions.keys() - self.behind - stay", " - self.behind - stay", TAILS),
+    Mutation("tail: begin a noted session at its start", "eventlog/following.py", "            if self.is_ahead(session_id):\n                position = 0", "            if True:\n                position = 0", TAILS),
     Mutation("tail: forget who is open at the end", "eventlog/following.py", "                self._begin_at_the_end()\n", "                pass\n", TAILS),
     Mutation("tail: leave out who is still ahead", "eventlog/following.py", "                position = 0\n", "                pass\n", TAILS),
     Mutation("tail: no look without a notification", "eventlog/tail.py", "if now >= self._look_at or (changed is None and now < due):", "if changed is None and now < due:", TAILS),
@@ -157,6 +158,11 @@ MUTATIONS = [
     Mutation("tail: the cursor stays behind", "eventlog/tail.py", "event.seq if self._index < len(self._events) else self._reached", "self._place.positions[self._session_id]", TAILS),
     Mutation("tail: give out what was given out", "eventlog/tail.py", "stored.events(lines, position, None, self._types)", "stored.events(lines, 0, None, self._types)", TAILS),
     Mutation("tail: caught up at every look", "eventlog/tail.py", "            self._caught_up = True\n", "", TAILS),
+    Mutation("tail: forget what was read beyond the head", "eventlog/sharing.py", "self._stay if self._number < self._stay_until else frozenset()", "frozenset()", SHARING),
+    Mutation("tail: take a place that others have gone on with", "eventlog/sharing.py", "            where = own.where.copy()  # before others may go on with it\n            self._head = self._tails.lead(self._key, own)\n", "            self._head = self._tails.lead(self._key, own)\n            where = own.where.copy()\n", SHARING),
+    Mutation("tail: decode for each", "eventlog/sharing.py", "            if not self._decoded:\n", "            if True:\n", SHARING),
+    Mutation("tail: give out what was read long ago", "eventlog/sharing.py", "self.has_failed or made_at < time.monotonic() - _KEPT_S:", "self.has_failed:", SHARING),
+    Mutation("aio: forget who was looked after for nothing", "eventlog/aio/waking.py", "            self._waiting.update(self._at_work)\n", "", SHARING),
     Mutation("tail: a gap instead of an error", "eventlog/following.py", "            elif position < 0:\n", "            elif position < -1:\n", TAILS),
     Mutation("tail: a lost journal is no reason", "eventlog/following.py", "        if changes.full:\n            raise", "        if False:\n            raise", TAILS),
     Mutation("tail: list the session at every look", "eventlog/files/follower.py", "            if self._name is not None:\n                return\n", "", TAILS),

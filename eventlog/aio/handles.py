@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
-from concurrent.futures import ThreadPoolExecutor
 from inspect import isawaitable
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +16,7 @@ from ..backend import Lines
 from ..stored import StoredEvent
 from ..subscription import Callback, OnError
 from ..tail import CaughtUp, Item
+from .waking import Waker
 from .work import Work
 
 T = TypeVar("T")
@@ -71,16 +71,18 @@ class Later(Generic[T]):
 
 
 class Tail(Generic[Item]):
-    """`eventlog.tail.Tail` as an async iterator. It waits in a thread of its own, and opens at its first item or with ``async with``."""
+    """`eventlog.tail.Tail` as an async iterator. It opens at its first item or with ``async with``, and catches up in the log's threads;
+    then it waits without one (`waking`)."""
 
-    def __init__(self, open: Callable[[], sync_tail.Tail[Item]], after: str) -> None:
+    def __init__(self, open: Callable[[], sync_tail.Tail[Item]], after: str, work: Work, waker: Waker) -> None:
         self._open = open
         self._after = after
+        self._work = work
+        self._waker = waker
         self._tail: sync_tail.Tail[Item] | None = None
-        self._thread: ThreadPoolExecutor | None = None
-        self._waiting: asyncio.Future[bool] | None = None
+        self._waiting: asyncio.Future[bool] | None = None  # until it is done, the tail belongs to a thread
         self._is_closed = False
-        self._is_cancelled = False  # nobody waits for the thread any more
+        self._is_cancelled = False  # nobody waits for the opening any more
 
     def __aiter__(self) -> Tail[Item]:
         return self
@@ -90,43 +92,55 @@ class Tail(Generic[Item]):
 
     async def _next(self) -> Item:
         """The next item; waits for it. Ends when the tail is closed. Raises what the synchronous one raises."""
-        tail = self._tail
-        while tail is None or not tail.is_ready:
+        while self._waiting is not None or self._tail is None or not self._tail.is_ready:
+            tail = self._tail
             if self._is_closed or (tail is not None and tail.is_over):
                 _expect_the_end()
                 raise StopAsyncIteration
-            if self._waiting is None:
-                self._is_cancelled = False
-                self._waiting = self._in_thread(None)
-            try:
-                await asyncio.shield(self._waiting)
-            except asyncio.CancelledError:
-                self._is_cancelled = True
-                if self._tail is not None:
-                    self._tail.interrupt()  # nothing is lost: what is ready stays for the next call
-                raise
-            finally:
-                if self._waiting is not None and self._waiting.done():
-                    self._waiting = None
-            tail = self._tail
+            if self._waiting is not None or tail is None or not tail.has_looked:
+                await self._in_thread()
+            else:
+                await self._by_waker(tail)
         try:
-            return next(tail)
+            return next(self._tail)
         except StopIteration:  # closed by the log, from another thread
             _expect_the_end()
             raise StopAsyncIteration from None
 
-    def _in_thread(self, timeout_s: float | None) -> asyncio.Future[bool]:
-        self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="eventlog-aio-tail")
-        return asyncio.get_running_loop().run_in_executor(self._thread, self._open_and_wait, timeout_s)
+    async def _by_waker(self, tail: sync_tail.Tail[Item]) -> None:
+        waiting = self._waiting = self._waker.next_of(tail)
+        try:
+            await waiting
+        except asyncio.CancelledError:
+            self._waiting = self._waker.take_back(tail)  # nothing is lost: what is ready stays for the next call
+            raise
+        finally:
+            if self._waiting is waiting:
+                self._waiting = None
 
-    def _open_and_wait(self, timeout_s: float | None) -> bool:
+    async def _in_thread(self) -> None:
+        """Open it, or go on looking, in a thread; or wait for what a thread does with it."""
+        if self._waiting is None:
+            self._is_cancelled = False
+            self._waiting = self._work.start(self._open_and_look)
+        waiting = self._waiting
+        try:
+            await asyncio.shield(waiting)
+        except asyncio.CancelledError:
+            self._is_cancelled = True
+            raise
+        finally:
+            if waiting.done() and self._waiting is waiting:
+                self._waiting = None
+
+    def _open_and_look(self) -> bool:
         if self._is_closed or self._is_cancelled:
             return False
         if self._tail is None:
             self._tail = self._open()
         if self._is_closed or self._is_cancelled:
             return False
-        return self._tail.wait(timeout_s)
+        return self._tail.wait(0.0)
 
     @property
     def cursor(self) -> str:
@@ -134,30 +148,27 @@ class Tail(Generic[Item]):
         return self._after if self._tail is None else self._tail.cursor
 
     async def close(self) -> None:
-        """End the iteration and the thread. Closing twice is fine."""
+        """End the iteration. Closing twice is fine."""
         self._is_closed = True
-        if self._tail is not None:
-            self._tail.stop()
-        if self._waiting is not None:
+        while self._waiting is not None and not self._waiting.done():
+            if self._tail is not None:
+                self._tail.stop()
             await asyncio.wait([self._waiting])
-        if self._tail is not None:
-            self._tail.close()
-        if self._thread is not None:
-            self._thread.shutdown()
+        self._let_go()
 
     async def __aenter__(self) -> Tail[Item]:
         try:
-            await self._in_thread(0.0)
+            await self._in_thread()
         except BaseException:
             self._is_closed = True
-            if self._thread is not None:
-                self._thread.submit(self._give_up)
-                self._thread.shutdown(wait=False)
+            if self._waiting is None:
+                self._let_go()
+            else:
+                self._waiting.add_done_callback(lambda _: self._let_go())  # nobody waits for it any more
             raise
         return self
 
-    def _give_up(self) -> None:
-        """Let go of what was opened after nobody waited for it any more."""
+    def _let_go(self) -> None:
         if self._tail is not None:
             self._tail.close()
 

@@ -21,6 +21,7 @@ from ..subscription import Callback, OnError
 from ..tail import CaughtUp
 from .handles import AnyTail, Bundle, Opening, Subscription, Tail
 from .session import Session
+from .waking import Waker
 from .work import Work, opened
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class EventLog:
         self.sync_log = log
         self._work = Work()
         self._tails: WeakSet[AnyTail] = WeakSet()
+        self._waker = Waker(log._tails, log.settings.poll_interval_ms / 1000)
 
     @classmethod
     def open(
@@ -157,7 +159,13 @@ class EventLog:
 
         See `eventlog.EventLog.tail`."""
         given = session.sync_session if isinstance(session, Session) else session
-        tail = Tail(lambda: self.sync_log.tail(given, after, types, marks=marks, on_damage=on_damage), str(after))
+        waker = self._waker
+        tail = Tail(
+            lambda: self.sync_log._open_tail(given, after, types, marks=marks, on_damage=on_damage, watch=waker.enter),
+            str(after),
+            self._work,
+            waker,
+        )
         self._tails.add(tail)
         return tail
 
@@ -279,6 +287,7 @@ class EventLog:
         self._work.closed = True
         for tail in list(self._tails):
             await tail.close()
+        await asyncio.to_thread(self._waker.close)
         await asyncio.to_thread(self.sync_log.close)
         await self._work.close()
 
@@ -290,6 +299,6 @@ class EventLog:
 
     def _opening(self, open: Callable[[], sync_session.Session]) -> Opening[Session]:
         async def begun() -> Session:
-            return Session(await self._work.open(open), self._work, self._tails)
+            return Session(await self._work.open(open), self._work, self._tails, self._waker)
 
         return Opening(begun())

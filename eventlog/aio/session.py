@@ -23,6 +23,7 @@ from ..stored import StoredEvent
 from ..tail import CaughtUp
 from ..timestamps import now
 from .handles import AnyTail, Later, Tail
+from .waking import Waker
 from .work import Work
 
 T = TypeVar("T")
@@ -44,14 +45,15 @@ class Session:
     What is appended while the disk is busy goes out together: written one after the other, then one sync for all of it. Each handle has its
     own queue, so that one whose session is locked elsewhere holds up no other."""
 
-    __slots__ = ("_idle", "_tails", "_waiting", "_work", "closed", "id", "sync_session")
+    __slots__ = ("_idle", "_tails", "_waiting", "_waker", "_work", "closed", "id", "sync_session")
 
-    def __init__(self, session: sync_session.Session, work: Work, tails: WeakSet[AnyTail]) -> None:
+    def __init__(self, session: sync_session.Session, work: Work, tails: WeakSet[AnyTail], waker: Waker) -> None:
         self.id = session.id
         self.sync_session = session
         self.closed = False
         self._work = work
         self._tails = tails  # all of the log
+        self._waker = waker
         self._waiting: list[_Append | _Call] = []
         self._idle: asyncio.Future[None] | None = None  # done when everything is stored; None where there is nothing to store
 
@@ -196,7 +198,13 @@ class Session:
     ) -> Tail[StoredEvent | CaughtUp]: ...
     def tail(self, after: After = 0, types: Collection[str] | None = None, marks: bool = False, on_damage: OnDamage = "raise") -> AnyTail:
         """See `EventLog.tail`."""
-        tail = Tail(lambda: self.sync_session.tail(after, types, marks=marks, on_damage=on_damage), str(after))
+        waker = self._waker
+        tail = Tail(
+            lambda: self.sync_session._open_tail(after, types, marks=marks, on_damage=on_damage, watch=waker.enter),
+            str(after),
+            self._work,
+            waker,
+        )
         self._tails.add(tail)
         return tail
 

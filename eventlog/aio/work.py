@@ -34,6 +34,11 @@ class Work:
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="eventlog-aio")
         self.busy: set[asyncio.Future[None]] = set()  # one for each session that has appends on their way
 
+    def start(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        if self.closed:
+            raise ValueError("this log is closed; open it again with EventLog.open()")
+        return asyncio.get_running_loop().run_in_executor(self.threads, work)
+
     async def run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.threads, work)
 

@@ -426,7 +426,7 @@ def test_a_tail_that_cannot_be_opened_says_so_and_leaves_nothing() -> None:
 
 def test_a_tail_whose_opening_is_cancelled_lets_go_of_everything(settings: Settings) -> None:
     async def program(log: aio.EventLog) -> None:
-        await log.start(id="a")
+        await asyncio.gather(*(log.start() for _ in range(32)))  # the log's threads are there
         with leaving_nothing_open():  # the log stays open, and the tails are held
             tails = [log.tail() for _ in range(4)]
             for turns, tail in enumerate(tails):
@@ -436,7 +436,7 @@ def test_a_tail_whose_opening_is_cancelled_lets_go_of_everything(settings: Setti
                 opening.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await opening
-            while any(thread.name.startswith("eventlog-aio-tail") for thread in threading.enumerate()):
+            while any(thread.name == "eventlog-aio-tails" for thread in threading.enumerate()):
                 await asyncio.sleep(0)
 
     assert run(program, settings) == []

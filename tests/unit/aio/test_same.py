@@ -21,7 +21,8 @@ PAIRS = [
 NOT_THERE = {
     eventlog.EventLog: set(),
     eventlog.Session: {"pending", "append_all"},  # what the queue of an async session is made of
-    tail.Tail: {"wait", "is_ready", "is_over", "stop", "interrupt", "finish"},  # for threads and signal handlers: tasks are cancelled
+    tail.Tail: {"wait", "is_ready", "is_over", "stop", "interrupt", "finish"}  # for threads and signal handlers: tasks are cancelled
+    | {"take", "head", "has_looked"},  # for whoever waits for many
     subscription.Subscription: {"begin", "finish"},  # of the thread behind it
     backend.Bundle: set(),
 }
