@@ -36,7 +36,7 @@ THIRD_PARTY = {
     "projections/exporters": {"msgspec", "pyarrow"},
     "projections/http": {"msgspec", "starlette", "uvicorn"},  # the extra `web`
     "projections/index": {"msgspec"},
-    "projections/mcp": {"anyio", "mcp", "mcp_types", "msgspec"},
+    "projections/mcp": {"anyio", "mcp", "mcp_types", "msgspec", "starlette"},  # the extra `mcp`, which brings starlette
     "projections/operations": {"msgspec"},
     "projections/view": {"msgspec"},
 }
