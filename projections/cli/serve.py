@@ -74,7 +74,7 @@ def serve(context: Context, listen: str, base_path: str, **given: Any) -> None:
                     access,
                     listening,
                     lambda: _say(context, running),
-                    {"/mcp": Endpoint(may_write=given["mcp_write"], most_bytes=app.MOST_BYTES)},
+                    {"/mcp": Endpoint(may_write=given["mcp_write"], most_bytes=access.most_bytes)},
                 )
         finally:
             discovery.withdraw(path, running.pid)
