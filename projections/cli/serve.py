@@ -37,7 +37,7 @@ _SHORTEST_TOKEN: Final = 16
 @click.option("--mcp-write", is_flag=True, help="Let agents that ask at /mcp write, too (with a token that may).")
 @click.option("--base-path", default="", metavar="PATH", help="Be below this path (/sessions), as behind a reverse proxy.")
 def serve(context: Context, listen: str, base_path: str, **given: Any) -> None:
-    """Serve the HTTP API, the live stream, the page, and MCP at /mcp.
+    """Serve the HTTP API, the live stream, the page and MCP.
 
     Prints the page's address with its token. EVENTLOG_TOKEN sets a token that survives restarts. Ctrl-C ends it."""
     try:
