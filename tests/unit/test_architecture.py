@@ -24,7 +24,7 @@ THIRD_PARTY = {
     "eventlog/files": {"msgspec", "watchfiles", "zstandard"},
     "eventlog/importers": {"msgspec", "watchfiles", "zstandard"},
     "eventlog/maintenance": {"msgspec"},
-    "eventlog/recorders": {"genai_prices", "msgspec"},  # no SDK and no HTTP library: their classes are found where they are loaded
+    "eventlog/recorders": {"anyio", "genai_prices", "msgspec"},  # no SDK and no HTTP library: their classes are found where they are loaded
     "eventlog/replays": {"msgspec"},
     "eventlog/schema": {"msgspec"},
     "eventlog/segments": {"msgspec", "zstandard"},
