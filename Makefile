@@ -67,10 +67,14 @@ oldest: .venv-oldest/bin/python
 	$< $(PIP) freeze --exclude-editable
 	$< -m pytest -n auto
 
-# tests/unit/mcp, which `make test` skips: the package of the protocol brings more than all the rest.
+# tests/unit/mcp, which `make test` skips: the package of the protocol brings more than all the rest. The protocol's public conformance
+# suite and the Node that it needs are npm's, into .node; where that cannot be, its test is skipped and says so.
+CONFORMANCE = @modelcontextprotocol/conformance@0.2.0-alpha.12 node@22.23.3
+
 mcp: .venv-mcp/bin/python
 	$< $(INSTALL) $(PINNED) --constraint constraints-mcp.txt $(BUILD)
 	$< $(INSTALL) $(PINNED) --constraint constraints-mcp.txt $(EDITABLE) '.[test,mcp]'
+	test -x .node/node_modules/node/bin/node || npm install --silent --no-save --no-package-lock --prefix .node $(CONFORMANCE) || true
 	$< -m pytest -n auto tests/unit/mcp
 
 # constraints-recorders.txt: the SDKs, and what they bring; made by hand of `pip freeze` in .venv-recorders when they are to be newer.
@@ -99,7 +103,7 @@ constraints:
 	rm -rf .venv-constraints
 
 clean:
-	rm -rf .venv .venv-page .venv-mcp .venv-newest .venv-oldest .venv-recorders .venv-constraints build
+	rm -rf .node .venv .venv-page .venv-mcp .venv-newest .venv-oldest .venv-recorders .venv-constraints build
 
 .venv/bin/python .venv-page/bin/python .venv-mcp/bin/python .venv-newest/bin/python .venv-oldest/bin/python .venv-recorders/bin/python:
 	$(call needs,$(PYTHON),install CPython 3.11 or later with pip and venv or name it with PYTHON=...)

@@ -31,7 +31,7 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
         "tools": Command("projections.cli.tools:tools", "List tool calls with their results."),
         "show": Command("projections.cli.show:show", "Show a session: its header, messages, tools and totals."),
         "tail": Command("eventlog.cli.tail:tail", "Show what is there, then what happens, live."),
-        "serve": Command("projections.cli.serve:serve", "Serve the HTTP API, the live stream and the page."),
+        "serve": Command("projections.cli.serve:serve", "Serve the HTTP API, the live stream, the page and MCP."),
         "open": Command("projections.cli.open:open_page", "Open the page in the browser."),
         "cat": Command("eventlog.cli.cat:cat", "Print a session's stored event lines, as they are."),
         "mcp": Command("projections.cli.mcp:mcp", "Serve the sessions to an agent, by MCP on stdin and stdout."),

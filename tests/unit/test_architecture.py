@@ -24,7 +24,7 @@ THIRD_PARTY = {
     "eventlog/files": {"msgspec", "watchfiles", "zstandard"},
     "eventlog/importers": {"msgspec", "watchfiles", "zstandard"},
     "eventlog/maintenance": {"msgspec"},
-    "eventlog/recorders": {"genai_prices", "msgspec"},  # no SDK and no HTTP library: their classes are found where they are loaded
+    "eventlog/recorders": {"anyio", "genai_prices", "msgspec"},  # no SDK and no HTTP library: their classes are found where they are loaded
     "eventlog/replays": {"msgspec"},
     "eventlog/schema": {"msgspec"},
     "eventlog/segments": {"msgspec", "zstandard"},
@@ -36,7 +36,7 @@ THIRD_PARTY = {
     "projections/exporters": {"msgspec", "pyarrow"},
     "projections/http": {"msgspec", "starlette", "uvicorn"},  # the extra `web`
     "projections/index": {"msgspec"},
-    "projections/mcp": {"anyio", "mcp", "mcp_types", "msgspec"},
+    "projections/mcp": {"anyio", "mcp", "mcp_types", "msgspec", "starlette"},  # the extra `mcp`, which brings starlette
     "projections/operations": {"msgspec"},
     "projections/view": {"msgspec"},
 }

@@ -8,7 +8,7 @@ from ..problems import problem
 from .around import headers_of, path_of
 
 MOST_BYTES = 64 * 1024 * 1024
-_EXEMPT = ("/mcp", "/v1")  # have rules of their own
+_EXEMPT = ("/v1",)  # has rules of its own
 
 
 class Bodies:

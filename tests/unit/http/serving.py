@@ -20,7 +20,7 @@ class Served:
     def __init__(self, process: subprocess.Popen[bytes], said: Any) -> None:
         self.process = process
         self.token: str = said["token"]
-        self.port = int(said["url"].rstrip("/").rsplit(":", 1)[1])
+        self.port = int(said["url"].split(":")[2].split("/")[0])
         self.url: str = said["url"]
 
     def ask(self, method: str, target: str, body: Any = None, **headers: str) -> tuple[int, bytes]:
