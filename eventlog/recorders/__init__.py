@@ -8,7 +8,8 @@
 
 What goes over the wire is recorded, not what an SDK makes of it: the caller's objects, errors and bytes are those it would have without.
 The room: `httpx_send`, `aiohttp_request` and `gate` run in the caller; `calls` is what they hand over; `writer` takes it, `bookkeeping`
-places and writes it, by `conversation`, `threads` and `digests`; `sessions` appends; `restart` is what outlives the process.
+places and writes it, by `conversation`, `threads` and `digests`; `sessions` appends; `restart` is what outlives the process. `chat`
+is for programs in which a person chats.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from typing import Any, TypeVar
 
 from ..log import EventLog
 from . import installing
+from .chat import Chat, ChatEvent
 from .context import paused, recording
 from .recorder import Recorder, Stats
 from .redaction import provider_keys
 
-__all__ = ["Recorder", "Stats", "install", "paused", "provider_keys", "record", "recording", "uninstall"]
+__all__ = ["Chat", "ChatEvent", "Recorder", "Stats", "install", "paused", "provider_keys", "record", "recording", "uninstall"]
 
 Client = TypeVar("Client")
 _lock = threading.Lock()

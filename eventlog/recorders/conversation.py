@@ -150,6 +150,9 @@ def _has_call(said: Said) -> bool:
 def begins(plan: Plan, details: dict[str, Any], settings: dict[str, Any], api: str) -> None:
     """The session's own events: it begins, or its model or settings change."""
     session, ask = plan.thread.session, plan.ask
+    given = details.pop("settings", {})
+    session.own.update(given)
+    settings = {name: value for name, value in (session.settings | given).items() if name in session.own} | settings
     if not session.is_begun:
         metadata = {**details.pop("metadata", {}), "source": "recorder", "api": api}
         started = {"kind": "chat", "model": ask.model, "provider": ask.provider, "settings": settings}

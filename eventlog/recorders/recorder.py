@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from ..log import EventLog
@@ -80,16 +81,25 @@ class Recorder:
         self.is_on = self._settings.recording
         self._given = log
         self._own: EventLog | None = None
-        self._writer = Writer(self._open, self.options)
+        self._opening = threading.Lock()
+        self.otherwise: Callable[[], Context] | None = None  # where a call belongs that no `recording` surrounds (`Chat`)
+        self._writer = Writer(self.open, self.options)
         self._room = Room(max_pending, max_pending_bytes)
         _everyone.add(self)
 
-    def _open(self) -> EventLog:
+    def open(self) -> EventLog:
+        """The log that is recorded into; opened, and made, where it was not yet. Raises what `EventLog.open` raises."""
         if self._given is not None:
             return self._given
-        if self._own is None:
-            self._own = EventLog.open(settings=self._settings)
-        return self._own
+        with self._opening:
+            if self._own is None:
+                self._own = EventLog.open(settings=self._settings)
+            return self._own
+
+    @property
+    def place(self) -> str | None:
+        """The folder of the store; None for a log that has none."""
+        return str(self._settings.store) if self._given is None else self._given.path
 
     # --- the caller's side: called by the hooks --------------------------------------------------------------------------------------
 
@@ -100,6 +110,8 @@ class Recorder:
         if not self._room.enter(len(request.body)):
             self._writer.lose(Full("more calls wait to be written than max_pending or max_pending_bytes allow"))
             return None
+        if context.session_id is None and self.otherwise is not None:
+            context = self.otherwise()
         call = Call(self, request, context, self._room, self.options.max_capture_bytes)
         self._writer.start()
         self._writer.put(call)
@@ -143,6 +155,7 @@ class Recorder:
     def after_fork_in_child(self) -> None:
         self._room = Room(self.options.max_pending, self.options.max_pending_bytes)
         self._own = None if self._given is None else self._own
+        self._opening = threading.Lock()
         self._writer.after_fork_in_child()
 
     @property
