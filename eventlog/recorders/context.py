@@ -27,6 +27,8 @@ class Context(NamedTuple):
 
 NOWHERE = Context()
 _current: ContextVar[Context] = ContextVar("eventlog_recording", default=NOWHERE)
+# Set while a call is being sent: a client whose transport is another client (httpx over aiohttp) asks once.
+is_sending: ContextVar[bool] = ContextVar("eventlog_sending", default=False)
 _DETAILS = frozenset({"title", "description", "purpose", "user_id", "tags", "kind", "metadata"})
 
 

@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple
 
 from ..log import EventLog
 from ..settings import Settings, load
+from ..shapes.exchange import Exchange
+from . import installing
 from .calls import Call, Request, Room
 from .context import Context
 from .options import OnLoss, Options
@@ -120,6 +122,27 @@ class Recorder:
     def ended(self, call: Call) -> None:
         self._writer.put(call, is_end=True)
 
+    def told(
+        self,
+        told: Callable[[Redact | None], Exchange | None],
+        context: Context,
+        *,
+        started_at: float,
+        ended_at: float,
+        size: int = 0,
+    ) -> None:
+        """A call is over that another door than the wire has seen. ``told``: what it was, asked in the writer's thread, with what redacts;
+        None where it is no model's. Times in seconds since 1970; ``size``: the bytes that ``told`` holds, about."""
+        if not self.is_on or self._writer.is_closed or context.is_paused:
+            return
+        if not self._room.enter(size):
+            self._writer.lose(Full("more calls wait to be written than max_pending or max_pending_bytes allow"))
+            return
+        if context.session_id is None and self.otherwise is not None:
+            context = self.otherwise()
+        self._writer.start()
+        self._writer.put(Call.over(self, told, context, self._room, size, started_at, ended_at), is_end=True)
+
     # --- for programs ----------------------------------------------------------------------------------------------------------------
 
     @property
@@ -133,8 +156,6 @@ class Recorder:
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Write what is over, and stop: nothing is recorded any more. Closing twice is fine. The log is closed where it was opened here."""
-        from . import installing
-
         installing.gate.forget(self)
         self._writer.close(timeout_s)
         if self._own is not None:
@@ -161,6 +182,16 @@ class Recorder:
     @property
     def writer(self) -> Writer:
         return self._writer
+
+
+def recorder_for(log: EventLog | Recorder | None, **options: Any) -> Recorder:
+    """The recorder that is meant: a given one; for a log, or with options, a new one; else the one that is installed, or a new one."""
+    if isinstance(log, Recorder):
+        return log
+    if log is None and not options and installing.gate.everyone is not None:
+        found: Recorder = installing.gate.everyone
+        return found
+    return Recorder(log, **options)
 
 
 def _flush_at_exit() -> None:
