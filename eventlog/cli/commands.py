@@ -19,6 +19,7 @@ class Command(NamedTuple):
 SECTIONS: Final[dict[str, dict[str, Command]]] = {
     "Record": {
         "import": Command("eventlog.cli.importing:import_sessions", "Import another tool's sessions, adding only what is new."),
+        "run": Command("eventlog.cli.run:run", "Run a Python program with its model calls recorded."),
         "append": Command("eventlog.cli.append:append", "Append JSON lines from standard input to a session."),
         "set": Command("eventlog.cli.set:set_details", "Change a session's title, tags, status and other details."),
         "pin": Command("eventlog.cli.set:pin", "Keep a session on top of lists and out of clean-ups."),
@@ -56,6 +57,7 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
         "bundle": Command("eventlog.cli.backup:bundle", "Put sessions into one file, to hand them to somebody."),
     },
     "Set up": {
+        "hook": Command("eventlog.cli.hook:hook", "Take a hook's input from another tool."),
         "demo": Command("eventlog.cli.demo:demo", "Record a small session, crash it, recover it and replay it."),
         "config": Command("eventlog.cli.config:config", "Show every setting, its value and where that comes from."),
     },

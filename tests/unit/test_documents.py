@@ -19,7 +19,7 @@ from eventlog.settings import table
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-EXTRAS = ("mcp", "mcp_types")
+EXTRAS = ("mcp", "mcp_types", "agents", "langchain_core")  # and what the recorders have a door for
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
