@@ -98,6 +98,7 @@ class ChatgptMeaning:
         self._facts = Facts(NAME, place, kind="chat", provider="openai")
         self._said = Said()
         self._parents: dict[str, str | None] = {}
+        self._thoughts: set[str] = set()
         self._calls: dict[str, str] = {}  # the tools that were called, by node
         self._path: set[str] | None = None
         self._updated = _FIRST
@@ -132,7 +133,7 @@ class ChatgptMeaning:
         )
         events += self._facts.tag("archived", on=record.get("is_archived") is True)
         for message_id in self._said.ids:
-            events += self._said.hide(message_id, self._is_aside(message_id))
+            events += self._said.hide(message_id, message_id in self._thoughts or self._is_aside(message_id))
         return events
 
     def _is_aside(self, node_id: str) -> bool:
@@ -159,6 +160,7 @@ class ChatgptMeaning:
         parts = _parts(content)
         if kind == "thoughts":
             role = "reasoning"
+            self._thoughts.add(node_id)
         elif kind in _STANDING or metadata.get("is_visually_hidden_from_conversation") is True:
             role = "system"
         if role in ("system", "reasoning") and not any(part.content for part in parts):

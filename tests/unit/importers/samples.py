@@ -23,6 +23,7 @@ class Sample(NamedTuple):
     lines: Callable[[], list[dict[str, Any]]] | None = None  # of a format of lines
     states: Callable[[Path], Iterator[Path]] | None = None
     value: Callable[[], Any] | None = None  # of a document of its own
+    is_timed: bool = True  # from its first record on
 
 
 def at(minute: int, second: int = 0) -> str:
