@@ -16,7 +16,7 @@ from eventlog.shapes import anthropic
 
 from .declaration import Conversation, Documents, Format, Location
 from .intake import Place
-from .listed import ListedMeaning, Message, split_list
+from .listed import ListedMeaning, Message, join_list, split_list
 from .values import count_of, mapping_of, text_of, time_of
 
 NAME = "amp"
@@ -68,6 +68,6 @@ FORMAT = Format(
     meaning=AmpMeaning,
     names=("*.json",),
     locations=(Location("$DATA/amp", "threads", "AMP_DATA_DIR"),),
-    documents=Documents(_is_document, _split),
+    documents=Documents(_is_document, _split, join=join_list("messages")),
     checked_on="its description",
 )

@@ -21,11 +21,12 @@ from eventlog.events import Event, MessageAdded, Part, SessionStarted, SourceRec
 from eventlog.ids import session_id_for, session_id_of
 from eventlog.stored import StoredEvent
 
+from .chat_export import is_export, split_export
 from .declaration import Conversation, Documents, Format, Found
 from .facts import Facts
 from .intake import Place, Source
 from .provenance import fingerprint
-from .records import element_texts, member_texts, without
+from .records import lenient_value, member_texts, without
 from .said import Said
 from .values import arguments_of, list_of, mapping_of, text_of, time_of
 
@@ -42,18 +43,11 @@ def _is_conversation(value: Any) -> bool:
 
 
 def _is_document(value: Any) -> bool:
-    return any(map(_is_conversation, value)) if isinstance(value, list) else _is_conversation(value)
+    return is_export(value, _is_conversation)
 
 
 def _split(path: Path, data: bytes, value: Any) -> Iterator[Conversation]:
-    if isinstance(value, dict):
-        yield _conversation(data, value)
-        return
-    for text, conversation in zip(element_texts(data), value, strict=True):
-        if _is_conversation(conversation):
-            yield _conversation(text, conversation)
-        else:
-            yield Conversation(None, [Found(text, problem="no conversation: it has no tree of messages")])
+    return split_export(data, value, _is_conversation, _conversation, "tree of messages")
 
 
 def _conversation(text: bytes, value: dict[str, Any]) -> Conversation:
@@ -66,6 +60,25 @@ def _conversation(text: bytes, value: dict[str, Any]) -> Conversation:
     texts = dict(member_texts(text, "mapping"))
     records += (Found(texts[node_id], _time(nodes[node_id])) for node_id in _in_order(nodes, tree))
     return Conversation(Place(session_id, (name or session_id,)), records)
+
+
+def _join(records: list[bytes]) -> bytes | None:
+    """The conversation: every node that the last state of the rest names, as it was last."""
+    rest: bytes | None = None
+    nodes: dict[str, bytes] = {}
+    tree: dict[str, Any] = {}
+    for record in records:
+        value = mapping_of(lenient_value(record))
+        if isinstance(value.get("mapping"), dict):
+            if rest is None or len(value["mapping"]) >= len(tree):
+                rest, tree = record, value["mapping"]
+        else:
+            node_id = text_of(value.get("id")) or text_of(mapping_of(value.get("message")).get("id"))
+            nodes[node_id or ""] = record
+    if rest is None:
+        return None
+    pairs = (msgspec.json.encode(node_id) + b":" + nodes[node_id] for node_id in tree if node_id in nodes)
+    return without(rest, "mapping", b"{" + b",".join(pairs) + b"}")
 
 
 def _first_message(value: dict[str, Any]) -> str | None:
@@ -256,5 +269,5 @@ FORMAT = Format(
         "user.json", "message_feedback.json", "model_comparisons.json", "shared_conversations.json", "user_settings.json",
         "group_chats.json", "shopping.json", "sora.json", "tasks.json",
     ),
-    documents=Documents(_is_document, _split),
+    documents=Documents(_is_document, _split, join=_join),
 )  # fmt: skip

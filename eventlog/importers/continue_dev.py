@@ -19,7 +19,7 @@ from eventlog.shapes.exchange import Said as Spoken
 
 from .declaration import Conversation, Documents, Format, Location
 from .intake import Place
-from .listed import ListedMeaning, Message, split_list
+from .listed import ListedMeaning, Message, join_list, split_list
 from .records import lenient_value
 from .values import amount_of, count_of, list_of, mapping_of, text_of, time_of
 
@@ -130,6 +130,6 @@ FORMAT = Format(
     names=("*.json",),
     not_names=(_INDEX,),
     locations=(Location("~/.continue", "sessions", "CONTINUE_GLOBAL_DIR"),),
-    documents=Documents(_is_document, _split),
+    documents=Documents(_is_document, _split, join=join_list("history")),
     checked_on="its description",
 )

@@ -26,7 +26,7 @@ from eventlog.stored import StoredEvent
 from .declaration import Conversation, Documents, Format, Found, Lines, Location
 from .facts import Facts
 from .intake import Place, Source
-from .records import Record, element_texts, load, without
+from .records import Record, element_texts, lenient_value, load, without
 from .said import Said
 from .values import arguments_of, count_of, list_of, mapping_of, text_of, time_of
 
@@ -72,6 +72,16 @@ def _split(path: Path, data: bytes, value: dict[str, Any]) -> Iterator[Conversat
     messages = [Found(text) for text in element_texts(data, "chatMessages")]
     name = value["sessionId"]
     yield Conversation(Place(session_id_of(NAME, name), (name,)), [rest, *messages])
+
+
+def _join(records: list[bytes]) -> bytes | None:
+    """The document of the older kind; None where the records are lines."""
+    values = [(record, mapping_of(lenient_value(record))) for record in records]
+    rest = next((record for record, value in reversed(values) if isinstance(value.get("chatMessages"), list)), None)
+    if rest is None:
+        return None
+    texts = [record for record, value in values if "chatMessages" not in value]
+    return without(rest, "chatMessages", b"[" + b",".join(texts) + b"]")
 
 
 class CopilotMeaning:
@@ -257,5 +267,5 @@ FORMAT = Format(
     not_names=("workspace.json", "config.json"),
     locations=(Location("~/.copilot/session-state"), Location("~/.copilot/history-session-state")),
     lines=Lines(head=msgspec.json.Decoder(Head), is_record=_is_record, session=_session, time=_time),
-    documents=Documents(_is_document, _split),
+    documents=Documents(_is_document, _split, join=_join),
 )

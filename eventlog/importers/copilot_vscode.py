@@ -20,7 +20,7 @@ from eventlog.shapes.exchange import Said as Spoken
 
 from .declaration import Conversation, Documents, Format, Lines, Location
 from .intake import Place, Source
-from .listed import ListedMeaning, Message, split_list
+from .listed import ListedMeaning, Message, join_list, split_list
 from .records import Record, load
 from .values import list_of, mapping_of, text_of, time_of
 
@@ -200,6 +200,6 @@ FORMAT = Format(
         for within in ("workspaceStorage/*/chatSessions", "globalStorage/emptyWindowChatSessions")
     ),
     lines=Lines(msgspec.json.Decoder(Head), _is_line, _session, _time),
-    documents=Documents(_is_document, _split),
+    documents=Documents(_is_document, _split, join=join_list("requests", lambda request: text_of(request.get("requestId")))),
     checked_on="its description",
 )

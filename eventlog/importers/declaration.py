@@ -83,6 +83,18 @@ def beside(path: Path) -> Iterator[Found]:
         yield Found(b'{"file":' + msgspec.json.encode(path.name) + b',"value":' + on_one_line(data) + b"}")
 
 
+def named(record: bytes) -> tuple[str, bytes] | None:
+    """The name and the value of a file that lay beside; None for any other record."""
+    if not record.startswith(b'{"file":'):
+        return None
+    try:
+        fields = msgspec.json.decode(record, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    name = lenient_value(bytes(fields["file"]))
+    return (name, bytes(fields["value"])) if set(fields) == {"file", "value"} and isinstance(name, str) else None
+
+
 class Conversation(msgspec.Struct):
     """A session's records in their order. Without a place they are of none: each is reported with its problem, and not taken."""
 
@@ -94,12 +106,14 @@ class Documents(msgspec.Struct, frozen=True):
     """``is_document``: whether this is one of this format's, by the file's JSON value. ``split``: the conversations in it.
 
     ``unit``: where a conversation is a folder of files, the file that stands for all of it; None: this file is of none.
-    ``each_line``: a file may also have one document a line; ``split`` is given such a file with `msgspec.UNSET` as its value."""
+    ``each_line``: a file may also have one document a line; ``split`` is given such a file with `msgspec.UNSET` as its value. ``join``: the
+    document that a conversation's records are of, put together again; None where they are of none."""
 
     is_document: Callable[[Any], bool]
     split: Callable[[Path, bytes, Any], Iterable[Conversation]]
     unit: Callable[[Path], Path | None] | None = None
     each_line: bool = False
+    join: Callable[[list[bytes]], bytes | None] | None = None
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -128,7 +142,9 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     ``sets``: names for what a record sets until a later one sets it again, for the formats in which records are inserted. ``side_file``:
     another file that, where it is there, says more about this one and is read with its first records. ``family``: the formats that
     share this one's grammar, this one among them, each with patterns of the paths where its tool keeps its files; what lies in no such
-    place is of the first. ``resumes``: whether the tool goes on with a file that is made for it."""
+    place is of the first. ``beside``: patterns of the names of files whose records stand with the session's own
+    (`beside`). ``files``: the files that a session's records are of, with their names, where there are several kinds of them; its
+    own first. ``resumes``: whether the tool goes on with a file that is made for it."""
 
     name: str
     tool: str
@@ -144,6 +160,8 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     side_file: Callable[[Path], Path | None] | None = None
     checked_on: str = "real files"
     family: Mapping[str, tuple[str, ...]] = {}
+    beside: tuple[str, ...] = ()
+    files: Callable[[list[bytes]], list[tuple[str, bytes]]] | None = None
     writes_back: bool = False
     resumes: bool = False
 
@@ -151,6 +169,11 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     def follows(self) -> bool:
         """Whether it can be imported as it is written."""
         return self.rows is None
+
+    def is_beside(self, record: bytes) -> tuple[str, bytes] | None:
+        """The name and the value of a file that lay beside the session's own; None for its own records."""
+        found = named(record) if self.beside else None
+        return found if found is not None and any(fnmatchcase(found[0], each) for each in self.beside) and "/" not in found[0] else None
 
     def owner(self, path: Path) -> str | None:
         """The format of the family in whose tool's place the file lies; None where it lies in none, and so may be of any."""

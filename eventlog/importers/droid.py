@@ -164,5 +164,6 @@ FORMAT = Format(
     locations=(Location("~/.factory/sessions"), Location("~/.factory/projects")),
     lines=Lines(msgspec.json.Decoder(Head), _is_record, _session, _time, beside=_beside),
     side_file=_settings,
+    beside=("*.settings.json",),
     checked_on="its description",
 )

@@ -21,7 +21,7 @@ from eventlog.shapes.exchange import Said as Spoken
 from .databases import record_of, rows
 from .declaration import Conversation, Documents, Format, Found, Location, Rows, Tables
 from .intake import Place, Source
-from .listed import ListedMeaning, Message, split_list
+from .listed import ListedMeaning, Message, join_list, split_list
 from .records import lenient_value
 from .values import amount_of, count_of, list_of, mapping_of, text_of, time_of
 
@@ -114,7 +114,7 @@ FORMAT = Format(
     meaning=GooseMeaning,
     names=("sessions.db", "*.json"),
     locations=(Location("$DATA/goose/sessions", "sessions.db"),),
-    documents=Documents(_is_document, _split),
+    documents=Documents(_is_document, _split, join=join_list("conversation")),
     rows=Rows(_is_database, _read),
     checked_on="its description",
 )

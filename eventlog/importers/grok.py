@@ -21,7 +21,7 @@ from eventlog.ids import session_id_of
 from eventlog.shapes import openai_chat, openai_responses
 from eventlog.stored import StoredEvent
 
-from .declaration import Format, Found, Lines, Location, beside
+from .declaration import Format, Found, Lines, Location, beside, named
 from .facts import Facts
 from .intake import Place, Source
 from .records import Record, lenient_value
@@ -157,6 +157,16 @@ class GrokMeaning:
         )
 
 
+def _files(records: list[bytes]) -> list[tuple[str, bytes]]:
+    """The files of the session's folder."""
+    others = dict(found for record in records if (found := named(record)) is not None)
+    own = [record for record in records if named(record) is None]
+    stream = [record for record in own if _update(mapping_of(lenient_value(record))) is not None]
+    told = [record for record in own if record not in set(stream)]
+    both = (("chat_history.jsonl", told), ("updates.jsonl", stream))
+    return [*((name, b"".join(each + b"\n" for each in lines)) for name, lines in both if lines), *others.items()]
+
+
 def _call(call: dict[str, Any]) -> Part:
     if "function" in call:
         return openai_chat.call(call)
@@ -176,5 +186,6 @@ FORMAT = Format(
     locations=(Location("~/.grok", "sessions", "GROK_HOME"),),
     lines=Lines(msgspec.json.Decoder(Head), _is_record, _session, _time, beside=_beside, has_times=False),
     side_file=lambda path: path.with_name(_SUMMARY) if path.name == "chat_history.jsonl" else None,
+    files=_files,
     checked_on="its description",
 )

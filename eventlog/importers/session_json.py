@@ -20,7 +20,7 @@ from eventlog.shapes.exchange import Said as Spoken
 
 from .declaration import Conversation, Documents, Format
 from .intake import Place
-from .listed import ListedMeaning, Message, split_list
+from .listed import ListedMeaning, Message, join_list, split_list
 from .provenance import fingerprint
 from .values import arguments_of, list_of, mapping_of, text_of, time_of
 
@@ -122,6 +122,6 @@ FORMAT = Format(
     tool="JSON files of one session each",
     meaning=SessionJsonMeaning,
     names=("*.json",),
-    documents=Documents(is_session, _split),
+    documents=Documents(is_session, _split, join=join_list("messages", lambda message: text_of(message.get("id")))),
     checked_on="its description",
 )

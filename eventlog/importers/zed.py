@@ -58,6 +58,11 @@ def _split(path: Path, data: bytes, value: dict[str, Any]) -> Iterator[Conversat
     yield Conversation(Place(session_id_of(NAME, name), (name,)), [Found(on_one_line(data.strip()), time_of(value["updated_at"]))])
 
 
+def _join(records: list[bytes]) -> bytes | None:
+    """The last state of a conversation that stood alone; None where the records are rows."""
+    return next((record for record in reversed(records) if "row" not in mapping_of(lenient_value(record))), None)
+
+
 class ZedMeaning:
     def __init__(self, place: Place) -> None:
         self._facts = Facts(NAME, place, kind="agent")
@@ -196,7 +201,7 @@ FORMAT = Format(
     meaning=ZedMeaning,
     names=("threads.db", "*.json"),
     locations=(Location("$DATA/zed/threads", "threads.db"), Location("$CONFIG/Zed/threads", "threads.db")),
-    documents=Documents(_is_document, _split),
+    documents=Documents(_is_document, _split, join=_join),
     rows=Rows(_is_database, _read),
     checked_on="its description",
 )

@@ -37,6 +37,7 @@ def variant(name: str, tool: str, extension: str, *locations: Location) -> Forma
         family=FAMILY,
         locations=(*in_editors(extension), *locations),
         documents=Documents(tasks.is_document, lambda path, data, value: tasks.split(name, path, data, value), tasks.unit),
+        files=tasks.files,
         checked_on="its description",
     )
 
@@ -74,5 +75,6 @@ FORMAT = Format(
         Location("", "data/sessions", "CLINE_DIR"),
     ),
     documents=Documents(_is_document, _split, _unit),
+    files=lambda records: command_line.files(records) or tasks.files(records),
     checked_on="its description",
 )

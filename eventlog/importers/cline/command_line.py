@@ -15,9 +15,9 @@ from eventlog.events import Cost, Event, Parent, UsageRecorded
 from eventlog.ids import session_id_of
 from eventlog.shapes import anthropic
 
-from ..declaration import Conversation, beside
+from ..declaration import Conversation, beside, named
 from ..intake import Place, Source
-from ..listed import ListedMeaning, Message, split_list
+from ..listed import ListedMeaning, Message, join_list, split_list
 from ..records import lenient_value
 from ..values import amount_of, count_of, mapping_of, text_of, time_of
 from .tasks import is_injected, person_in
@@ -49,6 +49,16 @@ def split(path: Path, data: bytes, value: dict[str, Any]) -> Iterator[Conversati
     began = time_of(manifest.get("started_at")) or time_of(value.get("updated_at"))
     conversation = split_list(place, data, value, "messages", time=began, time_of_message=_time)
     yield Conversation(place, [*about, *conversation.records])
+
+
+def files(records: list[bytes]) -> list[tuple[str, bytes]]:
+    """The messages and the manifest; none where the records are a task's."""
+    others = [found for record in records if (found := named(record)) is not None]
+    document = join_list("messages")([record for record in records if named(record) is None])
+    if document is None:
+        return []
+    name = text_of(mapping_of(lenient_value(document)).get("sessionId")) or "session"
+    return [(f"{name}{_SUFFIX}", document), *dict(others).items()]
 
 
 def _time(message: Message) -> datetime | None:

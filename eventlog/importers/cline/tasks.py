@@ -25,7 +25,7 @@ from eventlog.ids import session_id_of
 from eventlog.shapes import anthropic
 from eventlog.shapes.exchange import Said as Spoken
 
-from ..declaration import Conversation, Found, beside
+from ..declaration import Conversation, Found, beside, named
 from ..intake import Place, Source
 from ..listed import ListedMeaning, Message
 from ..records import element_texts, lenient_value
@@ -89,6 +89,16 @@ def split(format: str, path: Path, data: bytes, value: list[Any]) -> Iterator[Co
     caller = text_of(_item(about).get("parentTaskId"))
     parent = Parent(session_id=session_id_of(format, caller), relation="subagent") if caller and caller != name else None
     yield Conversation(Place(session_id_of(format, name), (name,), parent), [*about, *found])
+
+
+def files(records: list[bytes]) -> list[tuple[str, bytes]]:
+    """The files of the task's folder."""
+    others = dict(found for record in records if (found := named(record)) is not None)
+    own = [(record, mapping_of(lenient_value(record))) for record in records if named(record) is None]
+    history = [record for record, value in own if "role" in value]
+    shown = [record for record, value in own if "role" not in value]
+    lists = ((HISTORY, history), (SHOWN, shown))
+    return [*((name, b"[" + b",".join(each) + b"]") for name, each in lists if each), *others.items()]
 
 
 def _item(about: list[Found]) -> dict[str, Any]:

@@ -59,5 +59,6 @@ FORMAT = Format(
     ),
     lines=Lines(msgspec.json.Decoder(Head), _is_record, _session, lambda head: None, has_times=False),
     rows=Rows(is_database, read),
+    beside=("meta.json",),
     checked_on="its description",
 )

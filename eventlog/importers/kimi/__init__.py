@@ -87,5 +87,6 @@ FORMAT = Format(
     locations=(Location("~/.kimi", "sessions", "KIMI_SHARE_DIR"), Location("~/.kimi-code", "sessions", "KIMI_CODE_HOME")),
     lines=Lines(msgspec.json.Decoder(Head), _is_record, _session, _time, beside=_beside),
     side_file=lambda path: _folder(path.absolute())[0] / "state.json",
+    beside=("state.json",),
     checked_on="its description",
 )

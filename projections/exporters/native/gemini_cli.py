@@ -1,0 +1,52 @@
+"""A session as Gemini CLI's chat: ``tmp/<project>/chats/session-<time>-<first 8 characters of the id>.jsonl``, or any path with
+``gemini --session-file``. A call stands in its message with its result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ...view.conversation import Call
+from ...view.to_messages import as_one_text
+from .told import Told, iso, line, text_in
+
+_MODEL = "gemini-2.5-pro"
+
+
+def file_name(id: str, began: datetime) -> str:
+    return f"session-{began.astimezone(timezone.utc):%Y-%m-%dT%H-%M}-{id[:8]}.jsonl"
+
+
+def folder(told: Told, home: Path) -> Path:
+    return home / "tmp" / _project(told.cwd) / "chats"
+
+
+def compose(told: Told) -> Iterator[bytes]:
+    head = {"sessionId": told.id, "projectHash": _project(told.cwd), "startTime": iso(told.began), "lastUpdated": iso(told.ended)}
+    yield line({**head, "kind": "main", **({"summary": told.view.title} if told.view.title else {})})
+    model = told.view.model if told.view.provider == "google" and told.view.model else _MODEL
+    for number, turn in enumerate(told.turns):
+        time = iso(told.time(turn.seq))
+        message: dict[str, Any] = {"id": told.name(number), "timestamp": time}
+        if turn.role == "user":
+            yield line({**message, "type": "user", "content": [{"text": text_in(turn)}]})
+            continue
+        calls = [_call(call, time) for call in turn.calls]
+        message |= {"type": "gemini", "content": text_in(turn), "thoughts": [], "model": model}
+        yield line({**message, **({"toolCalls": calls} if calls else {})})
+
+
+def _call(call: Call, time: str) -> dict[str, Any]:
+    text = as_one_text(call.result or [])
+    response = {"id": call.id, "name": call.name, "response": {"error" if call.is_error else "output": text}}
+    status = "error" if call.is_error else "success"
+    made = {"id": call.id, "name": call.name, "args": call.arguments, "result": [{"functionResponse": response}], "status": status}
+    return {**made, "timestamp": time, "resultDisplay": text, "displayName": call.name, "description": "", "renderOutputAsMarkdown": False}
+
+
+def _project(cwd: str) -> str:
+    return hashlib.sha256(cwd.encode("utf-8", "surrogatepass")).hexdigest()
