@@ -1,7 +1,7 @@
 """A session as a file of another tool: as it came, where it was imported from there; else made, for the tools that go on with such a file.
 
 What was imported comes back as its source had it, value for value (`eventlog.importers.giving_back`); what the session has that did not
-come from there is not in it. A session of another tool, or of none, is told anew (`told`) in the grammar of the tool: what the model sees now.
+come from there is not in it. A session of another tool, or of none, is told anew (`told`) in the grammar of the tool: what the model sees.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Native:
         own, *others = names(self._declared, lambda: self._records(session, "skip")) if is_own else [""]
         if self.format in MADE and not own:
             id = session.id if is_own else native_id(self.format, session.id)
-            return str(_module(self.format).file_name(id, first))
+            return str(module_of(self.format).file_name(id, first))
         name = (named if isinstance(named, str) and is_own else session.id).replace("/", "-").replace("\0", "-").lstrip(".") or session.id
         is_alone = not own and all(other.startswith(name) for other in others)
         return f"{name}{self._suffix}" if is_alone else f"{name}/{own or name + self._suffix}"
@@ -80,7 +80,7 @@ class Native:
             )
         view = replay(session.read(on_damage=on_damage), SessionView)
         told = Told(view, id or native_id(self.format, session.id), cwd or folder_of(view))
-        return told, _module(self.format).compose(told)
+        return told, module_of(self.format).compose(told)
 
     def is_from_there(self, session: Session) -> bool:
         """Whether the session holds records of the format."""
@@ -106,5 +106,6 @@ def folder_of(view: SessionView) -> str:
     return cwd if isinstance(cwd, str) and cwd.startswith("/") else "/"
 
 
-def _module(format: str) -> Any:
+def module_of(format: str) -> Any:
+    """What makes files of the format: `compose`, `file_name` and the `folder` of a tool's home that they go to."""
     return import_module(f"{__name__}.{MADE[format]}")

@@ -28,7 +28,7 @@ def file_name(id: str, began: datetime) -> str:
 
 
 def folder(told: Told, home: Path) -> Path:
-    return home / "eventlog"
+    return home / "imported"
 
 
 def compose(told: Told) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ An assistant's message needs ``provider``, ``model``, ``api``, ``usage`` and ``s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ from ...view.to_messages import as_one_text
 from .told import Told, iso, line, ms, text_in
 
 _APIS = {"anthropic": "anthropic-messages", "openai": "openai-responses", "google": "google-generative-ai"}
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]")  # pi itself replaces less; the path is named to it
+_LONGEST_NAME = 100
 _COSTS = ("input", "output", "cacheRead", "cacheWrite", "total")
 _USAGE = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, "totalTokens": 0, "cost": dict.fromkeys(_COSTS, 0)}
 
@@ -24,7 +27,7 @@ def file_name(id: str, began: datetime) -> str:
 
 
 def folder(told: Told, home: Path) -> Path:
-    return home / "sessions" / f"--{told.cwd.strip('/').replace('/', '-').replace(':', '-')}--"
+    return home / "sessions" / f"--{_NOT_IN_NAMES.sub('-', told.cwd.strip('/'))[:_LONGEST_NAME]}--"
 
 
 def compose(told: Told) -> Iterator[bytes]:

@@ -70,7 +70,8 @@ def test_an_imported_session_comes_back_as_its_source_had_it(sample: Sample, tmp
         there = rows_of(path)
         for data in given.values():
             cells = {repr((each["table"], cell)) for each in values(data) for cell in each["row"].values() if isinstance(cell, str)}
-            assert cells and cells <= there
+            assert cells
+            assert cells <= there
     elif path.is_file() and path.suffix == ".md":
         assert all(data in path.read_bytes() for data in given.values())
         assert sum(map(len, given.values())) == len(path.read_bytes().lstrip())
@@ -216,13 +217,13 @@ def test_a_session_of_one_tool_becomes_one_of_another(tool: str, sample: Sample,
     assert [
         (each["role"], each["content"]) for each in to_messages(view) if each["role"] in ("user", "assistant") and each["content"]
     ] == model
-    assert len(view.tool_calls) == len([call for call in before.tool_calls])
+    assert len(view.tool_calls) == len(list(before.tool_calls))
 
 
 def test_a_format_that_cannot_be_made_says_which_can(tmp_path: Path) -> None:
     with EventLog.memory() as log:
         session = told(log)
-        with pytest.raises(InvalidInput, match="did not come from chatgpt.*claude-code, codex, gemini-cli, pi, opencode"):
+        with pytest.raises(InvalidInput, match=r"did not come from chatgpt.*claude-code, codex, gemini-cli, pi, opencode"):
             exported(log, session.id, "chatgpt")
 
 
@@ -293,16 +294,19 @@ def test_pi_gets_a_chain_of_entries_whose_answers_say_by_what_they_were_made() -
     assert [entry["parentId"] for entry in entries] == [None, *(entry["id"] for entry in entries[:-1])]
     assert all(len(entry["id"]) == 8 for entry in entries)
     answers = [entry["message"] for entry in entries if entry.get("message", {}).get("role") == "assistant"]
-    assert answers and all({"provider", "model", "api", "usage", "stopReason"} <= set(answer) for answer in answers)
+    assert answers
+    assert all({"provider", "model", "api", "usage", "stopReason"} <= set(answer) for answer in answers)
 
 
 def test_opencode_gets_ids_with_their_prefixes_that_rise() -> None:
     (document,) = lines_for("opencode")
     assert document["info"]["id"].startswith("ses_")
     ids = [message["info"]["id"] for message in document["messages"]]
-    assert ids == sorted(ids) and all(id.startswith("msg_") for id in ids)
+    assert ids == sorted(ids)
+    assert all(id.startswith("msg_") for id in ids)
     parts = [part["id"] for message in document["messages"] for part in message["parts"]]
-    assert parts == sorted(parts) and all(id.startswith("prt_") for id in parts)
+    assert parts == sorted(parts)
+    assert all(id.startswith("prt_") for id in parts)
     for message in document["messages"]:
         if message["info"]["role"] == "assistant":
             assert {"finish", "tokens", "modelID", "providerID"} <= set(message["info"])
