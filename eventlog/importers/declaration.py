@@ -60,7 +60,7 @@ class Lines(msgspec.Struct, frozen=True):
     place: Callable[[Any], Place | None] | None = None
     document: Callable[[bytes], list[Record[Any]] | None] | None = None
     is_document: Callable[[Any], bool] = _never
-    beside: Callable[[Path], Iterable[Found]] | None = None
+    beside: Callable[[Path, Place], Iterable[Found]] | None = None
     has_times: bool = True
 
 

@@ -62,7 +62,7 @@ def _settings(path: Path) -> Path:
     return path.with_name(path.stem + ".settings.json")
 
 
-def _beside(path: Path) -> Iterator[Found]:
+def _beside(path: Path, place: Place) -> Iterator[Found]:
     return beside(_settings(path))
 
 

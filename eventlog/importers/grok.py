@@ -68,7 +68,7 @@ def _session(path: Path, records: list[Record[Head]], last: bool) -> Place | Non
     return Place(session_id_of(NAME, name), (name,), parent, metadata={"cwd": cwd} if cwd else {})
 
 
-def _beside(path: Path) -> Iterator[Found]:
+def _beside(path: Path, place: Place) -> Iterator[Found]:
     if path.name != "updates.jsonl":
         for name in (_SUMMARY, _META):
             yield from beside(path.parent / name)

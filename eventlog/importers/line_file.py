@@ -95,7 +95,7 @@ class LineFile:
             self._session = session
             self._places[session.source_names] = session
             self._intake.report.files += 1
-            self._beside = list(self._lines.beside(self._path)) if self._lines.beside is not None else []
+            self._beside = list(self._lines.beside(self._path, session)) if self._lines.beside is not None else []
             return records
         if is_end:
             self._intake.report.files += 1

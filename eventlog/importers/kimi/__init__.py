@@ -70,7 +70,7 @@ def _session(path: Path, records: list[Record[Head]], last: bool) -> Place | Non
     return Place(allowed, (name, agent), Parent(session_id=session_id, relation="subagent"))
 
 
-def _beside(path: Path) -> Iterator[Found]:
+def _beside(path: Path, place: Place) -> Iterator[Found]:
     folder, agent = _folder(path.absolute())
     return beside(folder / "state.json") if agent is None else iter(())
 
