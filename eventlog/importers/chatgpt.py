@@ -111,7 +111,7 @@ class ChatgptMeaning:
         self._facts = Facts(NAME, place, kind="chat", provider="openai")
         self._said = Said()
         self._parents: dict[str, str | None] = {}
-        self._thoughts: set[str] = set()
+        self._thoughts: set[str] = set()  # what the model thought, or said to nobody
         self._calls: dict[str, str] = {}  # the tools that were called, by node
         self._path: set[str] | None = None
         self._updated = _FIRST
@@ -174,7 +174,9 @@ class ChatgptMeaning:
         if kind == "thoughts":
             role = "reasoning"
             self._thoughts.add(node_id)
-        elif kind in _STANDING or metadata.get("is_visually_hidden_from_conversation") is True:
+        elif role == "assistant" and _is_unseen(message):
+            self._thoughts.add(node_id)
+        elif kind in _STANDING or (role == "user" and _is_unseen(message)) or metadata.get("is_visually_hidden_from_conversation") is True:
             role = "system"
         if role in ("system", "reasoning") and not any(part.content for part in parts):
             return events or [SourceRecord(kind=kind)]
@@ -184,7 +186,7 @@ class ChatgptMeaning:
             parts,
             model=model if role == "assistant" else None,
             reply_to=self._message_before(node_id),
-            hidden=role == "reasoning" or self._is_aside(node_id),
+            hidden=node_id in self._thoughts or self._is_aside(node_id),
         )
 
     def _message_before(self, node_id: str) -> str | None:
@@ -220,6 +222,12 @@ class ChatgptMeaning:
         if self._said.returned(ToolReturned(call_id=node_id)):
             return [MessageAdded(role="tool", content=parts, message_id=node_id, exclude_from_context=self._is_aside(node_id))]
         return []
+
+
+def _is_unseen(message: dict[str, Any]) -> bool:
+    """Whether nobody saw the message."""
+    weight = message.get("weight")
+    return isinstance(weight, (int, float)) and not isinstance(weight, bool) and weight == 0
 
 
 def _parts(content: dict[str, Any]) -> list[Part]:

@@ -33,11 +33,12 @@ class Location(msgspec.Struct, frozen=True):
     """A folder in which a tool keeps sessions. ``base`` may begin with ``~``, ``$CONFIG`` or ``$DATA`` (the user's folders of the system).
 
     ``variable``: the environment variable that names another place instead of ``base`` (several, separated by commas); ``within`` is
-    looked up below either, a pattern of folders."""
+    looked up below either, a pattern of folders. ``lists``: what is there is a JSON file that lists them; its paths, by its value."""
 
     base: str
     within: str = ""
     variable: str | None = None
+    lists: Callable[[Any], list[str]] | None = None
 
 
 def _never(value: Any) -> bool:

@@ -91,7 +91,14 @@ def _project(folder: Path) -> dict[str, Any]:
     try:
         root = (folder / ".project_root").read_text().strip()
     except (OSError, UnicodeDecodeError):
-        return {}
+        root = ""
+    if not root and folder.parent.name == "tmp":
+        try:
+            listed = mapping_of(lenient_value((folder.parent.parent / "projects.json").read_bytes()))
+        except OSError:
+            return {}
+        projects = mapping_of(listed.get("projects")) or listed
+        root = next((path for path, slug in projects.items() if slug == folder.name), "")
     return {"cwd": root} if root else {}
 
 
