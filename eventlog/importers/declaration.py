@@ -145,7 +145,7 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     share this one's grammar, this one among them, each with patterns of the paths where its tool keeps its files; what lies in no such
     place is of the first. ``beside``: patterns of the names of files whose records stand with the session's own
     (`beside`). ``files``: the files that a session's records are of, with their names, where there are several kinds of them; its
-    own first. ``resumes``: whether the tool goes on with a file that is made for it."""
+    own first."""
 
     name: str
     tool: str
@@ -163,8 +163,6 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     family: Mapping[str, tuple[str, ...]] = {}
     beside: tuple[str, ...] = ()
     files: Callable[[list[bytes]], list[tuple[str, bytes]]] | None = None
-    writes_back: bool = False
-    resumes: bool = False
 
     @property
     def follows(self) -> bool:

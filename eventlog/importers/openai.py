@@ -151,5 +151,4 @@ FORMAT = Format(
     names=("*.jsonl", "*.json"),
     not_names=("*.provenance.jsonl",),
     documents=Documents(_is_document, _split, each_line=True),
-    writes_back=True,
 )

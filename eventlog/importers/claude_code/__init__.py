@@ -104,5 +104,4 @@ FORMAT = Format(
         is_document=_is_document,
     ),
     side_file=_description_of,
-    writes_back=True,
 )
