@@ -1,4 +1,7 @@
-"""Entries that name the one which they follow: what is on no way up from the last one is on a branch that was left."""
+"""Entries that name the one which they follow: what is on no way up from the last one is on a branch that was left.
+
+One that names something else (the session, a call) follows the last one: some tools write that.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,9 @@ class Branches:
         former, self._leaf = self._leaf, entry
         if entry in self._parents:
             return []
-        self._parents[entry] = parent
-        if former is None or parent == former or not is_told:
+        is_known = parent is None or parent in self._parents
+        self._parents[entry] = parent if is_known and is_told else former
+        if former is None or parent == former or not is_told or not is_known:
             return []
         path = self._above(entry)
         left = (message_id for message_id in self._said.ids if message_id in self._parents)

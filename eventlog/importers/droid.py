@@ -27,7 +27,7 @@ from .values import count_of, list_of, mapping_of, text_of, time_of
 
 NAME = "droid"
 _STREAM = frozenset(("system", "message", "tool_call", "tool_result", "completion"))
-_INJECTED = re.compile(r"\s*<(system-reminder|system-notification|system_reminder)\b")
+_INJECTED = re.compile(r"\s*<(system-reminder|system-notification|system_reminder)>.*?(?:</\1>\s*|$)", re.DOTALL)
 
 
 class Head(msgspec.Struct, gc=False):
@@ -35,6 +35,7 @@ class Head(msgspec.Struct, gc=False):
 
     type: Any = None
     id: Any = None
+    sessionId: Any = None  # noqa: N815 (the source's name)
     session_id: Any = None
     timestamp: Any = None
 
@@ -43,8 +44,8 @@ def _is_record(record: dict[str, Any]) -> bool:
     kind = record.get("type")
     if kind == "session_start":
         return isinstance(record.get("id"), str) and ("title" in record or "cwd" in record or "sessionTitle" in record)
-    if "session_id" in record and kind in _STREAM:
-        return "uuid" not in record and ("tools" in record or "text" in record or "toolName" in record or "finalText" in record)
+    if ("session_id" in record or "sessionId" in record) and text_of(kind) in _STREAM:
+        return "uuid" not in record and any(name in record for name in ("tools", "text", "toolName", "toolId", "finalText"))
     message = mapping_of(record.get("message"))
     is_plain = not any(name in record for name in ("uuid", "sessionId", "payload"))
     return kind == "message" and is_plain and "id" in record and isinstance(message.get("content"), (list, str)) and len(message) == 2
@@ -52,7 +53,8 @@ def _is_record(record: dict[str, Any]) -> bool:
 
 def _session(path: Path, records: list[Record[Head]], last: bool) -> Place | None:
     for record in records:
-        name = None if record.head is None else record.head.id if record.head.type == "session_start" else record.head.session_id
+        head = record.head
+        name = None if head is None else head.id if head.type == "session_start" else head.sessionId or head.session_id
         if isinstance(name, str) and name:
             return Place(session_id_of(NAME, name), (name,))
     return Place(session_id_of(NAME, path.stem), (path.stem,)) if last else None
@@ -71,6 +73,7 @@ class DroidMeaning:
         self._facts = Facts(NAME, place, kind="agent")
         self._said = Said()
         self._branches = Branches(self._said)
+        self._last_said: str | None = None
 
     def observe(self, stored: StoredEvent) -> None:
         self._facts.observe(stored)
@@ -125,17 +128,30 @@ class DroidMeaning:
         if role != "user":
             model = self._facts.model if role == "assistant" else None
             return events + (self._said.message(name, role, others, model=model) if others or not results else [])
-        injected = [block for block in others if isinstance(block.content, str) and _INJECTED.match(block.content)]
-        written = [block for block in others if block not in injected]
-        if injected:
-            events += self._said.message(f"{name}-injected", "system", injected)
+        return events + self._asked(name, others)
+
+    def _asked(self, name: str, parts: list[Part]) -> list[Event]:
+        """What a person wrote, and what the tool put before it."""
+        injected: list[Part] = []
+        written: list[Part] = []
+        for part in parts:
+            found = _INJECTED.match(part.content) if part.type == "text" and isinstance(part.content, str) else None
+            if found is None or not isinstance(part.content, str):
+                written.append(part)
+                continue
+            injected.append(Part(type="text", content=found[0].strip()))
+            if part.content[found.end() :].strip():
+                written.append(Part(type="text", content=part.content[found.end() :]))
+        events = self._said.message(f"{name}-injected", "system", injected) if injected else []
         return events + (self._said.message(name, "user", written) if written else [])
 
     def _streamed(self, kind: str, record: dict[str, Any], otherwise: str) -> list[Event]:
         name = text_of(record.get("id")) or otherwise
         if kind == "message":
             parts = [Part(type="text", content=text_of(record.get("text")) or "")]
-            return self._said.message(name, text_of(record.get("role")) or "user", parts)
+            role = text_of(record.get("role")) or "user"
+            self._last_said = text_of(record.get("text")) if role == "assistant" else None
+            return self._asked(name, parts) if role == "user" else self._said.message(name, role, parts)
         if kind == "tool_call":
             call_id = text_of(record.get("toolCallId")) or name
             return [ToolCalled(name=text_of(record.get("toolName")) or "unknown", arguments=record.get("parameters"), call_id=call_id)]
@@ -145,7 +161,19 @@ class DroidMeaning:
             return self._said.returned(ToolReturned(call_id=answered, output=record.get("value"), is_error=failed))
         if kind == "system":
             return self._facts.update(cwd=text_of(record.get("cwd"))) + self._facts.uses(record.get("model"))
-        return [SourceRecord(kind=kind)]  # the last answer once more
+        return self._completed(record, name)
+
+    def _completed(self, record: dict[str, Any], name: str) -> list[Event]:
+        """The end of a stream: the last answer, mostly once more, and the tokens of all."""
+        text = text_of(record.get("finalText"))
+        is_new = bool(text) and text != self._last_said
+        events = (
+            self._said.message(name, "assistant", [Part(type="text", content=text)], model=self._facts.model) if is_new and text else []
+        )
+        counted = anthropic.usage(record.get("usage"))
+        if counted is not None:
+            events += self._said.usage(msgspec.structs.replace(counted, message_id=f"{NAME}-total", model=self._facts.model))
+        return events or [SourceRecord(kind="completion")]
 
 
 def anthropic_blocks(content: Any) -> list[Any]:

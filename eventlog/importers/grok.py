@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from eventlog.events import Event, Parent, Part, SessionStarted, SourceRecord, ToolReturned, UsageRecorded
+from eventlog.events import Event, Parent, Part, SessionStarted, SourceRecord, ToolCalled, ToolReturned, UsageRecorded
 from eventlog.ids import session_id_of
 from eventlog.shapes import openai_chat, openai_responses
 from eventlog.stored import StoredEvent
@@ -29,7 +29,14 @@ from .said import Said
 from .values import arguments_of, count_of, list_of, mapping_of, text_of, time_of
 
 NAME = "grok"
-_TYPES = frozenset(("system", "user", "reasoning", "assistant", "tool_result"))
+_MARKS = {
+    "user": "content",
+    "assistant": "content",
+    "system": "content",
+    "tool_result": "tool_call_id",
+    "reasoning": "summary",
+    "backend_tool_call": "kind",
+}
 _QUERY = re.compile(r"<user_query>\s*(.*?)\s*</user_query>", re.DOTALL)
 _SUMMARY, _META = "summary.json", "meta.json"
 
@@ -41,10 +48,9 @@ class Head(msgspec.Struct, gc=False):
 
 
 def _is_record(record: dict[str, Any]) -> bool:
-    kind = record.get("type")
-    if kind in _TYPES and not any(name in record for name in ("uuid", "sessionId", "message", "timestamp", "data", "source")):
-        marks = {"user": "content", "assistant": "content", "system": "content", "tool_result": "tool_call_id", "reasoning": "summary"}
-        return marks[kind] in record and "role" not in record
+    kind = text_of(record.get("type")) or ""
+    if kind in _MARKS and not any(name in record for name in ("uuid", "sessionId", "message", "timestamp", "data", "source")):
+        return _MARKS[kind] in record and "role" not in record
     return _update(record) is not None
 
 
@@ -58,14 +64,21 @@ def _update(record: dict[str, Any]) -> dict[str, Any] | None:
 def _session(path: Path, records: list[Record[Head]], last: bool) -> Place | None:
     folder = path.absolute().parent
     name = folder.name if path.name in ("chat_history.jsonl", "updates.jsonl") else path.stem
-    about = folder / _META
-    stated = mapping_of(lenient_value(about.read_bytes())) if about.is_file() else {}
+    stated = _stated(folder / _META)
+    name = text_of(mapping_of(_stated(folder / _SUMMARY).get("info")).get("id")) or name
     caller = text_of(stated.get("parent_session_id")) or text_of(stated.get("parentSessionId"))
     if caller is None and folder.parent.name == "subagents":
         caller = folder.parent.parent.name
     parent = Parent(session_id=session_id_of(NAME, caller), relation="subagent") if caller and caller != name else None
     cwd = unquote(folder.parent.name) if "%" in folder.parent.name else None
     return Place(session_id_of(NAME, name), (name,), parent, metadata={"cwd": cwd} if cwd else {})
+
+
+def _stated(path: Path) -> dict[str, Any]:
+    try:
+        return mapping_of(lenient_value(path.read_bytes()))
+    except OSError:
+        return {}
 
 
 def _beside(path: Path, place: Place) -> Iterator[Found]:
@@ -95,7 +108,9 @@ class GrokMeaning:
         if update is not None:
             return self._updated(update, source.name)
         kind = text_of(record.get("type"))
-        parts = openai_responses.parts(record.get("content"))
+        parts = _parts(record.get("content"))
+        if kind == "backend_tool_call":
+            return self._run_there(mapping_of(record.get("kind")), source.name)
         if kind == "user":
             return self._asked(source.name, parts, is_injected=bool(record.get("synthetic_reason")))
         if kind == "system":
@@ -128,6 +143,16 @@ class GrokMeaning:
         around = _QUERY.sub("", whole).strip()
         events = self._said.message(f"{name}-around", "system", [Part(type="text", content=around)]) if around else []
         return events + self._said.message(name, "user", [Part(type="text", content=written), *others])
+
+    def _run_there(self, call: dict[str, Any], name: str) -> list[Event]:
+        """A call that the provider ran itself."""
+        call_id = text_of(call.get("id")) or name
+        action = mapping_of(call.get("action"))
+        events: list[Event] = [ToolCalled(name=text_of(call.get("tool_type")) or "unknown", arguments=call.get("action"), call_id=call_id)]
+        if call.get("status") in ("completed", "failed"):
+            told = action.get("sources", call.get("result"))
+            events.append(ToolReturned(call_id=call_id, output=told, is_error=call["status"] == "failed"))
+        return events
 
     def _described(self, about: dict[str, Any]) -> list[Event]:
         title = text_of(about.get("title")) or text_of(about.get("generated_title"))
@@ -165,6 +190,17 @@ def _files(records: list[bytes]) -> list[tuple[str, bytes]]:
     told = [record for record in own if record not in set(stream)]
     both = (("chat_history.jsonl", told), ("updates.jsonl", stream))
     return [*((name, b"".join(each + b"\n" for each in lines)) for name, lines in both if lines), *others.items()]
+
+
+def _parts(content: Any) -> list[Part]:
+    """What an entry says: a text, or parts; an image has its address in a field of its own."""
+    items = content if isinstance(content, list) else [content] if content else []
+    found = []
+    for item in items:
+        url = text_of(mapping_of(item).get("url"))
+        is_image = mapping_of(item).get("type") == "image" and url is not None
+        found.append(openai_chat.linked(url or "", "image", {}) if is_image else openai_responses.part(item))
+    return found
 
 
 def _call(call: dict[str, Any]) -> Part:

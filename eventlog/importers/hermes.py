@@ -20,7 +20,7 @@ from .declaration import Conversation, Documents, Format, Found, Location, Rows,
 from .intake import Place, Source
 from .listed import ListedMeaning, Message, join_list, split_list
 from .records import lenient_value
-from .values import amount_of, count_of, list_of, mapping_of, text_of, time_of
+from .values import amount_of, arguments_of, count_of, list_of, mapping_of, text_of, time_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -77,7 +77,11 @@ class HermesMeaning(ListedMeaning):
 
     def rest(self, record: dict[str, Any]) -> list[Event]:
         model = text_of(record.get("model"))
-        events = self.facts.update(title=record.get("title"), platform=text_of(record.get("platform")) or text_of(record.get("source")))
+        config = mapping_of(arguments_of(record.get("model_config")))
+        cwd = text_of(record.get("cwd")) or text_of(config.get("cwd"))
+        events = self.facts.update(
+            title=record.get("title"), cwd=cwd, platform=text_of(record.get("platform")) or text_of(record.get("source"))
+        )
         events += self.facts.uses(model, record.get("billing_provider"))
         prompt = text_of(record.get("system_prompt"))
         events += self.tell_text(f"{NAME}-instructions", "system", prompt) if prompt else []
@@ -97,7 +101,10 @@ class HermesMeaning(ListedMeaning):
             return []
         if role == "tool":
             told = ToolReturned(
-                call_id=text_of(record.get("tool_call_id")), name=text_of(record.get("tool_name")), output=record.get("content")
+                call_id=text_of(record.get("tool_call_id")),
+                name=text_of(record.get("tool_name")),
+                output=record.get("content"),
+                is_error=record.get("finish_reason") == "error",
             )
             return self.said.returned(told, name)
         calls = record.get("tool_calls")

@@ -238,7 +238,7 @@ def _output(content: Any) -> Any:
 
 FAMILY = {
     NAME: ("*/.pi/*", "*/.omp/*"),
-    "openclaw": tuple(f"*/.{name}/*" for name in ("openclaw", "clawdbot", "moltbot", "moldbot")),
+    "openclaw": ("*/openclaw/*", *(f"*/.{name}/*" for name in ("openclaw", "clawdbot", "moltbot", "moldbot"))),
 }
 FORMAT = Format(
     name=NAME,

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from eventlog.events import ContextCompacted, Event, Part, SessionStarted, SourceRecord, ToolReturned, UsageRecorded
+from eventlog.events import ContextCompacted, Event, Parent, Part, SessionStarted, SourceRecord, ToolReturned, UsageRecorded
 from eventlog.ids import session_id_of
 from eventlog.shapes import gemini
 from eventlog.stored import StoredEvent
@@ -39,6 +39,7 @@ class Head(msgspec.Struct, gc=False):
     """The fields of a line that date and place it."""
 
     sessionId: Any = None  # noqa: N815 (the source's name)
+    forkedFrom: Any = None  # noqa: N815
     timestamp: Any = None
 
 
@@ -52,7 +53,10 @@ def _is_record(record: dict[str, Any]) -> bool:
 def _session(path: Path, records: list[Record[Head]], last: bool) -> Place | None:
     for record in records:
         if record.head is not None and isinstance(record.head.sessionId, str) and record.head.sessionId:
-            return Place(session_id_of(NAME, record.head.sessionId), (record.head.sessionId,))
+            name = record.head.sessionId
+            before = text_of(mapping_of(record.head.forkedFrom).get("sessionId"))
+            parent = Parent(session_id=session_id_of(NAME, before), relation="fork") if before and before != name else None
+            return Place(session_id_of(NAME, name), (name,), parent)
     return Place(session_id_of(NAME, path.stem), (path.stem,)) if last else None
 
 
@@ -74,11 +78,10 @@ class QwenMeaning:
         if not isinstance(record, dict):
             return []
         uuid = text_of(record.get("uuid")) or source.name
-        events = self._facts.update(
-            cwd=text_of(record.get("cwd")), version=text_of(record.get("version")), git_branch=text_of(record.get("gitBranch"))
-        )
-        events += self._branches.follow(uuid, text_of(record.get("parentUuid")), is_told="parentUuid" in record)
         kind = text_of(record.get("type"))
+        cwd = text_of(record.get("cwd")) if kind != "system" else None
+        events = self._facts.update(cwd=cwd, version=text_of(record.get("version")), git_branch=text_of(record.get("gitBranch")))
+        events += self._branches.follow(uuid, text_of(record.get("parentUuid")), is_told="parentUuid" in record)
         if kind == "system":
             return (events + self._system(record)) or [SourceRecord(kind=f"system/{record.get('subtype')}")]
         parts = [gemini.part(part) for part in list_of(mapping_of(record.get("message")).get("parts"))]

@@ -47,7 +47,7 @@ _INJECTED = re.compile(
 _REQUEST = "## My request for Codex:"
 _CWD = re.compile(r"<cwd>\s*(.*?)\s*</cwd>|Current working directory: (\S[^\n]*)")
 _REPLAYED_WITHIN = timedelta(seconds=2)
-_COUNTED = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens")
+_COUNTED = ("input_tokens", "cached_input_tokens", "cache_write_input_tokens", "output_tokens", "reasoning_output_tokens")
 _TOTAL = "total_token_usage"
 
 
@@ -277,12 +277,14 @@ class CodexMeaning:
             if min(used.values()) < 0:  # counted anew
                 used = last
         cached = min(used["cached_input_tokens"], used["input_tokens"])
+        written = min(used["cache_write_input_tokens"], used["input_tokens"] - cached)
         return [
             UsageRecorded(
                 model=self._facts.model,
-                input_tokens=used["input_tokens"] - cached,
+                input_tokens=used["input_tokens"] - cached - written,
                 output_tokens=used["output_tokens"],
                 cache_read_tokens=cached,
+                cache_write_tokens=written,
                 reasoning_tokens=used["reasoning_output_tokens"],
             )
         ]

@@ -38,6 +38,7 @@ class CursorMeaning:
         self._thoughts: set[str] = set()
         self._path: set[str] | None = None
         self._is_of_app = False
+        self._open: list[str] = []  # calls of a transcript
         self._copied: list[str] = []  # the messages of a transcript
 
     def observe(self, stored: StoredEvent) -> None:
@@ -178,8 +179,12 @@ class CursorMeaning:
         results: list[Part] = []
         for number, block in enumerate(list_of(mapping_of(record.get("message")).get("content"))):
             fields = mapping_of(block)
-            if fields.get("type") == "tool_use" and not text_of(fields.get("id")):
-                fields = {**fields, "id": f"{name}-{number}"}
+            if fields.get("type") == "tool_use":
+                fields = {**fields, "id": text_of(fields.get("id")) or f"{name}-{number}"}
+                self._open.append(fields["id"])
+            elif fields.get("type") == "tool_result" and self._open:  # calls mostly have no id: then they are answered in their order
+                answered = text_of(fields.get("tool_use_id")) or ""
+                fields = {**fields, "tool_use_id": self._open.pop(self._open.index(answered) if answered in self._open else 0)}
             part = anthropic.part(fields)
             (results if part.type == "tool_call_response" else parts).append(part)
         events: list[Event] = []

@@ -1,4 +1,5 @@
-"""What a line of either Kimi means. Both tell an answer in pieces, which are one message until its step ends.
+"""What a line of either Kimi means. Both tell an answer in pieces: the texts of a step are one message, its thoughts another; a call is a
+record of its own, and no message.
 
 - kimi-cli: ``{timestamp, message{type, payload}}``. Arguments of a call may follow in ``ToolCallPart``; tokens stand in ``StatusUpdate``.
 - Kimi Code: what the user said is in ``context.append_message``, what the model did in ``context.append_loop_event``, tokens in
@@ -13,12 +14,13 @@ from typing import Any
 
 import msgspec
 
-from eventlog.events import ContextCompacted, Event, Part, SessionStarted, SourceRecord, ToolReturned, UsageRecorded
+from eventlog.events import ContextCompacted, Event, Part, SessionStarted, SourceRecord, ToolCalled, ToolReturned, UsageRecorded
 from eventlog.shapes import openai_chat
 from eventlog.stored import StoredEvent
 
 from ..facts import Facts
 from ..intake import Place, Source
+from ..records import lenient_value
 from ..said import Said
 from ..values import arguments_of, count_of, list_of, mapping_of, text_of
 
@@ -30,9 +32,8 @@ class KimiMeaning:
     def __init__(self, place: Place) -> None:
         self._facts = Facts(NAME, place, kind="agent")
         self._said = Said()
-        self._answer: str | None = None  # the message that is being told
-        self._parts: list[Part] = []
-        self._answers = 0
+        self._told: dict[str, tuple[str, str]] = {}  # of this step, by kind: the message that is being told, and its text so far
+        self._begun: Part | None = None  # a call whose arguments are not whole yet
 
     def observe(self, stored: StoredEvent) -> None:
         self._facts.observe(stored)
@@ -65,7 +66,7 @@ class KimiMeaning:
         if kind == "ContentPart":
             return self._add(source.name, _part(payload))
         if kind == "ToolCall":
-            return self._add(source.name, openai_chat.call(payload))
+            return self._called(openai_chat.call(payload))
         if kind == "ToolCallPart":
             return self._more_arguments(text_of(payload.get("arguments_part")) or "")
         if kind == "ToolResult":
@@ -73,7 +74,8 @@ class KimiMeaning:
             failed = value.get("is_error") is True
             output = _output(value.get("output"))
             told = output if output not in (None, "") else value.get("message")
-            return self._said.returned(ToolReturned(call_id=text_of(payload.get("tool_call_id")), output=told, is_error=failed))
+            result = ToolReturned(call_id=text_of(payload.get("tool_call_id")), output=told, is_error=failed)
+            return self._cut_off() + self._said.returned(result)
         if kind == "StatusUpdate":
             usage = mapping_of(payload.get("token_usage"))
             key = text_of(payload.get("message_id")) or source.name
@@ -83,13 +85,12 @@ class KimiMeaning:
         return []
 
     def _more_arguments(self, text: str) -> list[Event]:
-        """What follows of the last call's arguments: the message is told with all of them."""
-        last = self._parts[-1] if self._parts else None
-        if last is None or last.type != "tool_call" or self._answer is None or not text:
+        """What follows of the last call's arguments: it is told when they are whole."""
+        begun, self._begun = self._begun, None
+        if begun is None:
             return []
-        so_far = last.arguments if isinstance(last.arguments, str) else ""
-        self._parts[-1] = msgspec.structs.replace(last, arguments=arguments_of(so_far + text))
-        return self._said.message(self._answer, "assistant", list(self._parts), model=self._facts.model)
+        so_far = begun.arguments if isinstance(begun.arguments, str) else ""
+        return self._called(msgspec.structs.replace(begun, arguments=arguments_of(so_far + text)))
 
     # --- Kimi Code -------------------------------------------------------------------------------------------------------------------
 
@@ -118,7 +119,8 @@ class KimiMeaning:
             return self._said.returned(told)
         if role == "user":
             origin = text_of(mapping_of(message.get("origin")).get("kind"))
-            return self._asked(name, parts, is_injected=origin not in (None, "user"))
+            is_asked = origin in (None, "user") or mapping_of(message.get("origin")).get("name") == "subagent"
+            return self._asked(name, parts, is_injected=not is_asked)
         calls = [_call(mapping_of(call)) for call in list_of(message.get("toolCalls"))]
         return self._end() + self._said.message(name, role, [*parts, *calls], model=self._facts.model if role == "assistant" else None)
 
@@ -129,7 +131,7 @@ class KimiMeaning:
         if kind == "content.part":
             return self._add(name, _part(event.get("part")))
         if kind == "tool.call":
-            return self._add(name, _call(event))
+            return self._called(_call(event))
         if kind == "tool.result":
             result = event.get("result")
             fields = mapping_of(result)
@@ -146,30 +148,46 @@ class KimiMeaning:
         role = "system" if is_injected or _INJECTED.match(first) else "user"
         return self._end() + (self._said.message(name, role, parts) if parts else [])
 
+    def _called(self, call: Part) -> list[Event]:
+        """A call, unless more of its arguments is to come."""
+        if isinstance(call.arguments, str) and lenient_value(call.arguments.encode("utf-8", "replace")) is msgspec.UNSET:
+            self._begun = call
+            return []
+        id = call.id if isinstance(call.id, str) else None
+        return [ToolCalled(name=call.name if isinstance(call.name, str) else "unknown", arguments=call.arguments, call_id=id)]
+
     def _add(self, name: str, part: Part) -> list[Event]:
-        """A piece of the answer."""
-        if self._answer is None:
-            self._answer, self._parts = name, []
-        last = self._parts[-1] if self._parts else None
-        is_more = last is not None and last.type == part.type and part.type in ("text", "reasoning")
-        if is_more and last is not None and isinstance(last.content, str) and isinstance(part.content, str):
-            self._parts[-1] = msgspec.structs.replace(last, content=last.content + part.content)
-        else:
-            self._parts.append(part)
-        return self._said.message(self._answer, "assistant", list(self._parts), model=self._facts.model)
+        """A piece of the answer, or of what was thought."""
+        role = "reasoning" if part.type == "reasoning" else "assistant"
+        is_hidden = role == "reasoning"
+        if not isinstance(part.content, str) or part.type not in ("text", "reasoning"):
+            return self._said.message(name, role, [part], model=self._facts.model, hidden=is_hidden)
+        message_id, before = self._told.get(role, (name, ""))
+        self._told[role] = message_id, before + part.content
+        told = Part(type=part.type, content=before + part.content)
+        return self._said.message(message_id, role, [told], model=self._facts.model, hidden=is_hidden)
 
     def _end(self) -> list[Event]:
-        self._answer = None
-        return []
+        """A step is over; a call that was cut off is told as far as it came."""
+        self._told = {}
+        return self._cut_off()
+
+    def _cut_off(self) -> list[Event]:
+        begun, self._begun = self._begun, None
+        if begun is None:
+            return []
+        id = begun.id if isinstance(begun.id, str) else None
+        return [ToolCalled(name=begun.name if isinstance(begun.name, str) else "unknown", arguments=begun.arguments, call_id=id)]
 
     def _tokens(self, usage: dict[str, Any], key: str, model: str | None) -> list[Event]:
         def count(*names: str) -> int:
             return next((count_of(usage.get(name)) for name in names if name in usage), 0)
 
-        return self._facts.uses(model) + self._said.usage(
+        named = self._facts.uses(model) if self._facts.model is None else []  # this is an alias of the one that was asked
+        return named + self._said.usage(
             UsageRecorded(
                 message_id=key,
-                model=model or self._facts.model,
+                model=self._facts.model,
                 input_tokens=count("input_other", "inputOther"),
                 output_tokens=count("output"),
                 cache_read_tokens=count("input_cache_read", "inputCacheRead"),

@@ -489,7 +489,15 @@ SAMPLES = [
         },
         qwen,
     ),
-    Sample("kimi", "kimi-cli", lines_in("hash/kim-1/wire.jsonl", kimi_cli), 11, {"kim-1": {**_SHOWN, **_USED}}, kimi_cli, is_timed=False),
+    Sample(
+        "kimi",
+        "kimi-cli",
+        lines_in("hash/kim-1/wire.jsonl", kimi_cli),
+        11,
+        {"kim-1": {**_SHOWN, **_USED, "aside": 1}},
+        kimi_cli,
+        is_timed=False,
+    ),
     Sample(
         "kimi",
         "kimi-code",
