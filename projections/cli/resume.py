@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.argument("session")
 @click.option("--with", "tool", metavar="TOOL", help="claude-code, codex, gemini-cli, pi or opencode; default: the one that it came from.")
 def resume_session(context: Context, session: str, tool: str | None) -> None:
-    """Go on with a session in the tool that it came from, or another one.
+    """Go on with a session in its tool, or in another one.
 
     A session that its tool still has is resumed there, and nothing is written. Else a new file is made for the tool, in its own folder,
     under a new id. Prints the command that goes on with it; on a terminal, asks whether to run it, and where."""
