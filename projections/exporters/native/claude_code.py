@@ -11,10 +11,9 @@ from datetime import datetime
 from pathlib import Path
 
 from ...view.to_messages import anthropic_messages
-from .told import Told, iso, line
+from .told import MODELS, Told, iso, line
 
 _VERSION = "2.1.0"
-_MODEL = "claude-sonnet-4-5"  # what another provider's answers are shown under
 _LONGEST_FOLDER = 200
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -38,7 +37,7 @@ def compose(told: Told) -> Iterator[bytes]:
             said = {
                 "id": f"msg_{uuid.replace('-', '')[:24]}",
                 "type": "message",
-                "model": told.view.model if told.view.provider == "anthropic" and told.view.model else _MODEL,
+                "model": told.view.model if told.view.provider == "anthropic" and told.view.model else MODELS["anthropic"],
                 **said,
                 "stop_reason": "tool_use" if calls else "end_turn",
                 "stop_sequence": None,

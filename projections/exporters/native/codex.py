@@ -14,10 +14,9 @@ import msgspec
 
 from ...view.conversation import Turn
 from ...view.to_messages import as_one_text
-from .told import Told, iso, line, text_in
+from .told import MODELS, Told, images_in, iso, line, text_in, url_of
 
 _VERSION = "0.140.0"
-_MODEL = "gpt-5.1-codex"
 
 
 def file_name(id: str, began: datetime) -> str:
@@ -32,7 +31,7 @@ def folder(told: Told, home: Path) -> Path:
 def compose(told: Told) -> Iterator[bytes]:
     meta = {"id": told.id, "timestamp": iso(told.began), "cwd": told.cwd, "originator": "codex_cli_rs", "cli_version": _VERSION}
     yield _line("session_meta", {**meta, "source": "cli", "model_provider": "openai"}, told.began)
-    model = told.view.model if told.view.provider == "openai" and told.view.model else _MODEL
+    model = told.view.model if told.view.provider == "openai" and told.view.model else MODELS["openai"]
     context = {"cwd": told.cwd, "approval_policy": "on-request", "sandbox_policy": {"type": "read-only"}, "model": model, "summary": "auto"}
     is_begun = False
     for turn in told.turns:
@@ -53,7 +52,7 @@ def compose(told: Told) -> Iterator[bytes]:
 
 def _said(turn: Turn, time: datetime) -> Iterator[bytes]:
     text = text_in(turn)
-    images = [_url(part) for part in turn.parts if _is_image(part)] if turn.role == "user" else []
+    images = [url_of(image) for image in images_in(turn)] if turn.role == "user" else []
     if not text and not images:
         return
     kind = "input_text" if turn.role == "user" else "output_text"
@@ -65,14 +64,6 @@ def _said(turn: Turn, time: datetime) -> Iterator[bytes]:
     else:
         event = {"type": "agent_message", "message": text}
     yield _line("event_msg", event, time)
-
-
-def _is_image(part: dict[str, Any]) -> bool:
-    return part["type"] in ("blob", "uri") and (part.get("modality") == "image" or str(part.get("mime_type")).startswith("image/"))
-
-
-def _url(part: dict[str, Any]) -> str:
-    return str(part.get("uri") or f"data:{part.get('mime_type') or 'image/png'};base64,{part.get('content') or ''}")
 
 
 def _line(kind: str, payload: dict[str, Any], time: datetime) -> bytes:

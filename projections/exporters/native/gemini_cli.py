@@ -12,9 +12,7 @@ from typing import Any
 
 from ...view.conversation import Call
 from ...view.to_messages import as_one_text
-from .told import Told, iso, line, text_in
-
-_MODEL = "gemini-2.5-pro"
+from .told import MODELS, Told, images_in, iso, line, text_in
 
 
 def file_name(id: str, began: datetime) -> str:
@@ -28,12 +26,14 @@ def folder(told: Told, home: Path) -> Path:
 def compose(told: Told) -> Iterator[bytes]:
     head = {"sessionId": told.id, "projectHash": _project(told.cwd), "startTime": iso(told.began), "lastUpdated": iso(told.ended)}
     yield line({**head, "kind": "main", **({"summary": told.view.title} if told.view.title else {})})
-    model = told.view.model if told.view.provider == "google" and told.view.model else _MODEL
+    model = told.view.model if told.view.provider == "google" and told.view.model else MODELS["google"]
     for number, turn in enumerate(told.turns):
         time = iso(told.time(turn.seq))
         message: dict[str, Any] = {"id": told.name(number), "timestamp": time}
         if turn.role == "user":
-            yield line({**message, "type": "user", "content": [{"text": text_in(turn)}]})
+            text = text_in(turn)
+            content = [*([{"text": text}] if text else []), *map(_image, images_in(turn))]
+            yield line({**message, "type": "user", "content": content or [{"text": ""}]})
             continue
         calls = [_call(call, time) for call in turn.calls]
         message |= {"type": "gemini", "content": text_in(turn), "thoughts": [], "model": model}
@@ -46,6 +46,13 @@ def _call(call: Call, time: str) -> dict[str, Any]:
     status = "error" if call.is_error else "success"
     made = {"id": call.id, "name": call.name, "args": call.arguments, "result": [{"functionResponse": response}], "status": status}
     return {**made, "timestamp": time, "resultDisplay": text, "displayName": call.name, "description": "", "renderOutputAsMarkdown": False}
+
+
+def _image(image: dict[str, Any]) -> dict[str, Any]:
+    mime_type = image.get("mime_type") or "image/png"
+    if image["type"] == "uri":
+        return {"fileData": {"fileUri": image["uri"], "mimeType": mime_type}}
+    return {"inlineData": {"data": image["content"], "mimeType": mime_type}}
 
 
 def _project(cwd: str) -> str:

@@ -12,10 +12,9 @@ from typing import Any
 
 from ...view.conversation import Call, Turn
 from ...view.to_messages import as_one_text
-from .told import Told, line, ms, text_in
+from .told import MODELS, Told, images_in, line, ms, text_in, url_of
 
 _VERSION = "1.16.0"
-_MODELS = {"anthropic": "claude-sonnet-4-5", "openai": "gpt-5.1", "google": "gemini-2.5-pro"}
 _TOKENS = {"input": 0, "output": 0, "reasoning": 0, "cache": {"read": 0, "write": 0}}
 
 
@@ -47,9 +46,9 @@ class _Writer:
         self._session = session
         self._number = 0
         self._asked = ""
-        provider = told.view.provider if told.view.provider in _MODELS else "anthropic"
+        provider = told.view.provider if told.view.provider in MODELS else "anthropic"
         self._provider = provider or "anthropic"
-        self._model = told.view.model if provider == told.view.provider and told.view.model else _MODELS[self._provider]
+        self._model = told.view.model if provider == told.view.provider and told.view.model else MODELS[self._provider]
 
     def message(self, turn: Turn) -> dict[str, Any]:
         told = self._told
@@ -58,6 +57,7 @@ class _Writer:
         about: dict[str, Any] = {"id": id, "sessionID": self._session, "role": turn.role}
         text = text_in(turn)
         parts = [self._part(id, {"type": "text", "text": text})] if text else []
+        parts += [self._part(id, _file(image)) for image in images_in(turn)]
         if turn.role == "user":
             self._asked = id
             model = {"providerID": self._provider, "modelID": self._model}
@@ -74,6 +74,10 @@ class _Writer:
     def _id(self, kind: str) -> str:
         self._number += 1
         return f"{kind}_{self._number:012x}{self._told.name(kind, self._number).replace('-', '')[:14]}"
+
+
+def _file(image: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "file", "mime": image.get("mime_type") or "image/png", "url": url_of(image)}
 
 
 def _tool(call: Call, start: int, end: int) -> dict[str, Any]:

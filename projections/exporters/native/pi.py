@@ -13,7 +13,7 @@ from typing import Any
 
 from ...view.conversation import Call, Turn
 from ...view.to_messages import as_one_text
-from .told import Told, iso, line, ms, text_in
+from .told import MODELS, Told, images_in, iso, line, ms, text_in
 
 _APIS = {"anthropic": "anthropic-messages", "openai": "openai-responses", "google": "google-generative-ai"}
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]")  # pi itself replaces less; the path is named to it
@@ -50,12 +50,12 @@ def _messages(told: Told, turn: Turn) -> Iterator[tuple[datetime, dict[str, Any]
     text = text_in(turn)
     content: list[dict[str, Any]] = [{"type": "text", "text": text}] if text else []
     if turn.role == "user":
-        content += [_image(part) for part in turn.parts if part["type"] == "blob" and part.get("modality") == "image"]
+        content += [_image(image) for image in images_in(turn)]
         yield time, {"role": "user", "content": content, "timestamp": ms(time)}
         return
     content += [{"type": "toolCall", "id": call.id, "name": call.name, "arguments": call.arguments} for call in turn.calls]
     provider = told.view.provider if told.view.provider in _APIS else "anthropic"
-    model = told.view.model if provider == told.view.provider and told.view.model else "unknown"
+    model = told.view.model if provider == told.view.provider and told.view.model else MODELS[provider or "anthropic"]
     by = {"api": _APIS[provider or "anthropic"], "provider": provider, "model": model, "usage": _USAGE}
     stop = "toolUse" if turn.calls else "stop"
     yield time, {"role": "assistant", "content": content, **by, "stopReason": stop, "timestamp": ms(time)}
@@ -71,4 +71,6 @@ def _result(call: Call, time: datetime) -> dict[str, Any]:
 
 
 def _image(part: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "image", "data": part.get("content") or "", "mimeType": part.get("mime_type") or "image/png"}
+    if part["type"] == "uri":
+        return {"type": "text", "text": f"[image: {part['uri']}]"}
+    return {"type": "image", "data": part["content"], "mimeType": part.get("mime_type") or "image/png"}

@@ -17,6 +17,9 @@ from ...view.conversation import Turn, as_text
 from ...view.session import SessionView
 from ...view.to_messages import model_turns
 
+MODELS = {"anthropic": "claude-sonnet-4-5", "openai": "gpt-5.1-codex", "google": "gemini-2.5-pro"}
+"""What the answers of a model that a tool does not know are shown under, by provider."""
+
 _EPOCH = datetime(2020, 1, 1, tzinfo=timezone.utc)
 
 
@@ -55,8 +58,23 @@ class Told:
 
 
 def text_in(turn: Turn) -> str:
-    """What a turn says, without what was thought."""
-    return "\n\n".join(as_text(part) for part in turn.parts if part["type"] != "reasoning").strip()
+    """What a turn says, without what was thought and what was shown."""
+    return "\n\n".join(as_text(part) for part in turn.parts if part["type"] != "reasoning" and not is_image(part)).strip()
+
+
+def is_image(part: dict[str, Any]) -> bool:
+    """Whether the part is an image that is there, or that has an address."""
+    is_one = part.get("modality") == "image" or str(part.get("mime_type")).startswith("image/")
+    return is_one and ((part["type"] == "blob" and bool(part.get("content"))) or (part["type"] == "uri" and bool(part.get("uri"))))
+
+
+def images_in(turn: Turn) -> list[dict[str, Any]]:
+    return [part for part in turn.parts if is_image(part)]
+
+
+def url_of(image: dict[str, Any]) -> str:
+    """An image's address; for one that is there, with all of it."""
+    return str(image.get("uri") or f"data:{image.get('mime_type') or 'image/png'};base64,{image['content']}")
 
 
 def iso(time: datetime) -> str:

@@ -180,6 +180,17 @@ def test_any_session_is_told_in_the_grammar_of_the_tool(tool: str, tmp_path: Pat
 
 
 @tools
+def test_an_image_is_told_as_the_tool_takes_it(tool: str, tmp_path: Path) -> None:
+    image = Part(type="blob", modality="image", mime_type="image/png", content="AAAA")
+    with EventLog.memory() as log:
+        session = log.start()
+        session.append(MessageAdded(role="user", content=[Part(type="text", content="What is it?"), image]))
+        view = again(tool, exported(log, session.id, tool), tmp_path)
+    (message,) = view.messages
+    assert [(part["type"], part.get("content")) for part in message.parts] == [("text", "What is it?"), ("blob", "AAAA")]
+
+
+@tools
 def test_a_session_goes_on_behind_its_last_compaction(tool: str, tmp_path: Path) -> None:
     with EventLog.memory() as log:
         session = log.start()
