@@ -29,7 +29,7 @@ PINNED = --constraint constraints.txt --constraint constraints-tools.txt
 
 needs = @command -v $(1) >/dev/null || { echo "$(1) is not installed, and $@ needs it: $(2)" >&2; exit 1; }
 
-.PHONY: demo suites page $(SUITES) constraints clean
+.PHONY: demo suites page readers $(SUITES) constraints clean
 
 demo: .venv/installed
 	.venv/bin/eventlog demo
@@ -83,6 +83,13 @@ recorders: .venv-recorders/bin/python
 	$< $(INSTALL) $(PINNED) --constraint constraints-recorders.txt $(EDITABLE) '.[test,recorders-test]'
 	$< -m pytest tests/recorders_sdk
 
+# The tools' own readers, for the files that are made for them: as npm has them, in .readers, without running anything of theirs but opencode's
+# installer, which puts its program in place.
+readers: .venv/tested
+	npm install --prefix .readers --no-audit --no-fund --ignore-scripts @google/gemini-cli-core@0.61.0 @mariozechner/pi-coding-agent@0.73.1
+	npm install --prefix .readers --no-audit --no-fund opencode-ai@1.18.33
+	EVENTLOG_READERS=.readers .venv/bin/python -m pytest tests/conformance/test_native_readers.py
+
 # constraints.txt: what a user's installation brings. constraints-tools.txt: what building, the tests and the checks need besides.
 # From a new environment, so that nothing is pinned that nobody asked for; by pip, since a new machine has nothing else.
 constraints:
@@ -103,7 +110,7 @@ constraints:
 	rm -rf .venv-constraints
 
 clean:
-	rm -rf .node .venv .venv-page .venv-mcp .venv-newest .venv-oldest .venv-recorders .venv-constraints build
+	rm -rf .node .readers .venv .venv-page .venv-mcp .venv-newest .venv-oldest .venv-recorders .venv-constraints build
 
 .venv/bin/python .venv-page/bin/python .venv-mcp/bin/python .venv-newest/bin/python .venv-oldest/bin/python .venv-recorders/bin/python:
 	$(call needs,$(PYTHON),install CPython 3.11 or later with pip and venv or name it with PYTHON=...)

@@ -40,6 +40,7 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
     "Replay": {
         "fork": Command("eventlog.cli.fork:fork", "Begin a new session as another one was at some point."),
         "merge": Command("eventlog.cli.merge:merge", "Bring several sessions into one, each event once."),
+        "resume": Command("projections.cli.resume:resume_session", "Go on with a session in its tool, or in another one."),
         "export": Command("projections.cli.export:export_sessions", "Write sessions as documents, data or training samples."),
     },
     "Keep": {

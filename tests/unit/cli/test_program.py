@@ -79,6 +79,7 @@ FIXED = {  # other people's scripts rely on these: names and flags are only ever
     "open": ["SESSION", "--print"],
     "fork": ["SESSION", "--at"],
     "merge": ["SESSIONS", "--into"],
+    "resume": ["SESSION", "--with"],
     "export": ["SESSIONS", "--to", "-o", "--update", "--split"],
     "compact": ["SESSIONS", "--drop-deltas"],
     "delete": ["SESSIONS"],
