@@ -68,6 +68,8 @@ def begin(
         about = {"namespace": namespace, "key": list(key), "generation": generation + 1}
         metadata = {**details.get("metadata", {}), "key": about}
         started = draft(SessionStarted(**{**details, "metadata": metadata}), more=bool(events))
+        if events:
+            started.time = events[0].time
         for index, event in enumerate(events):
             event.more = index < len(events) - 1
         session = log.session(generation_id(first, generation + 1), create=True)

@@ -15,7 +15,7 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -32,8 +32,8 @@ from ..live import Live
 
 T = TypeVar("T")
 Key = tuple[str, ...]  # a namespace, and the texts of a key in it
-_KEPT: Final = 256  # sessions whose states are in memory
-_NO_DETAILS: Final[Mapping[str, Any]] = {}
+Details = Callable[[], Mapping[str, Any]]
+_KEPT: Final = 64  # sessions whose states are in memory
 
 
 class State:
@@ -150,12 +150,13 @@ class Sessions:
         *,
         exact: bool = False,
         sync: Sync | None = None,
-        details: Mapping[str, Any] = _NO_DETAILS,
+        details: Details = dict,
     ) -> int:
         """Append what is decided from the session's state, all or none; returns the position afterwards. No events: nothing is written.
 
         ``exact``: only if the session is still as it was when that was decided; else it is decided again. A session that is not there is
-        begun with ``details`` (fields of its `SessionStarted`) in the same append."""
+        begun in the same append, with ``details`` (fields of its `SessionStarted`; asked when it is decided). Raises what `Session.append`
+        raises, and what ``decide`` raises."""
         while True:
             kept = self._find(fold, key)
             if kept is None:
@@ -171,28 +172,45 @@ class Sessions:
                     continue
                 at = max(before, state.seq)  # a position may have no event, where there is damage
                 drafts = decide(state)
+                if drafts and exact:
+                    seq = self._write(fold, key, kept, drafts, at, sync)
             if not drafts:
                 return at
-            try:
-                return kept.session.append_envelopes(one_append(drafts), expected=at if exact else None, sync=sync)
-            except Conflict:
-                continue
-            except SessionDeleted:
-                self._drop(fold, key, kept)
-            except EventLogError:
-                self._drop(fold, key, kept)  # a writer that failed says so for ever
-                raise
+            if not exact:  # without the lock, so that threads share a sync
+                seq = self._write(fold, key, kept, drafts, None, sync)
+            if seq is not None:
+                return seq
 
-    def _begin(
-        self, fold: Fold[S], key: Key, decide: Callable[[S], Sequence[Envelope]], sync: Sync | None, details: Mapping[str, Any]
+    def _write(
+        self, fold: Fold[S], key: Key, kept: _Kept[S], drafts: Sequence[Envelope], expected: int | None, sync: Sync | None
     ) -> int | None:
+        """The position afterwards; None where it is to be decided again."""
+        try:
+            return kept.session.append_envelopes(one_append(drafts), expected=expected, sync=sync)
+        except Conflict:
+            return None
+        except SessionDeleted:
+            self._drop(fold, key, kept)
+            return None
+        except EventLogError:
+            self._drop(fold, key, kept)  # a writer that failed says so for ever
+            raise
+
+    def _begin(self, fold: Fold[S], key: Key, decide: Callable[[S], Sequence[Envelope]], sync: Sync | None, details: Details) -> int | None:
         """What `append` does where there is no session. None where there is one now."""
         drafts = decide(fold.initial())
         if not drafts:
             return 0
-        session, is_new = begin(self.log, *key, details=details, events=drafts, sync=sync)
+        session, is_new = begin(self.log, *key, details=details(), events=drafts, sync=sync)
         self._keep(fold, key, _Kept(session, fold))
         return len(drafts) + 1 if is_new else None
+
+    def read(self, key: Key) -> Iterator[StoredEvent]:
+        """The events of the key's session, from the store. None where there is none."""
+        session = find(self.log, *key)
+        if session is not None:
+            with session:
+                yield from session.read()
 
     def delete(self, key: Key, reason: str | None = None) -> bool:
         """Delete the key's session, if there is one."""

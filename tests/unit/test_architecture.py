@@ -43,6 +43,7 @@ THIRD_PARTY = {
 }
 # The SDK that an adapter is of, and what it brings that the adapter needs. No other file imports it.
 SDKS = {
+    "claude_agent_sdk": {"anyio", "claude_agent_sdk"},
     "openai_agents": {"agents"},
 }
 # Too slow to be paid for by `import eventlog`: only ever imported inside the function that needs them.
@@ -68,7 +69,7 @@ ROOMS = {
     "eventlog/stored.py": {"eventlog.shapes"},  # and where a store holds such parts, they are healed as they are read
     "eventlog/testing": {"eventlog.files", "eventlog.testing"},
     "projections": {"projections.catalog", "projections.view"},
-    "projections/adapters": {"eventlog.shapes", "projections.adapters", "projections.catalog"},
+    "projections/adapters": {"eventlog.importers", "eventlog.shapes", "projections.adapters", "projections.catalog"},
     "projections/catalog": {"eventlog.files", "projections.catalog", "projections.index", "projections.view"},
     "projections/cli": {
         "eventlog.cli",

@@ -192,7 +192,7 @@ class EventLogSession(Branches, SessionABC):
     # --- what is behind it --------------------------------------------------------------------------------------------------------
 
     def _append(self, decide: Callable[[History], list[Envelope]]) -> int:
-        return self._sessions.append(_FOLD, self._key(self._branch), decide, sync=self._sync, details={"kind": "agent"})
+        return self._sessions.append(_FOLD, self._key(self._branch), decide, sync=self._sync, details=lambda: {"kind": "agent"})
 
     def _ask(self, question: Callable[[History], Any], default: Any, branch_id: str | None = None) -> Any:
         self._check_open()
