@@ -44,6 +44,7 @@ THIRD_PARTY = {
 # The SDK that an adapter is of, and what it brings that the adapter needs. No other file imports it.
 SDKS = {
     "claude_agent_sdk": {"anyio", "claude_agent_sdk"},
+    "langgraph": {"langchain_core", "langgraph"},
     "openai_agents": {"agents"},
 }
 # Too slow to be paid for by `import eventlog`: only ever imported inside the function that needs them.
