@@ -44,6 +44,7 @@ THIRD_PARTY = {
 # The SDK that an adapter is of, and what it brings that the adapter needs. No other file imports it.
 SDKS = {
     "claude_agent_sdk": {"anyio", "claude_agent_sdk"},
+    "google_adk": {"google", "pydantic_core"},
     "langgraph": {"langchain_core", "langgraph"},
     "openai_agents": {"agents"},
 }
