@@ -65,7 +65,8 @@ class Endpoint:
             return PlainTextResponse(f"this needs {error.name!r}; install it with: pip install 'session-eventlog[mcp]'", 501)
         if self._ended.is_set():
             return PlainTextResponse("the server is ending; ask again later", 503)
-        return manager.handle_request
+        handle: ASGIApp = manager.handle_request
+        return handle
 
     async def _begun(self) -> StreamableHTTPSessionManager:
         async with self._beginning:
