@@ -15,13 +15,16 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from html import escape
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 
 from eventlog.errors import InvalidInput
 
 from .catalog.statistics import Day, Statistics, ToolShare
+
+Name = Literal["days", "hours", "weekdays", "tokens", "costs", "tools", "models", "projects", "users"]
+NAMES: Final = get_args(Name)
 
 _WIDTH: Final = 760
 _MOST_COLUMNS: Final = 90
@@ -372,7 +375,6 @@ _KINDS: Final[dict[str, _Kind]] = {
     "projects": _Kind("Projects: messages", lambda found: found.by_project, _shares("project", lambda found: found.by_project)),
     "users": _Kind("Users: messages", lambda found: found.by_user, _shares("user_id", lambda found: found.by_user)),
 }
-NAMES: Final = tuple(_KINDS)
 
 
 # --- SVG -----------------------------------------------------------------------------------------------------------------------------

@@ -199,6 +199,16 @@ def test_events_and_exports_are_streamed(client: Client, log: EventLog) -> None:
     assert page.headers["content-disposition"] == "attachment; filename*=UTF-8''s1.html"
 
 
+def test_the_statistics_are_drawn_and_their_tables_are_given(client: Client) -> None:
+    drawn = client.get(API + "/statistics/picture?of=days&zone=UTC")
+    assert (drawn.status, drawn.headers["content-type"]) == (200, "image/svg+xml")
+    assert drawn.body.startswith(b"<svg ")
+    assert client.get(API + "/statistics/picture?user=nobody").body.startswith(b"<svg ")
+    table = client.get(API + "/statistics/table?of=tools")
+    assert (table.headers["content-type"], table.body.splitlines()[0][:12]) == ("text/csv; charset=utf-8", b"name,calls,o")
+    assert [client.get(API + "/statistics/" + target).status for target in ("picture?of=moons", "table", "table?of=all")] == [400] * 3
+
+
 def test_a_server_that_only_reads_changes_nothing(log: EventLog) -> None:
     def stored() -> dict[str, bytes]:
         root = Path(str(log.path)) / "sessions"
