@@ -241,7 +241,8 @@ def _columns(columns: Sequence[_Column], series: Sequence[str], write: Callable[
             pieces.append(f'<rect class="c{colour}" x="{x + gap / 2:.1f}" y="{y:.1f}" width="{wide - gap:.1f}" height="{height:.1f}"/>')
         parts.append(f"<g><title>{_safe(column.label)}: {_safe(said)}</title>{''.join(pieces)}</g>")
         if number % between == 0:
-            parts.append(_text(x + wide / 2, bottom + 18, column.label, "quiet", "middle"))
+            is_last = x + wide / 2 > _WIDTH - _RIGHT - 40
+            parts.append(_text(_WIDTH - 8 if is_last else x + wide / 2, bottom + 18, column.label, "quiet", "end" if is_last else "middle"))
     note = f"a column a {each}" if each else ""
     return _Drawn(bottom + 30, _legend(series) + "".join(parts), note, _TOP + (_LEGEND if len(series) > 1 else 8))
 
