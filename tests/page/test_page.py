@@ -10,7 +10,7 @@ import pytest
 from eventlog import EventLog
 from eventlog.events import MessageAdded, ToolCalled, ToolReturned
 
-from .conftest import Page
+from .conftest import Page, shown
 
 VECTORS = (
     "<script>window.__xss=1</script>",
@@ -36,10 +36,6 @@ VECTORS = (
     "\n" * 5_000,
     "__proto__",
 )
-
-
-def shown(tab: Any, text: str) -> Any:
-    return tab.get_by_text(text, exact=True).first.wait_for()
 
 
 def test_a_session_is_listed_opened_and_read(page: Page) -> None:
