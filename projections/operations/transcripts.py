@@ -64,6 +64,7 @@ class Messages(Arguments, frozen=True, kw_only=True):
 
 class OutlineOf(Arguments, frozen=True, kw_only=True):
     session_id: SessionId
+    retracted: Annotated[bool, Meta(description="Name messages that were taken back, too.")] = False
 
 
 class Events(Arguments, frozen=True, kw_only=True):
@@ -183,7 +184,7 @@ def messages(context: Context, asked: Messages) -> Window:
 
 
 def outline(context: Context, asked: OutlineOf) -> Outline:
-    return context.catalog.outline(asked.session_id)
+    return context.catalog.outline(asked.session_id, retracted=asked.retracted)
 
 
 def events(context: Context, asked: Events) -> Stream:

@@ -27,9 +27,9 @@ class Served:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         data = None if body is None else msgspec.json.encode(body)
         given = {"Authorization": f"Bearer {self.token}", **({} if data is None else {"Content-Type": "application/json"}), **headers}
-        connection.request(method, target, data, given)
-        answer = connection.getresponse()
         try:
+            connection.request(method, target, data, given)
+            answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
             connection.close()
