@@ -36,6 +36,11 @@ def _user_folder(variable: str, otherwise: str) -> Path:
     return Path(base, "eventlog")
 
 
+def state_folder() -> Path:
+    """Where what is only remembered of this user's doings belongs: no setting, and nothing of a store."""
+    return _user_folder("XDG_STATE_HOME", "~/.local/state")
+
+
 def _default_store() -> Path:
     return _user_folder("XDG_DATA_HOME", "~/.local/share")
 

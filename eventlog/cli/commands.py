@@ -34,6 +34,7 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
         "serve": Command("projections.cli.serve:serve", "Serve the HTTP API, the live stream and the page."),
         "open": Command("projections.cli.open:open_page", "Open the page in the browser."),
         "cat": Command("eventlog.cli.cat:cat", "Print a session's stored event lines, as they are."),
+        "grep": Command("eventlog.cli.grep:grep", "Print the lines of all sessions that a pattern matches."),
         "mcp": Command("projections.cli.mcp:mcp", "Serve the sessions to an agent, by MCP on stdin and stdout."),
     },
     "Replay": {
@@ -64,3 +65,4 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
 COMMANDS: Final[dict[str, Command]] = {name: command for section in SECTIONS.values() for name, command in section.items()}
 
 CATCH_UP: Final = "projections.cli.catch_up:catch_up"  # no command: what one that has written much ends with
+FIND: Final = "projections.cli.finding:find"  # no command either: what a person may call a session by

@@ -103,8 +103,10 @@ def run(arguments: Sequence[str] | None) -> int:
         if os.environ.get("EVENTLOG_TRACEBACK"):
             raise
         code, line = explain(error)
-        print(f"eventlog: {line}", file=sys.stderr)
+        context.failed(line)
         return code
+    finally:
+        context.close_log()
 
 
 def _open_closed_streams() -> None:

@@ -21,7 +21,7 @@ def redact(context: Context, session: str, seqs: tuple[int, ...], pattern: str |
     if bool(seqs) == (pattern is not None):
         raise click.UsageError("give --seq N or --pattern RE")
     with context.open_log(write=True) as log:
-        session_id = context.find_session(log, session)
+        session_id = context.session_to_change(log, session)
         report = log.redact(session_id, seqs or None, pattern, reason, dry_run=dry_run)
     if context.json:
         context.emit(report)

@@ -38,7 +38,7 @@ metadata  {"cwd":"/app"}
 
 2  user  2026-11-21 00:00:01Z
 What changed?
-[image/png, 4 characters of base64]
+[image/png, 3 B: eventlog show s --seq 2 --save FOLDER]
 
 3  assistant  2026-11-21 00:00:02Z  m-1
 Thinking.
