@@ -34,6 +34,9 @@ def store(tmp_path: Path) -> Path:
             session = log.session(f"old-{days:03}", create=True)
             then = NOW - timedelta(days=days)
             session.append(SessionStarted(title=f"Título: {days}/days?"), MessageAdded(role="user", content="hi"), time=then)
+            session.close()
+            (segment,) = (tmp_path / "store").glob(f"sessions/*/old-{days:03}.jsonl")
+            os.utime(segment, (then.timestamp(), then.timestamp()))  # when it was written counts, too
     return tmp_path / "store"
 
 
