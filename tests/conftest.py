@@ -43,7 +43,14 @@ def no_settings_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Ite
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
-            if name.startswith("EVENTLOG_") or name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+            if name.startswith("EVENTLOG_") or name in (
+                "XDG_CONFIG_HOME",
+                "XDG_DATA_HOME",
+                "XDG_STATE_HOME",
+                "NO_COLOR",
+                "PAGER",
+                "TERM_PROGRAM",
+            ):
                 patch.delenv(name)
         patch.setenv("HOME", str(home))
         patch.setenv("COLUMNS", "80")

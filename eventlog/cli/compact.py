@@ -23,7 +23,7 @@ def compact(
     have left. Programs may write and read meanwhile.
     Exit code 1 when something could not be done."""
     with context.open_log(write=True) as log:
-        chosen = [context.find_session(log, session) for session in dict.fromkeys(sessions)] or None
+        chosen = [context.session_to_change(log, session) for session in dict.fromkeys(sessions)] or None
         report = log.compact(chosen, drop_deltas=drop_deltas, drop_retracted=drop_retracted, idle_s=idle, dry_run=dry_run)
     if report.skipped:
         context.bad_news()

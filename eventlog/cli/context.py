@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from ..errors import SessionError, SessionNotFound
-from ..ids import check_session_id
 from ..log import EventLog
 from ..settings import Loaded, load_with_sources
+from . import finding
+from .commands import FIND
+from .completing import attach
+from .examples import EXAMPLES
 from .failures import BAD_NEWS, Refused, escaped, visible
+from .terminal import Color, Terminal
 
 if TYPE_CHECKING:
+    from logging import Logger
+
     from rich.console import Console
 
 
@@ -27,7 +34,11 @@ class Context:
     def __init__(self) -> None:
         self.store: Path | None = None
         self.json = False
+        self.quiet = False
+        self.verbose = False
+        self._logger: Logger | None = None
         self.exit_code = 0
+        self.terminal = Terminal()
         self._loaded: Loaded | None = None
         self._console: Console | None = None
 
@@ -45,6 +56,10 @@ class Context:
             self._loaded = loaded
         return self._loaded
 
+    def reload(self) -> None:
+        """Read the settings again: the config file has changed."""
+        self._loaded = None
+
     def open_log(self, *, write: bool = False, create: bool = False) -> EventLog:
         """The log. Without ``write`` nothing is ever made or changed; with it, ``create`` makes a store that is not there.
 
@@ -58,19 +73,16 @@ class Context:
         return EventLog.open(create=write and create, settings=settings.replace(recording=True))
 
     def find_session(self, log: EventLog, given: str) -> str:
-        """The id of the session that ``given`` means: its id, or the beginning of it where no other id begins so."""
-        check_session_id(given)
-        try:
-            log.session(given).close()
-        except SessionNotFound:
-            found = sorted(session_id for session_id in log.session_ids() if session_id.startswith(given))
-            if len(found) > 1:
-                some = ", ".join(found[:3])
-                raise SessionError(given, f"{len(found)} sessions begin with {given!r} ({some}, ...); give more of the id") from None
-            if not found:
-                raise
-            return found[0]
-        return given
+        """The id of the session that ``given`` means to somebody who reads: see `finding`."""
+        return finding.to_read(log, given, self.terminal, partial(self._look_up, log))
+
+    def session_to_change(self, log: EventLog, given: str) -> str:
+        """The id of the session that ``given`` means, for a command that changes or removes it."""
+        return finding.to_change(log, given, self.terminal, partial(self._look_up, log))
+
+    def _look_up(self, log: EventLog, given: str) -> Sequence[tuple[str, str]]:
+        module, function = FIND.split(":")
+        return getattr(importlib.import_module(module), function)(self, log, given)  # type: ignore[no-any-return]
 
     # --- for programs ---
 
@@ -94,22 +106,57 @@ class Context:
     # --- for people ---
 
     def say(self, text: str = "", style: str = "") -> None:
-        """A line, or several; ``style`` (rich's words: bold, dim, red) shows on a terminal."""
-        if style and sys.stdout.isatty():
-            from rich.text import Text
-
-            self.console().print(Text(visible(text), style))
-        else:
-            print(visible(text))
+        """A line, or several; ``style`` (see `Terminal.styled`) shows where there are colours."""
+        print(self.terminal.styled(visible(text), style))
 
     def warn(self, text: str) -> None:
-        """A line beside the output, on stderr."""
-        print("eventlog: " + visible(text).replace("\n", " "), file=sys.stderr)
+        """What went wrong or is not as expected, in a line on stderr."""
+        self._beside(text, logging_level=30)
+
+    def hint(self, text: str) -> None:
+        """A next step or how things are going, in a line on stderr; --quiet leaves it out."""
+        self._beside(text, logging_level=20, shown=not self.quiet)
+
+    def detail(self, text: str) -> None:
+        """What --verbose tells."""
+        self._beside(text, logging_level=10, shown=self.verbose)
+
+    def _beside(self, text: str, logging_level: int, shown: bool = True) -> None:
+        line = visible(text).replace("\n", " ")
+        if shown:
+            print(f"eventlog: {line}", file=sys.stderr)
+        if self._logger is not None:
+            self._logger.log(logging_level, "%s", line)
+
+    def keep_log(self, file: Path) -> None:
+        """Write what is said beside the output into this file as well, hints and details too."""
+        import logging
+
+        self._logger = logging.getLogger("eventlog.cli")
+        self._logger.setLevel(logging.DEBUG)
+        self._logger.propagate = False
+        for handler in list(self._logger.handlers):
+            self._logger.removeHandler(handler)
+            handler.close()
+        handler = logging.FileHandler(file.expanduser(), encoding="utf-8", errors="backslashreplace")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
+        self._logger.addHandler(handler)
+
+    def close_log(self) -> None:
+        if self._logger is not None:
+            for handler in list(self._logger.handlers):
+                self._logger.removeHandler(handler)
+                handler.close()
+            self._logger = None
+
+    def failed(self, line: str) -> None:
+        """The one line that an error is."""
+        self._beside(line, logging_level=40)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Collection[str] = ()) -> None:
         """Rows under headings; ``right`` names the columns of numbers. On a terminal it fits the width, in a pipe nothing is cut."""
         cells = [[visible("" if cell is None else str(cell)).replace("\n", " ") for cell in row] for row in rows]
-        if not sys.stdout.isatty():
+        if not self.terminal.is_there:
             _plain_table(columns, cells, right)
             return
         from rich import box
@@ -135,13 +182,21 @@ class Context:
         if self._console is None:
             from rich.console import Console
 
-            self._console = Console(highlight=False, markup=False, emoji=False)
+            colors = self.terminal.colors
+            self._console = Console(
+                highlight=False,
+                markup=False,
+                emoji=False,
+                width=self.terminal.width,
+                force_terminal=colors,
+                color_system="auto" if colors else None,
+            )
         return self._console
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[[float, float | None], None]]:
         """A progress bar on stderr where a person watches it. Gives ``update(done, total)``."""
-        if self.json or not sys.stderr.isatty():
+        if self.json or self.quiet or not sys.stderr.isatty():
             yield lambda done, total: None
             return
         from rich.console import Console
@@ -179,25 +234,55 @@ def command(name: str) -> Callable[[Callable[..., None]], click.Command]:
     """Make a function ``(context, ...)`` a command: its docstring is the help, ``--store`` and ``--json`` are added."""
 
     def decorate(function: Callable[..., None]) -> click.Command:
-        made = click.command(name)(click.pass_obj(function))
-        made.params += shared_options()
+        examples = "\n".join(f"  {line}" for line in EXAMPLES.get(name, ()))
+        made = click.command(name, epilog=f"\b\nExamples:\n{examples}" if examples else None)(click.pass_obj(function))
+        made.params += shared_options(hidden=True)
+        attach(made)
         return made
 
     return decorate
 
 
-def shared_options() -> list[click.Parameter]:
-    """``--store`` and ``--json``, which the program has as well: the one after the command wins."""
+def shared_options(*, hidden: bool = False) -> list[click.Parameter]:
+    """What every command takes, and the program as well: the one after the command wins. ``hidden``: those that the program's help says."""
 
-    def set_store(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> None:
-        if value is not None:
-            ctx.ensure_object(Context).store = value.expanduser()
+    def option(*names: str, apply: Callable[[Context, Any], None], **how: Any) -> click.Option:
+        def callback(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+            if value is not None and value is not False:
+                apply(ctx.ensure_object(Context), value)
 
-    def set_json(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
-        if value:
-            ctx.ensure_object(Context).json = True
+        return click.Option(names, callback=callback, expose_value=False, **how)
+
+    def set_store(context: Context, value: Path) -> None:
+        context.store = value.expanduser()
+
+    def set_json(context: Context, value: bool) -> None:
+        context.json = True
+
+    def set_color(context: Context, value: Color) -> None:
+        context.terminal.wish = value
+
+    def set_quiet(context: Context, value: bool) -> None:
+        context.quiet = True
+
+    def set_verbose(context: Context, value: bool) -> None:
+        context.verbose = True
 
     folder = click.Path(readable=False, path_type=Path)  # what cannot be read is for the log to say
-    store = click.Option(["--store"], type=folder, metavar="DIR", callback=set_store, expose_value=False, help="The store to use.")
-    json = click.Option(["--json"], is_flag=True, callback=set_json, expose_value=False, help="Answer in JSON, for programs.")
-    return [store, json]
+    file = click.Path(dir_okay=False, path_type=Path)
+    colors = click.Choice(["auto", "always", "never"])
+    return [
+        option("--store", apply=set_store, type=folder, metavar="DIR", help="The store to use."),
+        option("--json", apply=set_json, is_flag=True, help="Answer in JSON, for programs."),
+        option("--color", apply=set_color, type=colors, hidden=hidden, help="Colours; auto: on a terminal, unless NO_COLOR is set."),
+        option("--quiet", apply=set_quiet, is_flag=True, hidden=hidden, help="No hints and no progress on standard error."),
+        option("--verbose", apply=set_verbose, is_flag=True, hidden=hidden, help="Say on standard error what is being done."),
+        option(
+            "--log-file",
+            apply=Context.keep_log,
+            type=file,
+            metavar="FILE",
+            hidden=hidden,
+            help="Also write what is said there into a file.",
+        ),
+    ]

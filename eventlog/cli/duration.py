@@ -1,23 +1,19 @@
-"""How long, as a person writes it: 90s, 15m, 12h, 30d, 2w."""
+"""How long, as a person writes it for an option, and as it is said back."""
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
 import click
 
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_LONGEST_S: Final = 1000 * 366 * 86400.0
+from .. import when
+from ..errors import InvalidInput
 
 
 def duration(text: str) -> float:
-    """The seconds. A bare number is refused: nobody would know of what."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smhdw])", text.strip().lower())
-    seconds = float(match[1]) * _UNITS[match[2]] if match else -1.0
-    if not 0 <= seconds <= _LONGEST_S:
-        raise click.BadParameter(f"{text!r} is not a duration; write a number and s, m, h, d or w, for example 30d")
-    return seconds
+    """The seconds: 90s, 30d, "2 weeks", 1y."""
+    try:
+        return when.seconds(text)
+    except InvalidInput as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def in_words(seconds: float) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 
 import click
 
-from ..errors import EventLogError, InvalidInput
+from ..errors import EventLogError, InvalidInput, SessionNotFound
 
 BAD_NEWS: Final = 1
 WRONG_USE: Final = 2
@@ -30,6 +30,8 @@ def explain(error: BaseException) -> tuple[int, str]:
     """The exit code and the line for an error."""
     if isinstance(error, InvalidInput):
         return WRONG_USE, one_line(str(error))
+    if isinstance(error, SessionNotFound):  # whose own words are for programmers, too
+        return BAD_NEWS, one_line(f"no session {error.session_id!r} in this store; `eventlog list` shows what there is")
     if isinstance(error, EventLogError):
         return BAD_NEWS, one_line(str(error))
     if isinstance(error, click.UsageError):

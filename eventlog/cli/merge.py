@@ -20,7 +20,7 @@ def merge(context: Context, sessions: tuple[str, ...], into: str | None, skip_da
     detail is recorded, and said. Prints the id of the session that has everything."""
     with context.open_log(write=True) as log:
         given = [context.find_session(log, session) for session in sessions]
-        target = None if into is None else context.find_session(log, into)
+        target = None if into is None else context.session_to_change(log, into)
         if len({*given, target} - {None}) < 2:
             raise click.UsageError("a merge needs at least two different sessions")
         before = 0 if target is None else log.session(target).last_seq

@@ -19,7 +19,7 @@ def repair(context: Context, sessions: tuple[str, ...], apply: bool) -> None:
     Every byte that is taken out of its place is copied to quarantine/ before, every event that can be proven stays. What is lost for ever
     is said. Exit code 1 where something is to be repaired, or is left."""
     with context.open_log(write=apply) as log, context.progress("verifying") as update:
-        chosen = [context.find_session(log, session) for session in dict.fromkeys(sessions)] or None
+        chosen = [context.session_to_change(log, session) for session in dict.fromkeys(sessions)] or None
         total = stored_bytes(log) if chosen is None else None
         report = log.repair(chosen, apply=apply, progress=lambda found: update(found.bytes, total))
     if report.actions if report.verify is None else not report.verify.ok:

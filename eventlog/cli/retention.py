@@ -106,7 +106,7 @@ def purge(context: Context, sessions: tuple[str, ...], now: bool, reason: str | 
 
 def _found(context: Context, log: EventLog, sessions: tuple[str, ...]) -> list[str]:
     """The ids that are meant, all of them found before anything is done."""
-    return list(dict.fromkeys(context.find_session(log, session) for session in sessions))
+    return list(dict.fromkeys(context.session_to_change(log, session) for session in sessions))
 
 
 def _grace(context: Context) -> str:

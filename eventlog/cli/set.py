@@ -69,7 +69,7 @@ def unpin(context: Context, session: str) -> None:
 
 def _write(context: Context, given: str, update: SessionUpdated | None, status: str | None) -> None:
     with context.open_log(write=True) as log:
-        session_id = context.find_session(log, given)
+        session_id = context.session_to_change(log, given)
         with log.session(session_id) as session:
             last_seq = 0
             if update is not None:

@@ -1,6 +1,7 @@
 """``eventlog tail``: what happens in a session, or in all of them, as it happens.
 
-Ctrl-C ends it between two events, with exit code 130 like ``tail -f`` in a shell, and says on standard error how to go on from there. A
+Ctrl-C ends it between two events, with exit code 130 like ``tail -f`` in a shell, and says on standard error how to go on from there; so
+does SIGTERM, with 143. A
 reader that goes away (``| head``) ends it quietly, also while nothing happens.
 """
 
@@ -10,7 +11,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,10 +22,12 @@ from ..events import MessageDelta
 from ..stored import StoredEvent
 from ..tail import AnyTail, CaughtUp
 from . import tail_view
+from .amounts import local_with_zone, utc
 from .context import Context, command
 from .failures import visible
 
 _BLOCK_SIZE = 64 * 1024
+_NOISE = ("source.record",)  # for a person: what had no meaning here when it was imported
 _LOOK_AT_OUTPUT_S = 0.5  # how often to see whether anybody still reads what is written
 
 
@@ -38,18 +41,19 @@ _LOOK_AT_OUTPUT_S = 0.5  # how often to see whether anybody still reads what is 
 def tail(context: Context, session: str | None, after: str, types: tuple[str, ...], skip_damaged: bool) -> None:
     """Show what is there, then what happens, live.
 
-    Runs until it is interrupted (exit code 130), and then prints the cursor to go on from. With --json each event is the stored line
-    with its session_id, and {"caught_up":true,"cursor":...} says when everything that was there has been printed."""
+    Runs until it is interrupted (exit code 130; 143 by SIGTERM), and then prints the cursor to go on from. With --json each event is the
+    stored line with its session_id, and {"caught_up":true,"cursor":...} says when everything that was there has been printed. For a
+    person, what an importer only kept (source.record) is left out unless --type asks for it."""
     with context.open_log() as log:
         session_id = None if session is None else context.find_session(log, session)
         with log.tail(session_id, after, types or None, marks=True, on_damage="skip" if skip_damaged else "raise") as running:
-            with _stopped_by_interrupt(running) as was_interrupted:
-                output = _Lines(context) if context.json else _View(context, session_id is None)
+            with _stopped_by_a_signal(running) as caught:
+                output = _Lines(context) if context.json else _View(context, session_id is None, leaves_out=() if types else _NOISE)
                 _print(running, output)
-            if was_interrupted:
+            if caught:
                 which = f" {session_id}" if session_id else ""
                 context.warn(f"stopped; `eventlog tail{which} --after {running.cursor}` goes on from here")
-                raise KeyboardInterrupt
+                raise click.exceptions.Exit(128 + caught[0])
 
 
 def _print(tail: AnyTail, output: _Lines | _View) -> None:
@@ -78,23 +82,25 @@ def _check_that_somebody_reads() -> None:
 
 
 @contextmanager
-def _stopped_by_interrupt(tail: AnyTail) -> Iterator[list[int]]:
-    """The first Ctrl-C ends the tail between two events, so that its cursor is true; a second one ends the program at once."""
+def _stopped_by_a_signal(tail: AnyTail) -> Iterator[list[int]]:
+    """The first Ctrl-C or SIGTERM ends the tail between two events, so that its cursor is true; a second one ends the program at once.
+    Gives the signals that came."""
     caught: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield caught
         return
 
     def stop(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before[number])
         caught.append(number)
         tail.stop()
 
-    before = signal.signal(signal.SIGINT, stop)
+    before = {int(number): signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield caught
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Lines:
@@ -124,8 +130,9 @@ class _Lines:
 class _View:
     """For people: one line per event; the pieces of a streamed message flow on one line."""
 
-    def __init__(self, context: Context, names_sessions: bool) -> None:
+    def __init__(self, context: Context, names_sessions: bool, leaves_out: Collection[str]) -> None:
         self._context = context
+        self._leaves_out = leaves_out
         self._names_sessions = names_sessions
         self._streaming: tuple[str, str] | None = None  # session and message whose text the cursor stands behind
 
@@ -133,6 +140,8 @@ class _View:
         if isinstance(item, CaughtUp):
             self._end_stream()
             self._context.say("--- live ---", "dim")
+            return
+        if item.type in self._leaves_out:
             return
         if isinstance(item.event, MessageDelta):
             self._flow(item, item.event)
@@ -159,5 +168,5 @@ class _View:
             self._streaming = None
 
     def _heading(self, item: StoredEvent) -> str:
-        time = item.time.strftime("%Y-%m-%d %H:%M:%SZ")
+        time = (local_with_zone if self._context.terminal.is_there else utc)(item.time)
         return f"{time}  {tail_view.short_id(item.session_id)}  " if self._names_sessions else f"{time}  "

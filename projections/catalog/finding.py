@@ -36,6 +36,8 @@ class AmbiguousSession(SessionError):
 
 def find(connection: sqlite3.Connection, given: str, rows: Sequence[str] | None) -> SessionItem:
     """The session; see `Catalog.find`. Raises `SessionNotFound`, `AmbiguousSession`."""
+    if not given.isprintable():  # nothing is called so, and SQLite takes no half of a character
+        raise SessionNotFound(given)
     found = _by_id(connection, given)
     if found is None and given == "last":
         found = _last(connection)
@@ -46,6 +48,43 @@ def find(connection: sqlite3.Connection, given: str, rows: Sequence[str] | None)
     if found is None:
         raise SessionNotFound(given)
     return found
+
+
+def starting(connection: sqlite3.Connection, beginning: str, limit: int) -> list[SessionItem]:
+    """See `Catalog.starting`."""
+    if beginning and _ID.fullmatch(beginning) is None:
+        return []
+    values = [beginning, beginning + "\x7f"]
+    order = f"ORDER BY json_extract(parent, '$.relation') IS 'subagent', {_NEWEST_FIRST.removeprefix('ORDER BY ')} LIMIT {limit}"
+    return items_where(connection, "deleted = 0 AND session_id >= ? AND session_id < ?", values, order)
+
+
+def shortest(connection: sqlite3.Connection, ids: Sequence[str], least: int) -> dict[str, str]:
+    """For each id the beginning of it, not shorter than ``least``, by which `find` finds it."""
+    found = {}
+    for session_id in ids:
+        (is_subagent,) = connection.execute(
+            f"SELECT coalesce(max({_BEGINS_LIKE_ITS_PARENT}), 0) FROM catalog.session AS session WHERE session_id = ?", (session_id,)
+        ).fetchone()
+        others = "1" if is_subagent else f"NOT {_BEGINS_LIKE_ITS_PARENT}"
+        needed = least
+        for comparison, direction in (("<", "DESC"), (">", "ASC")):
+            row = connection.execute(
+                f"SELECT session_id FROM catalog.session AS session WHERE session_id {comparison} ? AND {others}"
+                f" ORDER BY session_id {direction} LIMIT 1",
+                (session_id,),
+            ).fetchone()
+            if row is not None:
+                shared = next((at for at, (a, b) in enumerate(zip(row[0], session_id, strict=False)) if a != b), None)
+                needed = max(needed, 1 + (min(len(row[0]), len(session_id)) if shared is None else shared))
+        found[session_id] = session_id[:needed] if needed < len(session_id) - 2 else session_id
+    return found
+
+
+_BEGINS_LIKE_ITS_PARENT: Final = (  # a subagent that its parent wins over, whatever beginning of both is given
+    "(parent IS NOT NULL AND json_extract(parent, '$.relation') = 'subagent' AND"
+    " substr(session_id, 1, length(json_extract(parent, '$.session_id'))) = json_extract(parent, '$.session_id'))"
+)
 
 
 def _by_id(connection: sqlite3.Connection, given: str) -> SessionItem | None:

@@ -268,6 +268,11 @@ def snippet(text: str, query: Query, marks: tuple[str, str] = ("**", "**")) -> s
     return " ".join("".join(pieces).split())
 
 
+def places_of(query: str, text: str) -> list[tuple[int, int]]:
+    """Where in a text (a snippet) that is to be shown the words of the query stand. Raises `InvalidQuery`."""
+    return _hits(text, parse(query))
+
+
 def _hits(text: str, query: Query) -> list[tuple[int, int]]:
     """Where terms of the query stand, in order, not overlapping; compared without case and accents, like the index does."""
     places: Sequence[int] = range(len(text))

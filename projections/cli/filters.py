@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 from eventlog.cli.context import Context
@@ -52,19 +51,11 @@ def asking(catalog: Catalog) -> Asking:
     return Asking(log=catalog.log, catalog=catalog, may_write=False)
 
 
-def local(moment: datetime | None) -> str | None:
-    """A time for a person: the machine's, to the minute."""
-    if moment is None:
-        return None
-    try:
-        return moment.astimezone().strftime("%Y-%m-%d %H:%M")
-    except (OverflowError, OSError, ValueError):
-        return moment.strftime("%Y-%m-%d %H:%MZ")
-
-
 def say_next(context: Context, shown: int, total: int, following: str | None, things: str) -> None:
-    """How many there are, and how to see more."""
+    """How many there are, and how to see more: on a terminal without the cursor, which would take lines."""
     if following is None:
-        context.say(f"{total:,} {things}")
+        context.say(f"{total:,} {things}", "bright_black")
+    elif context.terminal.is_there:
+        context.say(f"{shown:,} of {total:,} {things}; --limit {2 * shown} shows more", "bright_black")
     else:
         context.say(f"{shown:,} of {total:,} {things}; more with --after {following}")

@@ -2,141 +2,200 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
+import binascii
+import re
+from base64 import b64decode
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
-from eventlog.cli.context import Context, command
+from eventlog.cli.amounts import local_with_zone, utc
+from eventlog.cli.columns import Column, clipped, for_eyes
+from eventlog.cli.context import Context, as_json, command
+from eventlog.cli.failures import visible
 
 from .. import PricedView, SessionView, replay
-from ..exporters.transcript import notes
-
-_ARGUMENTS_SHOWN = 200
-_OUTPUT_LINES_SHOWN = 12
-_OUTPUT_SHOWN = 1_500
+from .reading import LINES_IN_A_PIPE, LINES_ON_A_TERMINAL, Block, Entry, Wanted, blobs, choose, folded, narrowed, read
 
 
 @command("show")
 @click.argument("session")
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N messages, and what happened between them.")
+@click.option("--seq", type=click.IntRange(min=1), metavar="SEQ", help="Only what happened at this event, or first after it.")
+@click.option("--grep", "pattern", metavar="RE", help="Only what this regular expression matches, in any case.")
+@click.option(
+    "-C", "--context", "around", type=click.IntRange(min=0), default=0, metavar="K", help="With --seq, --grep: and K before and after."
+)
+@click.option("--tools/--no-tools", default=None, help="All that tools were given and said, or nothing of them; default: its beginning.")
+@click.option(
+    "--save",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Write the images and other files that are shown there.",
+)
+@click.option("--no-pager", is_flag=True, help="Print everything at once, also on a terminal.")
 @click.option("--skip-damaged", is_flag=True, help="Leave out what damage has made unreadable.")
-def show(context: Context, session: str, skip_damaged: bool) -> None:
+def show(
+    context: Context,
+    session: str,
+    last: int | None,
+    seq: int | None,
+    pattern: str | None,
+    around: int,
+    tools: bool | None,
+    save: Path | None,
+    no_pager: bool,
+    skip_damaged: bool,
+) -> None:
     """Show a session: its header, messages, tools and totals.
 
-    Long tool output is shortened; --json has everything."""
-    with context.open_log() as log, log.session(context.find_session(log, session)) as handle:
-        view = replay(handle.read(on_damage="skip" if skip_damaged else "raise"), PricedView())
-    if context.json:
-        context.emit(view)
+    SESSION is an id or the beginning of one, last, @3 (the third row of the last list), a foreign key, or words of the title. On a
+    terminal it goes through a pager, and Markdown is rendered. Long tool output is shortened; --json has everything."""
+    wanted = Wanted(last=last, seq=seq, pattern=_pattern(pattern), around=around, tools=tools)
+    with context.open_log() as log:
+        session_id = context.find_session(log, session)
+        with log.session(session_id) as handle:
+            view = replay(handle.read(on_damage="skip" if skip_damaged else "raise"), PricedView())
+    everything = read(view, is_local=context.terminal.is_there, session=session_id)
+    chosen = choose(everything, wanted)
+    if save is not None:
+        _save(context, save, view, chosen)
         return
-    _header(context, view)
-    for _, entry in sorted(_entries(view), key=lambda found: found[0]):
-        context.say()
-        for text, style in entry:
-            context.say(text, style)
-    context.say()
-    _totals(context, view)
+    if context.json:
+        context.emit(view if wanted.is_everything else narrowed(view, chosen))
+        return
+    if not chosen and not wanted.is_everything:
+        context.hint("nothing in the session is meant by that")
+    context.terminal.page(_lines(context, view, everything, chosen, wanted), paged=not no_pager)
 
 
-def _header(context: Context, view: SessionView) -> None:
-    context.say(view.title or view.session_id, "bold")
+def _pattern(text: str | None) -> re.Pattern[str] | None:
+    try:
+        return None if text is None else re.compile(text, re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise click.UsageError(f"--grep {text!r} is no regular expression ({error})") from None
+
+
+def _lines(context: Context, view: SessionView, everything: Sequence[Entry], chosen: Sequence[Entry], wanted: Wanted) -> Iterator[str]:
+    terminal = context.terminal
+    yield terminal.styled(visible(view.title or view.session_id), "bold")
+    if wanted.is_everything:
+        header = _header(view, local_with_zone if terminal.is_there else utc)
+        yield from (clipped(line, terminal.width) if terminal.is_there else line for line in _fields(header))
+    places = {id(entry): place for place, entry in enumerate(everything)}
+    before: int | None = None
+    for entry in chosen:
+        place = places[id(entry)]
+        if before is not None and place > before + 1 and wanted.around:
+            yield terminal.styled("--", "bright_black")
+        before = place
+        yield ""
+        yield terminal.styled(visible(entry.heading), entry.style)
+        for block in entry.blocks:
+            yield from _shown(context, block, wanted)
+    if wanted.is_everything:
+        yield ""
+        yield from _totals(context, view)
+
+
+def _shown(context: Context, block: Block, wanted: Wanted) -> Iterator[str]:
+    terminal = context.terminal
+    text = visible(folded(block, wanted, LINES_ON_A_TERMINAL if terminal.is_there else LINES_IN_A_PIPE))
+    if block.is_prose and terminal.is_there and wanted.pattern is None:
+        yield from _rendered(context, text)
+        return
+    if wanted.pattern is None or not terminal.colors:
+        yield terminal.styled(text, block.style)
+        return
+    position, pieces = 0, []
+    for found in wanted.pattern.finditer(text):
+        if found.end() > found.start():
+            pieces += [terminal.styled(text[position : found.start()], block.style), terminal.styled(found[0], "bold red")]
+            position = found.end()
+    yield "".join(pieces) + terminal.styled(text[position:], block.style)
+
+
+def _rendered(context: Context, text: str) -> Iterator[str]:
+    """Markdown for the terminal's width. Addresses are written out: what a link says is not what it leads to."""
+    from rich.markdown import Markdown
+
+    console = context.console()
+    with console.capture() as captured:
+        console.print(Markdown(text, hyperlinks=False, code_theme="ansi_dark"))
+    yield "\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n"))
+
+
+def _save(context: Context, folder: Path, view: SessionView, chosen: Sequence[Entry]) -> None:
+    from ..exporters.output import whole_file
+
+    written = []
+    for name, content in blobs(view, chosen):
+        try:
+            data = b64decode(content, validate=True)
+        except (binascii.Error, ValueError):
+            context.warn(f"{name} is not base64 and is left out; `eventlog cat {view.session_id}` has it as it was recorded")
+            continue
+        path = folder.expanduser() / name
+        with whole_file(path) as file:
+            file.write(data)
+        written.append(str(path))
+    if context.json:
+        context.emit({"written": written})
+    else:
+        for each in written:
+            context.say(each)
+    if not written:
+        context.hint("there are no images or other files in what was chosen")
+
+
+def _header(view: SessionView, when: Any) -> list[tuple[str, str | None]]:
     parent = view.parent
-    context.fields(
-        [
-            ("session", view.session_id),
-            ("status", view.status + (", pinned" if view.pinned else "")),
-            ("kind", view.kind),
-            ("description", view.description),
-            ("purpose", view.purpose),
-            ("user", view.user_id),
-            ("tags", ", ".join(view.tags)),
-            ("models", ", ".join(view.models)),
-            ("modes", ", ".join(view.modes)),
-            ("started", _time(view.started_at)),
-            ("updated", _time(view.updated_at)),
-            ("parent", f"{parent.get('session_id')} ({parent.get('relation', 'fork')})" if parent else None),
-            ("metadata", _json(view.metadata) if view.metadata else None),
-            ("context", _json(view.context) if view.context else None),
-        ]
-    )
+    return [
+        ("session", view.session_id),
+        ("status", view.status + (", pinned" if view.pinned else "")),
+        ("kind", view.kind),
+        ("description", view.description),
+        ("purpose", view.purpose),
+        ("user", view.user_id),
+        ("tags", ", ".join(view.tags)),
+        ("models", ", ".join(view.models)),
+        ("modes", ", ".join(view.modes)),
+        ("started", when(view.started_at)),
+        ("updated", when(view.updated_at)),
+        ("parent", f"{parent.get('session_id')} ({parent.get('relation', 'fork')})" if parent else None),
+        ("metadata", as_json(view.metadata).decode() if view.metadata else None),
+        ("context", as_json(view.context).decode() if view.context else None),
+    ]
 
 
-Entry = list[tuple[str, str]]  # lines with their styles
+def _fields(pairs: Sequence[tuple[str, str | None]]) -> Iterator[str]:
+    shown = [(name, visible(value)) for name, value in pairs if value]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        yield f"{name:<{width}}  {value}"
 
 
-def _entries(view: SessionView) -> Iterator[tuple[tuple[int, int], Entry]]:
-    """Everything that happened, each with its place: the seq, and a rank where one event said several things."""
-    for message in view.messages:
-        lines = [line for part in message.parts for line in _part(part)]
-        if lines:
-            about = "".join(f"  {note}" for note in notes(message))
-            yield (message.seq, 0), [(f"{message.seq}  {message.role}  {_time(message.time)}{about}", "bold cyan"), *lines]
-    for call in view.tool_calls:
-        seq = call.called_seq or call.returned_seq or 0
-        heading = f"{seq}  tool  {call.name or call.call_id or 'unknown'}  {_outcome(call)}"
-        lines = [(heading, "bold red" if call.is_error else "bold yellow")]
-        if call.arguments is not None:
-            lines.append((_shortened(_json(call.arguments), _ARGUMENTS_SHOWN, 1), ""))
-        shown = call.output if call.display is None else call.display
-        if shown is not None:
-            lines.append((_shortened(_text(shown), _OUTPUT_SHOWN, _OUTPUT_LINES_SHOWN), "dim"))
-        yield (seq, 1), lines
-    for compaction in view.compactions:
-        tokens = f": {compaction.tokens_before} to {compaction.tokens_after} tokens" if compaction.tokens_before else ""
-        yield (compaction.seq, 2), [(f"{compaction.seq}  context compacted{tokens}", "bold magenta"), (compaction.summary or "", "dim")]
-    for error in view.errors:
-        yield (error.seq, 3), [(f"{error.seq}  error  {error.kind or ''}", "bold red"), (error.message, "red")]
-
-
-def _part(part: dict[str, Any]) -> Entry:
-    """A message's part; tool calls and their results stand on their own."""
-    kind = part["type"]
-    if kind == "text":
-        return [(_text(part["content"]), "")] if part["content"] else []
-    if kind == "reasoning":
-        return [(_text(part["content"]), "dim italic")] if part["content"] else []
-    if kind in ("tool_call", "tool_call_response"):
-        return []
-    if kind == "blob":
-        return [
-            (f"[{part.get('mime_type') or part.get('modality') or 'blob'}, {len(part.get('content') or ''):,} characters of base64]", "dim")
-        ]
-    return [(f"[{kind}: {_shortened(_json({name: value for name, value in part.items() if name != 'type'}), _ARGUMENTS_SHOWN, 1)}]", "dim")]
-
-
-def _outcome(call: Any) -> str:
-    if call.returned_seq is None:
-        return "open"
-    took = f" in {call.duration_ms / 1000:,.2f} s" if call.duration_ms is not None else ""
-    return f"{'failed' if call.is_error else 'returned'}{took}"
-
-
-def _totals(context: Context, view: SessionView) -> None:
+def _totals(context: Context, view: SessionView) -> Iterator[str]:
     tools: dict[str, list[Any]] = {}
     for call in view.tool_calls:
         tools.setdefault(call.name or "unknown", []).append(call)
     if tools:
-        context.table(
-            ["tool", "calls", "failed", "open", "seconds"],
-            [
-                (
-                    name,
-                    len(calls),
-                    sum(call.is_error for call in calls),
-                    sum(call.returned_seq is None for call in calls),
-                    f"{sum(call.duration_ms or 0 for call in calls) / 1000:,.2f}",
-                )
-                for name, calls in sorted(tools.items(), key=lambda found: (-len(found[1]), found[0]))
-            ],
-            right=["calls", "failed", "open", "seconds"],
-        )
-        context.say()
+        columns: list[Column[tuple[str, list[Any]]]] = [
+            Column(name="tool", value=lambda row: row[0], fills=True),
+            Column(name="calls", value=lambda row: len(row[1]), right=True),
+            Column(name="failed", value=lambda row: sum(call.is_error for call in row[1]), right=True),
+            Column(name="open", value=lambda row: sum(call.returned_seq is None for call in row[1]), right=True),
+            Column(name="seconds", value=lambda row: f"{sum(call.duration_ms or 0 for call in row[1]) / 1000:,.2f}", right=True),
+        ]
+        rows = sorted(tools.items(), key=lambda found: (-len(found[1]), found[0]))
+        yield from for_eyes(context.terminal, columns, rows, context.terminal.width if context.terminal.is_there else None)
+        yield ""
     counts, usage = view.counts, view.usage
     messages = f"{counts.messages:,} messages ({counts.user_messages:,} user, {counts.assistant_messages:,} assistant)"
     cached = usage.cache_read_tokens or usage.cache_write_tokens
-    context.fields(
+    yield from _fields(
         [
             ("totals", f"{counts.events:,} events, {messages}, {counts.tool_calls:,} tool calls, {counts.errors:,} errors"),
             ("tokens", f"{usage.input_tokens:,} in, {usage.output_tokens:,} out, {usage.reasoning_tokens:,} of them reasoning"),
@@ -144,23 +203,3 @@ def _totals(context: Context, view: SessionView) -> None:
             ("cost", ", ".join(f"{money.amount:,.4f} {money.currency}" for money in usage.costs)),
         ]
     )
-
-
-def _time(moment: datetime | None) -> str | None:
-    """UTC, to the second: the same on every machine."""
-    return None if moment is None else moment.strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else _json(value)
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _shortened(text: str, size: int, line_count: int) -> str:
-    lines = text.splitlines()
-    kept = "\n".join(lines[:line_count])[:size]
-    left_out = len("\n".join(lines)) - len(kept)
-    return f"{kept} ... ({left_out:,} more characters)" if left_out else kept

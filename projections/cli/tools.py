@@ -7,11 +7,12 @@ from typing import Any
 import click
 import msgspec
 
+from eventlog.cli.amounts import local
 from eventlog.cli.context import Context, command
 
 from ..catalog.tool_history import ToolItem
 from ..operations import questions
-from .filters import asking, local, open_catalog, say_next, say_unknown
+from .filters import asking, open_catalog, say_next, say_unknown
 from .options import options
 
 _SHOWN = 60

@@ -8,11 +8,11 @@ import msgspec
 from msgspec import Meta
 
 from eventlog.errors import InvalidInput
+from eventlog.when import moment
 
 from ..catalog.zones import zone_of
 from .context import Context
 from .row import Arguments
-from .when import moment
 
 Status = Literal["active", "completed", "failed", "abandoned", "deleted"]
 Cursor = Annotated[
@@ -39,11 +39,15 @@ class Filters(Arguments, frozen=True, kw_only=True):
     project: Annotated[str | None, Meta(description="In this project folder or below it.", extra={"metavar": "DIR"})] = None
     title: Annotated[str | None, Meta(description="With all these words in the title.", extra={"metavar": "WORDS"})] = None
     since: Annotated[
-        str | None, Meta(description="Active at or after: a day, a time, or how long ago (30d).", extra={"metavar": "TIME"})
+        str | None,
+        Meta(
+            description="Active since: a day (yesterday, 2026-11-21), a month, a time, or how long ago (2w).",
+            extra={"metavar": "TIME"},
+        ),
     ] = None
     until: Annotated[
         str | None,
-        Meta(description="Last active before; a day counts whole.", extra={"metavar": "TIME"}),
+        Meta(description="Last active before; a day or a month counts whole.", extra={"metavar": "TIME"}),
     ] = None
     deleted: Annotated[bool, Meta(description="Show deleted ones, too.")] = False
     meta: Annotated[

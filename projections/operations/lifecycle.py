@@ -12,12 +12,12 @@ from eventlog.errors import EventLogError, InvalidInput
 from eventlog.events import SessionUpdated
 from eventlog.ids import session_id_for
 from eventlog.reports import CleanupReport
+from eventlog.when import seconds
 
 from .context import Context
 from .failures import Failure, failure_of
 from .filters import Filters, SessionId
 from .row import Arguments
-from .when import seconds
 from .writing import Written
 
 _PAGE = 1_000

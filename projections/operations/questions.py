@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from eventlog.when import moment
+
 from .. import pictures
 from ..catalog.listing import SessionItem, Sort
 from ..catalog.page import MOST_ITEMS, Page
@@ -15,7 +17,6 @@ from ..catalog.tool_history import ToolItem
 from .context import Context
 from .filters import Cursor, Filters, SessionId, SomeSession, Zone, in_zone
 from .row import Arguments, Stream
-from .when import moment
 
 _TIME = {"metavar": "TIME"}
 Limit = Annotated[int, Meta(ge=1, le=MOST_ITEMS, description="At most this many.", extra={"metavar": "N"})]
@@ -60,8 +61,14 @@ class ToolCalls(Arguments, frozen=True, kw_only=True):
 
 class Stats(Arguments, frozen=True, kw_only=True):
     session_id: SomeSession = None
-    since: Annotated[str | None, Meta(description="What happened at or after: a day, a time, or how long ago (30d).", extra=_TIME)] = None
-    until: Annotated[str | None, Meta(description="What happened before; a day counts whole.", extra=_TIME)] = None
+    since: Annotated[
+        str | None,
+        Meta(
+            description="What happened since: a day (yesterday, 2026-11-21), a month, a time, or how long ago (2w).",
+            extra=_TIME,
+        ),
+    ] = None
+    until: Annotated[str | None, Meta(description="What happened before; a day or a month counts whole.", extra=_TIME)] = None
     user: Annotated[str | None, Meta(description="In sessions of this user.", extra={"metavar": "ID"})] = None
     project: Annotated[str | None, Meta(description="In this project folder or below it.", extra={"metavar": "DIR"})] = None
     zone: Zone = None

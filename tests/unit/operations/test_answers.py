@@ -151,11 +151,12 @@ def test_events_are_the_stored_lines_as_they_are(ask: Asker, log: EventLog) -> N
 
 
 def test_times_may_be_days_and_how_long_ago(ask: Asker) -> None:
-    assert ask("list", since="1d")["total"] == 2
+    assert ask("list", since="1d")["total"] == ask("list", since="today")["total"] == 2
+    assert ask("list", until="yesterday")["total"] == 0
     assert ask("list", until="2020-01-01")["total"] == 0
     assert ask("list", since="2020-01-01T00:00Z", zone="Asia/Tokyo")["total"] == 2
     with pytest.raises(InvalidInput, match="is not a time"):
-        ask("list", since="yesterday")
+        ask("list", since="soonish")
     with pytest.raises(InvalidInput, match="no time zone"):
         ask("list", zone="Nowhere/City")
 
