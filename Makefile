@@ -29,7 +29,7 @@ PINNED = --constraint constraints.txt --constraint constraints-tools.txt
 
 needs = @command -v $(1) >/dev/null || { echo "$(1) is not installed, and $@ needs it: $(2)" >&2; exit 1; }
 
-.PHONY: demo suites page $(SUITES) constraints clean
+.PHONY: demo suites page readers $(SUITES) constraints clean
 
 demo: .venv/installed
 	.venv/bin/eventlog demo
@@ -67,10 +67,14 @@ oldest: .venv-oldest/bin/python
 	$< $(PIP) freeze --exclude-editable
 	$< -m pytest -n auto
 
-# tests/unit/mcp, which `make test` skips: the package of the protocol brings more than all the rest.
+# tests/unit/mcp, which `make test` skips: the package of the protocol brings more than all the rest. The protocol's public conformance
+# suite and the Node that it needs are npm's, into .node; where that cannot be, its test is skipped and says so.
+CONFORMANCE = @modelcontextprotocol/conformance@0.2.0-alpha.12 node@22.23.3
+
 mcp: .venv-mcp/bin/python
 	$< $(INSTALL) $(PINNED) --constraint constraints-mcp.txt $(BUILD)
 	$< $(INSTALL) $(PINNED) --constraint constraints-mcp.txt $(EDITABLE) '.[test,mcp]'
+	test -x .node/node_modules/node/bin/node || npm install --silent --no-save --no-package-lock --prefix .node $(CONFORMANCE) || true
 	$< -m pytest -n auto tests/unit/mcp
 
 # constraints-recorders.txt: the SDKs, and what they bring; made by hand of `pip freeze` in .venv-recorders when they are to be newer.
@@ -78,6 +82,13 @@ recorders: .venv-recorders/bin/python
 	$< $(INSTALL) $(PINNED) $(BUILD)
 	$< $(INSTALL) $(PINNED) --constraint constraints-recorders.txt $(EDITABLE) '.[test,recorders-test]'
 	$< -m pytest tests/recorders_sdk
+
+# The tools' own readers, for the files that are made for them: as npm has them, in .readers, without running anything of theirs but opencode's
+# installer, which puts its program in place.
+readers: .venv/tested
+	npm install --prefix .readers --no-audit --no-fund --ignore-scripts @google/gemini-cli-core@0.61.0 @mariozechner/pi-coding-agent@0.73.1
+	npm install --prefix .readers --no-audit --no-fund opencode-ai@1.18.33
+	EVENTLOG_READERS=.readers .venv/bin/python -m pytest tests/conformance/test_native_readers.py
 
 # constraints.txt: what a user's installation brings. constraints-tools.txt: what building, the tests and the checks need besides.
 # From a new environment, so that nothing is pinned that nobody asked for; by pip, since a new machine has nothing else.
@@ -99,7 +110,7 @@ constraints:
 	rm -rf .venv-constraints
 
 clean:
-	rm -rf .venv .venv-page .venv-mcp .venv-newest .venv-oldest .venv-recorders .venv-constraints build
+	rm -rf .node .readers .venv .venv-page .venv-mcp .venv-newest .venv-oldest .venv-recorders .venv-constraints build
 
 .venv/bin/python .venv-page/bin/python .venv-mcp/bin/python .venv-newest/bin/python .venv-oldest/bin/python .venv-recorders/bin/python:
 	$(call needs,$(PYTHON),install CPython 3.11 or later with pip and venv or name it with PYTHON=...)

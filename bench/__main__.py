@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from . import report
+from . import compare, report
 from .measure import Area, Run, circumstances
 from .workload import SEED, shape
 
@@ -43,6 +43,9 @@ def main() -> int:
     parser.add_argument("--plot", type=Path, metavar="DIR", help="write the plots, as SVG")
     parser.add_argument("--report", type=Path, metavar="FILE", help="print the report of an earlier run's JSON instead of measuring")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="the disk to measure: files are made in a folder in here, and removed")
+    parser.add_argument(
+        "--compare", type=Path, metavar="BASE", help="say what moved by more than its noise since the run whose JSON this is"
+    )
     arguments = parser.parse_args()
     unknown = [name for name in arguments.names if name not in AREAS]
     if unknown:
@@ -52,6 +55,9 @@ def main() -> int:
     else:
         found = _measure(arguments.names or list(AREAS), arguments.folder, quick=arguments.quick)
     sys.stdout.write(report.markdown(found))
+    if arguments.compare is not None:
+        base = msgspec.json.decode(arguments.compare.read_bytes(), type=report.Result)
+        sys.stdout.write("\n" + compare.markdown(base, found))
     if arguments.json is not None:
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
     if arguments.plot is not None:

@@ -7,17 +7,22 @@ an id that was once used stays. Restoring an older one does not make it current.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Final, Protocol
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
 import msgspec
 
+from .backend import Sync
 from .errors import Conflict, InvalidInput, SessionDeleted
 from .events import SessionDeleted as DeletedEvent
 from .events import SessionStarted
-from .session import Session
+from .line import Envelope
+from .session import Session, draft
 
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NO_DETAILS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Log(Protocol):
@@ -42,21 +47,48 @@ def keyed_id(namespace: str, *key: str) -> str:
 
 def keyed(log: Log, namespace: str, *key: str) -> Session:
     """See `EventLog.keyed`."""
+    return begin(log, namespace, *key)[0]
+
+
+def find(log: Log, namespace: str, *key: str) -> Session | None:
+    """The key's session where there is one that is not deleted; None, and nothing is written, where there is none."""
+    return _current(log, keyed_id(namespace, *key))[1]
+
+
+def begin(
+    log: Log, namespace: str, *key: str, details: Mapping[str, Any] = _NO_DETAILS, events: Sequence[Envelope] = (), sync: Sync | None = None
+) -> tuple[Session, bool]:
+    """`keyed`, and whether this call began the session: with these ``details`` of its `SessionStarted` and these further events, in one
+    append. Where it is there already, nothing is written."""
     first = keyed_id(namespace, *key)
     while True:
-        generation = last_generation(log, first)
-        if generation:
-            session = log.session(generation_id(first, generation), create=True)
-            if not _is_deleted(session):
-                return session
-            session.close()
+        generation, session = _current(log, first)
+        if session is not None:
+            return session, False
         about = {"namespace": namespace, "key": list(key), "generation": generation + 1}
+        metadata = {**details.get("metadata", {}), "key": about}
+        started = draft(SessionStarted(**{**details, "metadata": metadata}), more=bool(events))
+        if events:
+            started.time = events[0].time
+        for index, event in enumerate(events):
+            event.more = index < len(events) - 1
         session = log.session(generation_id(first, generation + 1), create=True)
         try:
-            session.append(SessionStarted(metadata={"key": about}), expected=0)
-            return session
+            session.append_envelopes([started, *events], expected=0, sync=sync)
+            return session, True
         except (Conflict, SessionDeleted):
             session.close()  # another program was first
+
+
+def _current(log: Log, first: str) -> tuple[int, Session | None]:
+    """The last generation that exists (0: none does), and its session where that is not deleted."""
+    generation = last_generation(log, first)
+    if generation:
+        session = log.session(generation_id(first, generation), create=True)
+        if not _is_deleted(session):
+            return generation, session
+        session.close()
+    return generation, None
 
 
 def generation_id(first: str, generation: int) -> str:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -29,6 +29,7 @@ S = TypeVar("S")
 K = TypeVar("K")
 Key = tuple[Any, ...]
 
+_AS_JSON: Final = b"\xc1"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _LONG_KEY = 64
 
@@ -209,13 +210,33 @@ def rollups_of(projection: Projection[Any]) -> tuple[Rollup, ...]:
     return found
 
 
-def decoder_of(projection: Projection[Any]) -> msgspec.msgpack.Decoder[Any]:
+def packed(value: Any) -> bytes:
+    """The value as it is stored: MessagePack, or where that cannot hold a number of it (beyond 64 bits, which JSON may) JSON behind a byte
+    that begins no MessagePack."""
+    try:
+        return msgspec.msgpack.encode(value)
+    except OverflowError:
+        return _AS_JSON + msgspec.json.encode(value)
+
+
+class Unpacker:
+    """Reads what `packed` wrote, as this type. Raises `msgspec.DecodeError` and `UnicodeDecodeError`."""
+
+    def __init__(self, type: Any = Any) -> None:
+        with preparing:
+            self._msgpack = msgspec.msgpack.Decoder(type)
+            self._json = msgspec.json.Decoder(type)
+
+    def decode(self, data: bytes) -> Any:
+        return self._json.decode(data[1:]) if data.startswith(_AS_JSON) else self._msgpack.decode(data)
+
+
+def decoder_of(projection: Projection[Any]) -> Unpacker:
     """Reads what is kept of the projection's states. Raises `ValueError` for a type that cannot be stored."""
     first = kept(projection.initial())
     try:
-        with preparing:
-            decoder = msgspec.msgpack.Decoder(Any if first is None else type(first))
-        decoder.decode(msgspec.msgpack.encode(first))
+        decoder = Unpacker(Any if first is None else type(first))
+        decoder.decode(packed(first))
     except (TypeError, msgspec.DecodeError) as error:
         raise ValueError(
             f"a state of the projection {projection.name!r} cannot be stored ({error}); use a dict or a msgspec.Struct"

@@ -27,11 +27,22 @@ A whole command::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 bad news, 2 wrong use, 130 interrupted."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["hook"]:  # a tool waits: answered before anything is loaded
+        from ..spool import answer
+
+        code = answer(given[1:])
+        if code is not None:
+            return code
     from .program import run
 
     return run(arguments)

@@ -19,6 +19,7 @@ class Command(NamedTuple):
 SECTIONS: Final[dict[str, dict[str, Command]]] = {
     "Record": {
         "import": Command("eventlog.cli.importing:import_sessions", "Import another tool's sessions, adding only what is new."),
+        "run": Command("eventlog.cli.run:run", "Run a Python program with its model calls recorded."),
         "append": Command("eventlog.cli.append:append", "Append JSON lines from standard input to a session."),
         "set": Command("eventlog.cli.set:set_details", "Change a session's title, tags, status and other details."),
         "pin": Command("eventlog.cli.set:pin", "Keep a session on top of lists and out of clean-ups."),
@@ -31,7 +32,7 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
         "tools": Command("projections.cli.tools:tools", "List tool calls with their results."),
         "show": Command("projections.cli.show:show", "Show a session: its header, messages, tools and totals."),
         "tail": Command("eventlog.cli.tail:tail", "Show what is there, then what happens, live."),
-        "serve": Command("projections.cli.serve:serve", "Serve the HTTP API, the live stream and the page."),
+        "serve": Command("projections.cli.serve:serve", "Serve the HTTP API, the live stream, the page and MCP."),
         "open": Command("projections.cli.open:open_page", "Open the page in the browser."),
         "cat": Command("eventlog.cli.cat:cat", "Print a session's stored event lines, as they are."),
         "mcp": Command("projections.cli.mcp:mcp", "Serve the sessions to an agent, by MCP on stdin and stdout."),
@@ -39,6 +40,7 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
     "Replay": {
         "fork": Command("eventlog.cli.fork:fork", "Begin a new session as another one was at some point."),
         "merge": Command("eventlog.cli.merge:merge", "Bring several sessions into one, each event once."),
+        "resume": Command("projections.cli.resume:resume_session", "Go on with a session in its tool, or in another one."),
         "export": Command("projections.cli.export:export_sessions", "Write sessions as documents, data or training samples."),
     },
     "Keep": {
@@ -56,6 +58,7 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
         "bundle": Command("eventlog.cli.backup:bundle", "Put sessions into one file, to hand them to somebody."),
     },
     "Set up": {
+        "hook": Command("eventlog.cli.hook:hook", "Take a hook's input from another tool."),
         "demo": Command("eventlog.cli.demo:demo", "Record a small session, crash it, recover it and replay it."),
         "config": Command("eventlog.cli.config:config", "Show every setting, its value and where that comes from."),
     },

@@ -65,7 +65,7 @@ def read(layout: Layout, session_id: str, after: int, before: int | None, on_dam
             finder.given_up.add(file)
             if not foreign:
                 next_seq = position + 1
-        elif finder.file(name)[:2] == file[:2]:
+        elif finder.has(name, file):
             return
         else:
             finder.look_again()
@@ -96,6 +96,13 @@ class _Finder:
         except NotADirectoryError as error:
             raise FileNotFoundError(str(error)) from error
         return state.st_dev, state.st_ino, state.st_size, str(name)
+
+    def has(self, name: SegmentName, file: _File) -> bool:
+        """Whether the file still has the name; a last segment that has just got its number has not, and nothing else may have it yet."""
+        try:
+            return self.file(name)[:2] == file[:2]
+        except FileNotFoundError:
+            return False
 
     def find(self, position: int, next_seq: int | None) -> SegmentName | None:
         """The segment with the event behind ``position``, where that is known to be at ``next_seq``; None where there is no more."""

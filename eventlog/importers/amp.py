@@ -1,6 +1,7 @@
 """Amp: ``~/.local/share/amp/threads/T-<uuid>.json``, and what ``amp threads export`` gives; since early 2026 the threads are on the server.
 
-One document with Anthropic's messages; an answer has its ``usage``. Results are blocks of messages of role user.
+One document with Anthropic's messages; an answer has its ``usage``. Results are blocks of messages of role user, which may say what they
+are in words of Amp's own (``toolUseID``, ``run``).
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from eventlog.events import Event, UsageRecorded
 from eventlog.ids import session_id_of
 from eventlog.shapes import anthropic
 
 from .declaration import Conversation, Documents, Format, Location
 from .intake import Place
-from .listed import ListedMeaning, Message, split_list
+from .listed import ListedMeaning, Message, join_list, split_list
 from .values import count_of, mapping_of, text_of, time_of
 
 NAME = "amp"
@@ -46,7 +49,9 @@ class AmpMeaning(ListedMeaning):
     def message(self, record: Message, name: str) -> list[Event]:
         usage = mapping_of(record.get("usage"))
         model = text_of(usage.get("model"))
-        fields = {"role": record.get("role"), "content": record.get("content")}
+        content = record.get("content")
+        blocks = [_block(block) for block in content] if isinstance(content, list) else content
+        fields = {"role": record.get("role"), "content": blocks}
         events = self.facts.uses(model) + self.tell(name, anthropic.messages(fields), model=model)
         if not usage:
             return events
@@ -62,12 +67,24 @@ class AmpMeaning(ListedMeaning):
         )
 
 
+def _block(block: Any) -> Any:
+    """A block as Anthropic has it."""
+    fields = mapping_of(block)
+    run = mapping_of(fields.get("run"))
+    if fields.get("type") != "tool_result" or "tool_use_id" in fields or "toolUseID" not in fields:
+        return block
+    output = run.get("result", mapping_of(run.get("error")).get("message", run.get("error")))
+    said = output if isinstance(output, (str, list)) else None if output is None else msgspec.json.encode(output).decode()
+    return {"type": "tool_result", "tool_use_id": fields["toolUseID"], "content": said, "is_error": run.get("status") in _FAILED}
+
+
+_FAILED = ("error", "cancelled", "rejected-by-user")
 FORMAT = Format(
     name=NAME,
     tool="Amp",
     meaning=AmpMeaning,
     names=("*.json",),
     locations=(Location("$DATA/amp", "threads", "AMP_DATA_DIR"),),
-    documents=Documents(_is_document, _split),
+    documents=Documents(_is_document, _split, join=join_list("messages")),
     checked_on="its description",
 )

@@ -21,11 +21,12 @@ from eventlog.events import Event, MessageAdded, Part, SessionStarted, SourceRec
 from eventlog.ids import session_id_for, session_id_of
 from eventlog.stored import StoredEvent
 
+from .chat_export import is_export, split_export
 from .declaration import Conversation, Documents, Format, Found
 from .facts import Facts
 from .intake import Place, Source
 from .provenance import fingerprint
-from .records import element_texts, member_texts, without
+from .records import lenient_value, member_texts, without
 from .said import Said
 from .values import arguments_of, list_of, mapping_of, text_of, time_of
 
@@ -42,18 +43,11 @@ def _is_conversation(value: Any) -> bool:
 
 
 def _is_document(value: Any) -> bool:
-    return any(map(_is_conversation, value)) if isinstance(value, list) else _is_conversation(value)
+    return is_export(value, _is_conversation)
 
 
 def _split(path: Path, data: bytes, value: Any) -> Iterator[Conversation]:
-    if isinstance(value, dict):
-        yield _conversation(data, value)
-        return
-    for text, conversation in zip(element_texts(data), value, strict=True):
-        if _is_conversation(conversation):
-            yield _conversation(text, conversation)
-        else:
-            yield Conversation(None, [Found(text, problem="no conversation: it has no tree of messages")])
+    return split_export(data, value, _is_conversation, _conversation, "tree of messages")
 
 
 def _conversation(text: bytes, value: dict[str, Any]) -> Conversation:
@@ -66,6 +60,25 @@ def _conversation(text: bytes, value: dict[str, Any]) -> Conversation:
     texts = dict(member_texts(text, "mapping"))
     records += (Found(texts[node_id], _time(nodes[node_id])) for node_id in _in_order(nodes, tree))
     return Conversation(Place(session_id, (name or session_id,)), records)
+
+
+def _join(records: list[bytes]) -> bytes | None:
+    """The conversation: every node that the last state of the rest names, as it was last."""
+    rest: bytes | None = None
+    nodes: dict[str, bytes] = {}
+    tree: dict[str, Any] = {}
+    for record in records:
+        value = mapping_of(lenient_value(record))
+        if isinstance(value.get("mapping"), dict):
+            if rest is None or len(value["mapping"]) >= len(tree):
+                rest, tree = record, value["mapping"]
+        else:
+            node_id = text_of(value.get("id")) or text_of(mapping_of(value.get("message")).get("id"))
+            nodes[node_id or ""] = record
+    if rest is None:
+        return None
+    pairs = (msgspec.json.encode(node_id) + b":" + nodes[node_id] for node_id in tree if node_id in nodes)
+    return without(rest, "mapping", b"{" + b",".join(pairs) + b"}")
 
 
 def _first_message(value: dict[str, Any]) -> str | None:
@@ -98,6 +111,7 @@ class ChatgptMeaning:
         self._facts = Facts(NAME, place, kind="chat", provider="openai")
         self._said = Said()
         self._parents: dict[str, str | None] = {}
+        self._thoughts: set[str] = set()  # what the model thought, or said to nobody
         self._calls: dict[str, str] = {}  # the tools that were called, by node
         self._path: set[str] | None = None
         self._updated = _FIRST
@@ -132,7 +146,7 @@ class ChatgptMeaning:
         )
         events += self._facts.tag("archived", on=record.get("is_archived") is True)
         for message_id in self._said.ids:
-            events += self._said.hide(message_id, self._is_aside(message_id))
+            events += self._said.hide(message_id, message_id in self._thoughts or self._is_aside(message_id))
         return events
 
     def _is_aside(self, node_id: str) -> bool:
@@ -159,7 +173,10 @@ class ChatgptMeaning:
         parts = _parts(content)
         if kind == "thoughts":
             role = "reasoning"
-        elif kind in _STANDING or metadata.get("is_visually_hidden_from_conversation") is True:
+            self._thoughts.add(node_id)
+        elif role == "assistant" and _is_unseen(message):
+            self._thoughts.add(node_id)
+        elif kind in _STANDING or (role == "user" and _is_unseen(message)) or metadata.get("is_visually_hidden_from_conversation") is True:
             role = "system"
         if role in ("system", "reasoning") and not any(part.content for part in parts):
             return events or [SourceRecord(kind=kind)]
@@ -169,7 +186,7 @@ class ChatgptMeaning:
             parts,
             model=model if role == "assistant" else None,
             reply_to=self._message_before(node_id),
-            hidden=role == "reasoning" or self._is_aside(node_id),
+            hidden=node_id in self._thoughts or self._is_aside(node_id),
         )
 
     def _message_before(self, node_id: str) -> str | None:
@@ -205,6 +222,12 @@ class ChatgptMeaning:
         if self._said.returned(ToolReturned(call_id=node_id)):
             return [MessageAdded(role="tool", content=parts, message_id=node_id, exclude_from_context=self._is_aside(node_id))]
         return []
+
+
+def _is_unseen(message: dict[str, Any]) -> bool:
+    """Whether nobody saw the message."""
+    weight = message.get("weight")
+    return isinstance(weight, (int, float)) and not isinstance(weight, bool) and weight == 0
 
 
 def _parts(content: dict[str, Any]) -> list[Part]:
@@ -254,5 +277,5 @@ FORMAT = Format(
         "user.json", "message_feedback.json", "model_comparisons.json", "shared_conversations.json", "user_settings.json",
         "group_chats.json", "shopping.json", "sora.json", "tasks.json",
     ),
-    documents=Documents(_is_document, _split),
+    documents=Documents(_is_document, _split, join=_join),
 )  # fmt: skip

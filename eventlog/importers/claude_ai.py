@@ -18,11 +18,12 @@ from eventlog.ids import session_id_for, session_id_of
 from eventlog.shapes import anthropic
 from eventlog.stored import StoredEvent
 
+from .chat_export import is_export, split_export
 from .declaration import Conversation, Documents, Format, Found
 from .facts import Facts
 from .intake import Place, Source
 from .provenance import fingerprint
-from .records import element_texts, without
+from .records import element_texts, lenient_value, without
 from .said import Said
 from .values import list_of, mapping_of, text_of, time_of
 
@@ -38,18 +39,11 @@ def _is_conversation(value: Any) -> bool:
 
 
 def _is_document(value: Any) -> bool:
-    return any(map(_is_conversation, value)) if isinstance(value, list) else _is_conversation(value)
+    return is_export(value, _is_conversation)
 
 
 def _split(path: Path, data: bytes, value: Any) -> Iterator[Conversation]:
-    if isinstance(value, dict):
-        yield _conversation(data, value)
-        return
-    for text, conversation in zip(element_texts(data), value, strict=True):
-        if _is_conversation(conversation):
-            yield _conversation(text, conversation)
-        else:
-            yield Conversation(None, [Found(text, problem="no conversation: it has no list of messages")])
+    return split_export(data, value, _is_conversation, _conversation, "list of messages")
 
 
 def _conversation(text: bytes, value: dict[str, Any]) -> Conversation:
@@ -61,6 +55,27 @@ def _conversation(text: bytes, value: dict[str, Any]) -> Conversation:
     texts = element_texts(text, "chat_messages")
     records = [Found(text, time_of(mapping_of(message).get("created_at"))) for text, message in zip(texts, messages, strict=True)]
     return Conversation(Place(session_id, (name or session_id,)), [rest, *records])
+
+
+def _join(records: list[bytes]) -> bytes | None:
+    """The conversation: the messages that the last state of the rest names, each as it was last."""
+    rest: bytes | None = None
+    order: list[Any] = []
+    messages: dict[str, bytes] = {}
+    unnamed: list[bytes] = []
+    for record in records:
+        value = mapping_of(lenient_value(record))
+        if isinstance(value.get("chat_messages"), list):
+            rest, order = record, value["chat_messages"]
+        elif (uuid := text_of(value.get("uuid"))) is not None:
+            messages[uuid] = record
+        else:
+            unnamed.append(record)
+    if rest is None:
+        return None
+    names = [pair[0] if isinstance(pair, list) and pair else None for pair in order]
+    texts = [messages[name] if name in messages else unnamed.pop(0) for name in names if name in messages or (name is None and unnamed)]
+    return without(rest, "chat_messages", b"[" + b",".join(texts) + b"]")
 
 
 class ClaudeAiMeaning:
@@ -166,6 +181,6 @@ FORMAT = Format(
     meaning=ClaudeAiMeaning,
     names=("*.json", "*.zip"),
     not_names=("users.json", "projects.json", "memories.json"),
-    documents=Documents(_is_document, _split),
+    documents=Documents(_is_document, _split, join=_join),
     checked_on="its description",
 )

@@ -4,7 +4,7 @@
 A line is ``{type, data, id, timestamp, parentId}``. What misleads:
 
 - ``output_tokens`` stand at each message; all other tokens only in ``session.shutdown`` (``modelMetrics``, ``inputTokens`` with the
-  cache), which counts over all runs of a resumed session: the last one counts, and nothing does after a crash.
+  cache), which counts over all runs of a resumed session until a compaction: the last one counts, and nothing does after a crash.
 - A tool request stands in the assistant's message and again as ``tool.execution_start``. A ``user.message`` without content is the tool's.
 - The document has OpenAI's messages; an assistant's that calls tools has no ``content`` at all.
 """
@@ -26,11 +26,12 @@ from eventlog.stored import StoredEvent
 from .declaration import Conversation, Documents, Format, Found, Lines, Location
 from .facts import Facts
 from .intake import Place, Source
-from .records import Record, element_texts, load, without
+from .records import Record, element_texts, lenient_value, load, without
 from .said import Said
 from .values import arguments_of, count_of, list_of, mapping_of, text_of, time_of
 
 NAME = "copilot-cli"
+_COUNTED = ("inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens", "reasoningTokens")
 _FAMILIES = ("session.", "user.", "assistant.", "tool.", "system.", "hook.", "subagent.", "skill.", "permission.", "external_tool.")
 
 
@@ -74,6 +75,16 @@ def _split(path: Path, data: bytes, value: dict[str, Any]) -> Iterator[Conversat
     yield Conversation(Place(session_id_of(NAME, name), (name,)), [rest, *messages])
 
 
+def _join(records: list[bytes]) -> bytes | None:
+    """The document of the older kind; None where the records are lines."""
+    values = [(record, mapping_of(lenient_value(record))) for record in records]
+    rest = next((record for record, value in reversed(values) if isinstance(value.get("chatMessages"), list)), None)
+    if rest is None:
+        return None
+    texts = [record for record, value in values if "chatMessages" not in value]
+    return without(rest, "chatMessages", b"[" + b",".join(texts) + b"]")
+
+
 class CopilotMeaning:
     def __init__(self, place: Place) -> None:
         self._facts = Facts(NAME, place, kind="agent", provider="github")
@@ -81,6 +92,8 @@ class CopilotMeaning:
         self._called: set[str] = set()
         self._started: dict[str, datetime | None] = {}
         self._model_of: dict[str, str | None] = {}
+        self._last: dict[str, list[int]] = {}
+        self._before: dict[str, list[int]] = {}
         self._answers: dict[str, int] = {}  # output tokens by message, while only these are known
 
     def observe(self, stored: StoredEvent) -> None:
@@ -138,19 +151,28 @@ class CopilotMeaning:
         self._answers = {}
         for model, metric in metrics.items():
             usage = mapping_of(mapping_of(metric).get("usage"))
-            read, write = count_of(usage.get("cacheReadTokens")), count_of(usage.get("cacheWriteTokens"))
+            total = self._counted(model, [count_of(usage.get(name)) for name in _COUNTED])
             events += self._said.usage(
                 UsageRecorded(
                     message_id=f"all of {model}",
                     model=model,
-                    input_tokens=max(0, count_of(usage.get("inputTokens")) - read - write),
-                    output_tokens=count_of(usage.get("outputTokens")),
-                    cache_read_tokens=read,
-                    cache_write_tokens=write,
-                    reasoning_tokens=count_of(usage.get("reasoningTokens")),
+                    input_tokens=max(0, total[0] - total[2] - total[3]),
+                    output_tokens=total[1],
+                    cache_read_tokens=total[2],
+                    cache_write_tokens=total[3],
+                    reasoning_tokens=total[4],
                 )
             )
         return events
+
+    def _counted(self, model: str, now: list[int]) -> list[int]:
+        """A model's tokens over all runs: where they are fewer than before, the tool has begun to count anew."""
+        last = self._last.get(model, [0] * len(now))
+        if any(one < other for one, other in zip(now, last, strict=True)):
+            before = self._before.get(model, [0] * len(now))
+            self._before[model] = [one + other for one, other in zip(before, last, strict=True)]
+        self._last[model] = now
+        return [one + other for one, other in zip(now, self._before.get(model, [0] * len(now)), strict=True)]
 
     # --- messages ----------------------------------------------------------------------------------------------------------------
 
@@ -257,5 +279,5 @@ FORMAT = Format(
     not_names=("workspace.json", "config.json"),
     locations=(Location("~/.copilot/session-state"), Location("~/.copilot/history-session-state")),
     lines=Lines(head=msgspec.json.Decoder(Head), is_record=_is_record, session=_session, time=_time),
-    documents=Documents(_is_document, _split),
+    documents=Documents(_is_document, _split, join=_join),
 )

@@ -20,12 +20,13 @@ from eventlog.shapes.exchange import Said as Spoken
 
 from .declaration import Conversation, Documents, Format, Lines, Location
 from .intake import Place, Source
-from .listed import ListedMeaning, Message, split_list
+from .listed import ListedMeaning, Message, join_list, split_list
 from .records import Record, load
 from .values import list_of, mapping_of, text_of, time_of
 
 NAME = "copilot-vscode"
-_APPS = ("Code", "Code - Insiders", "VSCodium", "Cursor", "Windsurf")
+_APPS = ("Code", "Code - Insiders", "VSCodium", "Cursor", "Windsurf", "Kiro", "Antigravity")
+_WITHIN = ("workspaceStorage/*/chatSessions", "globalStorage/emptyWindowChatSessions")
 
 
 class Head(msgspec.Struct, gc=False):
@@ -194,12 +195,11 @@ FORMAT = Format(
     tool="VS Code Copilot Chat",
     meaning=CopilotVscodeMeaning,
     names=("*.json", "*.jsonl"),
-    locations=tuple(
-        Location(f"$CONFIG/{app}/User", within)
-        for app in _APPS
-        for within in ("workspaceStorage/*/chatSessions", "globalStorage/emptyWindowChatSessions")
+    locations=(
+        *(Location(f"$CONFIG/{app}/User", within) for app in _APPS for within in _WITHIN),
+        *(Location("~/.vscode-server/data/User", within) for within in _WITHIN),
     ),
     lines=Lines(msgspec.json.Decoder(Head), _is_line, _session, _time),
-    documents=Documents(_is_document, _split),
+    documents=Documents(_is_document, _split, join=join_list("requests", lambda request: text_of(request.get("requestId")))),
     checked_on="its description",
 )

@@ -17,7 +17,7 @@ from eventlog.shapes import openai_chat
 from eventlog.shapes.exchange import Said as Spoken
 
 from .databases import record_of, rows
-from .declaration import Conversation, Format, Found, Rows, Tables
+from .declaration import Conversation, Format, Found, Location, Rows, Tables
 from .intake import Place, Source
 from .listed import ListedMeaning
 from .records import lenient_value
@@ -44,6 +44,18 @@ def _rows(connection: sqlite3.Connection, session: dict[str, Any]) -> Iterator[F
     yield Found(record_of("sessions", session), time_of(session.get("created_at")))
     for row in rows(connection, "select * from messages where session_id = ? order by created_at, rowid", session["id"]):
         yield Found(record_of("messages", row), time_of(row.get("created_at")))
+
+
+def _databases(listed: Any) -> list[str]:
+    """The databases of the projects that are listed."""
+    projects = mapping_of(listed).get("projects", listed)
+    entries = projects if isinstance(projects, list) else [{"path": each} for each in mapping_of(projects)]
+    found = []
+    for entry in entries:
+        fields = mapping_of(entry) or {"path": entry}
+        folder = text_of(fields.get("data_dir")) or (f"{fields['path']}/.crush" if text_of(fields.get("path")) else None)
+        found += [f"{folder}/crush.db"] if folder and folder.startswith("/") else []
+    return found
 
 
 class CrushMeaning(ListedMeaning):
@@ -77,6 +89,12 @@ def _parts(item: dict[str, Any]) -> list[Part]:
     if kind == "tool_result":
         failed = True if data.get("is_error") is True else msgspec.UNSET
         return [Part(type="tool_call_response", id=text_of(data.get("tool_call_id")), response=data.get("content"), is_error=failed)]
+    if kind == "shell_command" and isinstance(data.get("command"), str):
+        return [Part(type="text", content=data["command"])]
+    if kind == "binary" and isinstance(data.get("data", data.get("Data")), str):
+        mime_type = text_of(data.get("mime_type")) or text_of(data.get("MIMEType"))
+        modality = (mime_type or "file").partition("/")[0]
+        return [Part(type="blob", modality=modality, mime_type=mime_type, content=data.get("data", data.get("Data")))]
     if kind == "image_url" and isinstance(data.get("url"), str):
         return [openai_chat.linked(data["url"], "image", {})]
     return [] if kind == "finish" else [Part(type="unknown", metadata={"part": item})]
@@ -87,6 +105,7 @@ FORMAT = Format(
     tool="Crush",
     meaning=CrushMeaning,
     names=("crush.db",),
+    locations=(Location("$DATA/crush", "projects.json", "CRUSH_GLOBAL_DATA", lists=_databases),),
     rows=Rows(_is_database, _read),
     checked_on="its description",
 )

@@ -26,7 +26,7 @@ from eventlog.stored import StoredEvent
 from .declaration import Conversation, Documents, Format, Found, Lines, Location
 from .facts import Facts
 from .intake import Place, Source
-from .records import Record, element_texts, without
+from .records import Record, element_texts, lenient_value, without
 from .said import Said
 from .values import count_of, list_of, mapping_of, text_of, time_of
 
@@ -91,7 +91,14 @@ def _project(folder: Path) -> dict[str, Any]:
     try:
         root = (folder / ".project_root").read_text().strip()
     except (OSError, UnicodeDecodeError):
-        return {}
+        root = ""
+    if not root and folder.parent.name == "tmp":
+        try:
+            listed = mapping_of(lenient_value((folder.parent.parent / "projects.json").read_bytes()))
+        except OSError:
+            return {}
+        projects = mapping_of(listed.get("projects")) or listed
+        root = next((path for path, slug in projects.items() if slug == folder.name), "")
     return {"cwd": root} if root else {}
 
 
@@ -101,6 +108,30 @@ def _split(path: Path, data: bytes, value: dict[str, Any]) -> Iterator[Conversat
     times = [time_of(mapping_of(message).get("timestamp")) for message in value["messages"]]
     messages = [Found(text, time) for text, time in zip(texts, times, strict=True)]
     yield Conversation(_place(path, value["sessionId"], value.get("kind")), [rest, *messages])
+
+
+def _join(records: list[bytes]) -> bytes | None:
+    """The document: the messages that its last state names, each as it was last; None where the records are lines."""
+    rest: bytes | None = None
+    names: list[Any] = []
+    updated = ""
+    messages: dict[str, bytes] = {}
+    unnamed: list[bytes] = []
+    for record in records:
+        value = mapping_of(lenient_value(record))
+        listed = value.get("messages")
+        if isinstance(value.get("sessionId"), str) and isinstance(listed, list):
+            changed = text_of(value.get("lastUpdated")) or ""
+            if not any(isinstance(each, dict) for each in listed) and (rest is None or changed >= updated):
+                rest, names, updated = record, listed, changed
+        elif (id := text_of(value.get("id"))) is not None:
+            messages[id] = record
+        else:
+            unnamed.append(record)
+    if rest is None:
+        return None
+    texts = [messages[name] if name in messages else unnamed.pop(0) for name in names if name in messages or (name is None and unnamed)]
+    return without(rest, "messages", b"[" + b",".join(texts) + b"]")
 
 
 def _ids(messages: list[Any]) -> bytes:
@@ -277,5 +308,5 @@ FORMAT = Format(
     not_names=("logs.json", "*-logs.json", "projects.json", "settings.json"),
     locations=(Location("~", ".gemini/tmp/*/chats", "GEMINI_CLI_HOME"),),
     lines=Lines(head=_heads, is_record=_is_record, session=_session, time=_time),
-    documents=Documents(_is_document, _split),
+    documents=Documents(_is_document, _split, join=_join),
 )

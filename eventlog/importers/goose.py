@@ -1,8 +1,8 @@
 """goose: ``sessions.db``, SQLite: ``sessions`` and ``messages`` with ``content_json``; a session exported alone is JSON with
-``conversation``.
+``conversation``. Older versions wrote a file of lines for each session, whose first one describes it.
 
 Results are in messages of role user. A compaction deletes all messages and inserts them again, with other row ids and times: a message is
-known by its content. Tokens are totals of the session.
+known by its content. Tokens are totals of the session, in columns or (newer) in JSON.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from eventlog.shapes import anthropic
 from eventlog.shapes.exchange import Said as Spoken
 
 from .databases import record_of, rows
-from .declaration import Conversation, Documents, Format, Found, Location, Rows, Tables
+from .declaration import Conversation, Documents, Format, Found, Lines, Location, Rows, Tables
 from .intake import Place, Source
-from .listed import ListedMeaning, Message, split_list
-from .records import lenient_value
-from .values import amount_of, count_of, list_of, mapping_of, text_of, time_of
+from .listed import ListedMeaning, Message, join_list, split_list
+from .records import Record, lenient_value
+from .values import amount_of, arguments_of, count_of, list_of, mapping_of, text_of, time_of
 
 if TYPE_CHECKING:
     import sqlite3
 
 NAME = "goose"
+_MESSAGE = frozenset(("id", "role", "created", "content", "metadata"))
 _MOVES = ("id", "timestamp", "message_id")  # what is new when the same message is inserted again
 
 
@@ -59,6 +60,24 @@ def _split(path: Path, data: bytes, value: dict[str, Any]) -> Iterator[Conversat
     )
 
 
+class Head(msgspec.Struct, gc=False):
+    """The field of an older file's line that dates it."""
+
+    created: Any = None
+
+
+def _is_record(record: dict[str, Any]) -> bool:
+    """A line of an older file: the first one describes the session, the others are messages."""
+    if "working_dir" in record:
+        return "message_count" in record or "description" in record
+    content = record.get("content")
+    return set(record) <= _MESSAGE and isinstance(record.get("created"), int) and isinstance(content, list) and "role" in record
+
+
+def _session(path: Path, records: list[Record[Head]], last: bool) -> Place | None:
+    return _place(path.stem)
+
+
 def _place(name: str) -> Place:
     return Place(session_id_of(NAME, name), (name,))
 
@@ -75,11 +94,17 @@ class GooseMeaning(ListedMeaning):
         if record.get("table") == "messages":
             stated = row.get("content_json")
             return self.message({**row, "content": lenient_value(stated.encode()) if isinstance(stated, str) else None}, source.name)
+        if "working_dir" in record and "conversation" not in record:
+            return self.rest(record)
+        if "role" not in record and "conversation" not in record:
+            return []
         return super().events(source)
 
     def rest(self, record: dict[str, Any]) -> list[Event]:
         given = count_of(record.get("accumulated_input_tokens")) or count_of(record.get("input_tokens"))
         made = count_of(record.get("accumulated_output_tokens")) or count_of(record.get("output_tokens"))
+        stated = mapping_of(arguments_of(record.get("accumulated_usage"))) or mapping_of(arguments_of(record.get("usage")))
+        given, made = given or count_of(stated.get("input_tokens")), made or count_of(stated.get("output_tokens"))
         events = self.facts.update(title=record.get("name", record.get("description")), cwd=text_of(record.get("working_dir")))
         return events + self.total(input_tokens=given, output_tokens=made, cost=amount_of(record.get("cost")))
 
@@ -112,9 +137,14 @@ FORMAT = Format(
     name=NAME,
     tool="goose",
     meaning=GooseMeaning,
-    names=("sessions.db", "*.json"),
-    locations=(Location("$DATA/goose/sessions", "sessions.db"),),
-    documents=Documents(_is_document, _split),
+    names=("sessions.db", "*.json", "*.jsonl"),
+    locations=(
+        Location("$DATA/goose/sessions", "sessions.db"),
+        Location("$DATA/goose/sessions", "*.jsonl"),
+        Location("", "data/sessions", "GOOSE_PATH_ROOT"),
+    ),
+    lines=Lines(msgspec.json.Decoder(Head), _is_record, _session, lambda head: time_of(head.created)),
+    documents=Documents(_is_document, _split, join=join_list("conversation")),
     rows=Rows(_is_database, _read),
     checked_on="its description",
 )

@@ -51,6 +51,9 @@ class FormatImporter:
 
     def import_file(self, path: Path) -> dict[str, int]:
         """Take what is new in the file; returns how many events each session got. All of it is on stable storage then."""
+        if self.format.owner(path) not in (None, self.format.name):
+            self._refuse(path)
+            return {}
         unit = self._unit_of(path)
         if unit in self._units:
             self.report.files += 1

@@ -25,7 +25,7 @@ from eventlog.shapes.exchange import Said as Spoken
 from .archives import members
 from .declaration import Conversation, Documents, Format
 from .intake import Place
-from .listed import ListedMeaning, Message, split_list
+from .listed import ListedMeaning, Message, join_list, split_list
 from .records import element_texts, lenient_value
 from .values import count_of, list_of, mapping_of, text_of, time_of
 
@@ -169,5 +169,5 @@ FORMAT = Format(
     tool="Inspect (evaluation logs)",
     meaning=InspectMeaning,
     names=("*.eval", "*.json"),
-    documents=Documents(_is_document, _split),
+    documents=Documents(_is_document, _split, join=join_list("messages", _id)),
 )

@@ -51,6 +51,17 @@ def _split(path: Path, data: bytes, value: Any) -> Iterator[Conversation]:
         yield Conversation(Place(session_id_of(NAME, trace), (trace,)), found)
 
 
+def _join(records: list[bytes]) -> bytes:
+    """The runs as they are sent: one that comes again changes what was said of it."""
+    known: set[str] = set()
+    sent: dict[str, list[bytes]] = {"post": [], "patch": []}
+    for record in records:
+        run = str(mapping_of(lenient_value(record)).get("id"))
+        sent["patch" if run in known else "post"].append(record)
+        known.add(run)
+    return b'{"post":[' + b",".join(sent["post"]) + b'],"patch":[' + b",".join(sent["patch"]) + b"]}"
+
+
 def _runs(data: bytes, value: Any) -> Iterator[tuple[bytes, Any]]:
     if value is msgspec.UNSET:
         for line in data.split(b"\n"):
@@ -183,5 +194,5 @@ FORMAT = Format(
     tool="LangSmith (traces)",
     meaning=LangSmithMeaning,
     names=("*.json", "*.jsonl"),
-    documents=Documents(_is_document, _split, each_line=True),
+    documents=Documents(_is_document, _split, each_line=True, join=_join),
 )

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from .declaration import Lines
+from .declaration import Found, Lines
 from .intake import Entry, Intake, Place, Reading
 from .records import Record, load, read
 
@@ -37,6 +37,7 @@ class LineFile:
         self._is_recognised = False
         self._session: Place | None = None
         self._places: dict[tuple[str, ...], Place] = {}
+        self._beside: list[Found] = []
 
     @property
     def waits(self) -> bool:
@@ -56,7 +57,8 @@ class LineFile:
             records = self._place(records, is_end)
         if self._session is None:
             return {}
-        return self._intake.take(self._reading, self._entries(records, self._session), file_time if is_end else None)
+        entries = self._entries(records, self._session, None if self._lines.has_times else file_time)
+        return self._intake.take(self._reading, entries, file_time if is_end else None)
 
     def _records(self, data: bytes, is_end: bool) -> tuple[list[Record[Any]], bool]:
         """The records of what can be read now, and whether that is all of the file."""
@@ -93,6 +95,7 @@ class LineFile:
             self._session = session
             self._places[session.source_names] = session
             self._intake.report.files += 1
+            self._beside = list(self._lines.beside(self._path, session)) if self._lines.beside is not None else []
             return records
         if is_end:
             self._intake.report.files += 1
@@ -104,8 +107,11 @@ class LineFile:
     def _is_of_format(self, record: Record[Any]) -> bool:
         return record.head is not None and self._lines.is_record(load(record.text)[0])
 
-    def _entries(self, records: list[Record[Any]], session: Place) -> Iterator[Entry]:
+    def _entries(self, records: list[Record[Any]], session: Place, otherwise: datetime | None) -> Iterator[Entry]:
+        """The records in their places. ``otherwise``: the time of those that state none."""
         lines = self._lines
+        beside, self._beside = self._beside, []
+        yield from (Entry(found.line, found.text, session, found.time or otherwise) for found in beside)
         for record in records:
             head = record.head
             if record.unfinished:
@@ -116,7 +122,7 @@ class LineFile:
                 place = None if lines.place is None else lines.place(head)
                 # the first of a name says most: the file's own session has what stands beside the file
                 place = session if place is None else self._places.setdefault(place.source_names, place)
-                yield Entry(record.line, record.text, place, lines.time(head))
+                yield Entry(record.line, record.text, place, lines.time(head) or otherwise)
 
     def _begins_with_an_object(self, data: bytes) -> bool:
         """Whether the first record is an object on a line that is complete: then the file is one of lines."""

@@ -23,7 +23,7 @@ from .declaration import Conversation, Found
 from .facts import Facts
 from .intake import Place, Source
 from .provenance import fingerprint
-from .records import element_texts, without
+from .records import element_texts, lenient_value, without
 from .said import Said
 from .values import mapping_of, text_of
 
@@ -55,6 +55,31 @@ def split_list(
         names.append(id_of(message) or Source(message, content, seen[content]).name)
     found = [Found(text, time_of_message(message)) for text, message in zip(texts, messages, strict=True)]
     return Conversation(place, [Found(without(data, name, msgspec.json.encode(names)), time), *found])
+
+
+def join_list(name: str, id_of: Callable[[Message], str | None] = _none) -> Callable[[list[bytes]], bytes | None]:
+    """What puts a document together again that `split_list` took apart, with the same ``name`` and ``id_of``."""
+
+    def join(records: list[bytes]) -> bytes | None:
+        rest: bytes | None = None
+        names: list[Any] = []
+        texts: dict[str, bytes] = {}
+        seen: Counter[bytes] = Counter()
+        for record in records:
+            value = mapping_of(lenient_value(record))
+            listed = value.get(name)
+            if isinstance(listed, list) and all(isinstance(each, str) for each in listed):
+                if rest is None or len(listed) >= len(names) or names[: len(listed)] != listed:
+                    rest, names = record, listed
+                continue
+            content = fingerprint(record)
+            seen[content] += 1
+            texts[id_of(value) or Source(value, content, seen[content]).name] = record
+        if rest is None:
+            return None
+        return without(rest, name, b"[" + b",".join(texts[each] for each in names if each in texts) + b"]")
+
+    return join
 
 
 def place_by_path(format: str, path: Path) -> Place:

@@ -106,7 +106,10 @@ def recognise(path: Path) -> str | None:
 
 def is_of(format: str, look: Look) -> bool:
     """Whether the file is of this format."""
-    return _OWN[format](look) if format in OWN else any(_is_declared(declared(format), look))
+    if format in OWN:
+        return _OWN[format](look)
+    owner = declared(format).owner(look.path) or next(iter(declared(format).family), format)
+    return owner == format and any(_is_declared(declared(format), look))
 
 
 def _is_declared(format: Format, look: Look) -> Iterator[bool]:

@@ -21,7 +21,8 @@ from eventlog.shapes.exchange import Said as Spoken
 
 from .declaration import Conversation, Documents, Format
 from .intake import Place
-from .listed import ListedMeaning, Message, place_by_path, split_list
+from .listed import ListedMeaning, Message, join_list, place_by_path, split_list
+from .records import element_texts, lenient_value
 from .values import amount_of, mapping_of, text_of, time_of
 
 NAME = "mini-swe-agent"
@@ -48,6 +49,13 @@ def _split(path: Path, data: bytes, value: Any) -> Iterator[Conversation]:
     if isinstance(value, list):
         data, value = b'{"messages":' + data.strip() + b"}", {"messages": value}
     yield split_list(place_by_path(NAME, path), data, value, "messages", time_of_message=_time)
+
+
+def _join(records: list[bytes]) -> bytes | None:
+    """The run; one that is nothing but its messages has nothing around them."""
+    run = join_list("messages")(records)
+    is_bare = run is not None and list(mapping_of(lenient_value(run))) == ["messages"]
+    return b"[" + b",".join(element_texts(run, "messages")) + b"]" if run is not None and is_bare else run
 
 
 def _time(message: Message) -> datetime | None:
@@ -114,5 +122,5 @@ FORMAT = Format(
     tool="mini-swe-agent",
     meaning=MiniSweAgentMeaning,
     names=("*.traj.json",),
-    documents=Documents(_is_document, _split),
+    documents=Documents(_is_document, _split, join=_join),
 )

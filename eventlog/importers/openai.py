@@ -21,7 +21,8 @@ from eventlog.events import Cost, Event, SessionStarted, SourceRecord, UsageReco
 from eventlog.shapes import openai_chat
 from eventlog.stored import StoredEvent
 
-from . import cline, mini_swe_agent, session_json
+from . import mini_swe_agent, session_json
+from .cline.tasks import is_history
 from .conversation_rows import rows_of, split_rows
 from .declaration import Conversation, Documents, Format
 from .intake import Place, Source
@@ -56,7 +57,7 @@ def _is_document(value: Any) -> bool:
     if session_json.is_session(value) or (isinstance(value, dict) and any(name in value for name in _OTHERS)):
         return False
     if isinstance(value, list):
-        if mini_swe_agent.is_bare(value) or cline.is_history(value):
+        if mini_swe_agent.is_bare(value) or is_history(value):
             return False
         return _has_roles(value) or any(isinstance(item, dict) and _is_document(item) for item in value[:_LOOKED_AT])
     if not isinstance(value, dict):
@@ -150,5 +151,4 @@ FORMAT = Format(
     names=("*.jsonl", "*.json"),
     not_names=("*.provenance.jsonl",),
     documents=Documents(_is_document, _split, each_line=True),
-    writes_back=True,
 )

@@ -25,7 +25,7 @@ from eventlog.shapes.exchange import Said as Spoken
 
 from .declaration import Conversation, Documents, Format, Lines
 from .intake import Place
-from .listed import ListedMeaning, Message, split_list
+from .listed import ListedMeaning, Message, join_list, split_list
 from .records import Record, lenient_value
 from .values import amount_of, arguments_of, count_of, list_of, mapping_of, text_of, time_of
 
@@ -211,5 +211,5 @@ FORMAT = Format(
     meaning=OpenHandsMeaning,
     names=("output*.jsonl", "events.jsonl"),
     lines=Lines(msgspec.json.Decoder(Head), _is_event, _session, lambda head: time_of(head.timestamp)),
-    documents=Documents(_is_run, _split, each_line=True),
+    documents=Documents(_is_run, _split, each_line=True, join=join_list("history", _id)),
 )

@@ -33,6 +33,7 @@ from eventlog.ids import session_id_for, session_id_of
 from eventlog.shapes import anthropic
 from eventlog.stored import StoredEvent
 
+from .branches import Branches
 from .declaration import Format, Lines, Location
 from .facts import Facts
 from .intake import Place, Source
@@ -72,7 +73,7 @@ class Head(msgspec.Struct, gc=False):
         return self.type == "session" and isinstance(self.id, str) and bool(self.id)
 
 
-def _is_record(record: dict[str, Any]) -> bool:
+def is_record(record: dict[str, Any]) -> bool:
     kind = text_of(record.get("type"))
     if kind == "session":
         return isinstance(record.get("id"), str) and "timestamp" in record and ("cwd" in record or "version" in record)
@@ -82,31 +83,37 @@ def _is_record(record: dict[str, Any]) -> bool:
     return kind in _ENTRIES and kind != "custom" and "timestamp" in record and "payload" not in record and "message" not in record
 
 
-def _session(path: Path, records: list[Record[Head]], last: bool) -> Place | None:
+def session_of(format: str, path: Path, records: list[Record[Head]], last: bool) -> Place | None:
+    """The session of a file in this grammar, for the format whose file it is."""
     for record in records:
         if record.head is not None and record.head.is_header:
             from_file = text_of(record.head.parentSession) or text_of(record.head.branchedFrom)
             before = Path(from_file).stem.rpartition("_")[2] if from_file else ""
-            parent = Parent(session_id=session_id_of(NAME, before), relation="fork") if before and before != record.head.id else None
-            return Place(session_id_of(NAME, record.head.id), (record.head.id,), parent)
+            parent = Parent(session_id=session_id_of(format, before), relation="fork") if before and before != record.head.id else None
+            return Place(session_id_of(format, record.head.id), (record.head.id,), parent)
     if not last:
         return None
     named = path.stem.rpartition("_")[2]
     first = next(record for record in records if record.head is not None)
-    name = named if len(named) == 36 else session_id_for(NAME, fingerprint(first.text).hex())
-    return Place(session_id_of(NAME, name), (name,))
+    name = named if len(named) == 36 else session_id_for(format, fingerprint(first.text).hex())
+    return Place(session_id_of(format, name), (name,))
 
 
-def _time(head: Head) -> datetime | None:
+def _session(path: Path, records: list[Record[Head]], last: bool) -> Place | None:
+    return session_of(NAME, path, records, last)
+
+
+def time_of_entry(head: Head) -> datetime | None:
     return time_of(head.timestamp)
 
 
 class PiMeaning:
+    NAME = NAME
+
     def __init__(self, place: Place) -> None:
-        self._facts = Facts(NAME, place, kind="agent")
+        self._facts = Facts(self.NAME, place, kind="agent")
         self._said = Said()
-        self._parents: dict[str, str | None] = {}
-        self._leaf: str | None = None
+        self._branches = Branches(self._said)
 
     def observe(self, stored: StoredEvent) -> None:
         self._facts.observe(stored)
@@ -149,28 +156,10 @@ class PiMeaning:
 
     def _branched(self, record: dict[str, Any]) -> list[Event]:
         """An entry that does not follow the last one leaves what came after the one that it follows."""
-        entry, parent = text_of(record.get("id")), text_of(record.get("parentId"))
+        entry = text_of(record.get("id"))
         if entry is None or record.get("type") == "session":
             return []
-        former, self._leaf = self._leaf, entry
-        self._parents[entry] = parent
-        if former is None or parent == former or "parentId" not in record:
-            return []
-        path = set(self._above(entry))
-        return [event for message_id in self._said.ids if message_id in self._parents for event in self._hidden(message_id, path)]
-
-    def _hidden(self, message_id: str, path: set[str]) -> list[Event]:
-        return self._said.hide(message_id, message_id not in path)
-
-    def _above(self, entry: str) -> list[str]:
-        found: list[str] = []
-        at: str | None = entry
-        seen: set[str] = set()
-        while at is not None and at not in seen:
-            seen.add(at)
-            found.append(at)
-            at = self._parents.get(at)
-        return found
+        return self._branches.follow(entry, text_of(record.get("parentId")), is_told="parentId" in record)
 
     def _message(self, message_id: str, message: dict[str, Any]) -> list[Event]:
         role = text_of(message.get("role")) or "user"
@@ -247,6 +236,10 @@ def _output(content: Any) -> Any:
     return "\n".join(texts) if len(texts) == len(parts) else parts
 
 
+FAMILY = {
+    NAME: ("*/.pi/*", "*/.omp/*"),
+    "openclaw": ("*/openclaw/*", *(f"*/.{name}/*" for name in ("openclaw", "clawdbot", "moltbot", "moldbot"))),
+}
 FORMAT = Format(
     name=NAME,
     tool="pi, OMP",
@@ -257,5 +250,6 @@ FORMAT = Format(
         Location("~/.pi/agent", "sessions", "PI_CODING_AGENT_DIR"),
         Location("~/.omp/agent/sessions"),
     ),
-    lines=Lines(head=msgspec.json.Decoder(Head), is_record=_is_record, session=_session, time=_time),
+    family=FAMILY,
+    lines=Lines(head=msgspec.json.Decoder(Head), is_record=is_record, session=_session, time=time_of_entry),
 )

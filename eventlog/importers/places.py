@@ -6,12 +6,14 @@ import glob
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from . import FORMATS, OWN, declared
 from .declaration import Format, Location
+from .records import lenient_value
 from .sources import files_of
 
 
@@ -39,7 +41,7 @@ def find(formats: Iterable[str] | None = None) -> list[Spot]:
         seen: set[str] = set()
         for location in format.locations:
             for base in _bases(location):
-                paths = [path for path in _matches(base, location.within) if os.path.realpath(path) not in seen]
+                paths = [path for path in _paths(base, location) if os.path.realpath(path) not in seen]
                 seen.update(map(os.path.realpath, paths))
                 sizes = [size for path in paths for size in _sizes(format, path)]
                 if sizes:
@@ -66,6 +68,18 @@ def _sizes(format: Format, path: Path) -> Iterator[int]:
             yield os.stat(file).st_size
     except OSError:
         return  # gone meanwhile, or not ours to read
+
+
+def _paths(base: Path, location: Location) -> list[Path]:
+    """What is there; where that is a list of others, what of these is there."""
+    matches = _matches(base, location.within)
+    if location.lists is None:
+        return matches
+    found = []
+    for path in matches:
+        with suppress(OSError):
+            found += [Path(each) for each in location.lists(lenient_value(path.read_bytes()))]
+    return [path for path in found if path.exists()]
 
 
 def _matches(base: Path, within: str) -> list[Path]:

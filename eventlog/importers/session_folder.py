@@ -17,7 +17,7 @@ from eventlog.events import Event, Part, SessionEnded, SessionUpdated, ToolCalle
 from eventlog.ids import session_id_of
 from eventlog.shapes.exchange import Said as Spoken
 
-from .declaration import Conversation, Documents, Format, Found
+from .declaration import Conversation, Documents, Format, Found, named
 from .intake import Place, Source
 from .listed import ListedMeaning
 from .records import element_texts, lenient_value, on_one_line
@@ -68,6 +68,16 @@ def _split(path: Path, data: bytes, value: Any) -> Iterator[Conversation]:
         texts, values = [], []
     found += [_found(_INVOCATIONS, text, invocation) for text, invocation in zip(texts, values, strict=True)]
     yield Conversation(Place(session_id_of(NAME, name), (name,)), found)
+
+
+def _files(records: list[bytes]) -> list[tuple[str, bytes]]:
+    """The files of the folder: of what is written anew, the last state."""
+    found = [each for record in records if (each := named(record)) is not None]
+    said = [value for name, value in found if name == _CONVERSATION]
+    called = {text_of(mapping_of(lenient_value(value)).get("id")) or value: value for name, value in found if name == _INVOCATIONS}
+    about = next((value for name, value in reversed(found) if name == _METADATA), b"{}")
+    files = [(_METADATA, about), (_CONVERSATION, b"".join(each + b"\n" for each in said))]
+    return [*files, *([(_INVOCATIONS, b"[" + b",".join(called.values()) + b"]")] if called else [])]
 
 
 def _found(file: str, text: bytes, value: Any) -> Found:
@@ -153,5 +163,6 @@ FORMAT = Format(
     meaning=SessionFolderMeaning,
     names=(_METADATA, _CONVERSATION, _INVOCATIONS),
     documents=Documents(_is_document, _split, _unit),
+    files=_files,
     checked_on="its description",
 )

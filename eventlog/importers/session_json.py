@@ -20,7 +20,7 @@ from eventlog.shapes.exchange import Said as Spoken
 
 from .declaration import Conversation, Documents, Format
 from .intake import Place
-from .listed import ListedMeaning, Message, split_list
+from .listed import ListedMeaning, Message, join_list, split_list
 from .provenance import fingerprint
 from .values import arguments_of, list_of, mapping_of, text_of, time_of
 
@@ -30,12 +30,15 @@ _TIMES = ("timestamp", "time", "created_at", "createdAt", "created")
 _BEGAN = ("started_at", "startedAt", "startTime", "start_time", "session_start", "created_at", "createdAt", "created", "last_updated")
 _MARKS = ("timestamp", "parts", "toolCalls", "metadata")
 _OTHERS = ("projectHash", "trajectory_format", "mailbox", "model_usage", "epoch", "v")
+_TOGETHER = (("agent", "system_prompt", "updated_at"), ("platform", "session_start"))  # Cline's command line, Hermes
 _ROLES = {"human": "user", "ai": "assistant", "bot": "assistant", "model": "assistant"}
 
 
 def is_session(value: Any) -> TypeGuard[dict[str, Any]]:
     """Whether this is such an object, and no other format's that has messages, too."""
     if not isinstance(value, dict) or not isinstance(value.get("messages"), list) or any(name in value for name in _OTHERS):
+        return False
+    if any(all(name in value for name in names) for names in _TOGETHER):
         return False
     messages = [mapping_of(message) for message in value["messages"]]
     if not all(isinstance(message.get("role"), str) for message in messages) or _name(value) is None:
@@ -119,6 +122,6 @@ FORMAT = Format(
     tool="JSON files of one session each",
     meaning=SessionJsonMeaning,
     names=("*.json",),
-    documents=Documents(is_session, _split),
+    documents=Documents(is_session, _split, join=join_list("messages", lambda message: text_of(message.get("id")))),
     checked_on="its description",
 )

@@ -20,7 +20,7 @@ from eventlog.shapes.exchange import Said as Spoken
 
 from .declaration import Conversation, Documents, Format
 from .intake import Place
-from .listed import ListedMeaning, Message, place_by_path, split_list
+from .listed import ListedMeaning, Message, join_list, place_by_path, split_list
 from .values import amount_of, arguments_of, count_of, list_of, mapping_of, text_of
 
 NAME = "swe-agent"
@@ -40,6 +40,10 @@ def _is_document(value: Any) -> bool:
 def _split(path: Path, data: bytes, value: dict[str, Any]) -> Iterator[Conversation]:
     has_history = isinstance(value.get("history"), list)
     yield split_list(place_by_path(NAME, path), data, value, "history" if has_history else "trajectory")
+
+
+def _join(records: list[bytes]) -> bytes | None:
+    return join_list("history")(records) or join_list("trajectory")(records)
 
 
 class SweAgentMeaning(ListedMeaning):
@@ -113,5 +117,5 @@ FORMAT = Format(
     tool="SWE-agent",
     meaning=SweAgentMeaning,
     names=("*.traj",),
-    documents=Documents(_is_document, _split),
+    documents=Documents(_is_document, _split, join=_join),
 )

@@ -8,21 +8,24 @@
 
 What goes over the wire is recorded, not what an SDK makes of it: the caller's objects, errors and bytes are those it would have without.
 The room: `httpx_send`, `aiohttp_request` and `gate` run in the caller; `calls` is what they hand over; `writer` takes it, `bookkeeping`
-places and writes it, by `conversation`, `threads` and `digests`; `sessions` appends; `restart` is what outlives the process.
+places and writes it, by `conversation`, `threads` and `digests`; `sessions` appends; `restart` is what outlives the process. `chat`
+is for programs in which a person chats, `mcp` records the calls of somebody's MCP server.
 """
 
 from __future__ import annotations
 
 import threading
+from importlib import import_module
 from typing import Any, TypeVar
 
 from ..log import EventLog
-from . import installing
+from . import installing, mcp
+from .chat import Chat, ChatEvent
 from .context import paused, recording
-from .recorder import Recorder, Stats
+from .recorder import Recorder, Stats, recorder_for
 from .redaction import provider_keys
 
-__all__ = ["Recorder", "Stats", "install", "paused", "provider_keys", "record", "recording", "uninstall"]
+__all__ = ["Chat", "ChatEvent", "Recorder", "Stats", "install", "mcp", "paused", "provider_keys", "record", "recording", "uninstall"]
 
 Client = TypeVar("Client")
 _lock = threading.Lock()
@@ -67,17 +70,21 @@ def record(client: Client, log: EventLog | Recorder | None = None, **options: An
     found = list(_http_clients(client))
     if not found:
         raise TypeError(f"no HTTP client was found in {type(client).__name__}; give an SDK's client or an httpx client, or use install()")
-    if isinstance(log, Recorder):
-        recorder = log
-    elif log is None and not options and installing.gate.everyone is not None:
-        recorder = installing.gate.everyone
-    else:
-        recorder = Recorder(log, **options)
+    recorder = recorder_for(log, **options)
     if recorder.is_on:
         installing.put()
         for each in found:
             installing.gate.watch(each, recorder)
     return client
+
+
+_DOORS = ("langchain", "openai_agents", "otel", "otlp")  # for those who use what they are for
+
+
+def __getattr__(name: str) -> Any:
+    if name in _DOORS:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 _INSIDE = ("_client", "_api_client", "_httpx_client", "_async_httpx_client", "_aiohttp_session", "aio", "http_client")

@@ -18,14 +18,15 @@ from ..errors import EventLogError
 from ..events import Event, MessageAdded, MessageAmended, MessageDelta, MessageRetracted, Parent, UsageRecorded
 from ..ids import new_session_id
 from ..shapes import telling
-from ..shapes.exchange import Answer, Ask, Said
+from ..shapes.exchange import Answer, Ask, Exchange, Said
 from . import conversation, digests, providers, tools
 from .answers import Outcome, Reading, decoded, duration_ms, redacted
 from .calls import Call
 from .context import Context, named
 from .conversation import Plan
+from .doors import Doors, Seen
 from .options import Options
-from .redaction import provider_keys, settled
+from .redaction import Redact, provider_keys, settled
 from .restart import Restart
 from .sessions import Job, Recorded
 from .threads import Entry, Match, Thread, Threads
@@ -36,17 +37,25 @@ if TYPE_CHECKING:
 _DELTA_BYTES = 4096
 
 
-class Open:
-    """A call that is not over: its place, and what has come of its answer."""
+class Placed:
+    """A call and its place."""
 
-    __slots__ = ("ask", "at", "message_id", "plan", "reading", "shape", "told")
+    __slots__ = ("ask", "message_id", "plan")
 
-    def __init__(self, shape: str, ask: Ask, plan: Plan) -> None:
-        self.shape = shape
+    def __init__(self, ask: Ask, plan: Plan) -> None:
         self.ask = ask
         self.plan = plan
-        self.reading = Reading(shape)
         self.message_id: str | None = None  # of the answer, fixed with the first delta
+
+
+class Open(Placed):
+    """One that is not over, and what has come of its answer."""
+
+    __slots__ = ("at", "reading", "told")
+
+    def __init__(self, shape: str, ask: Ask, plan: Plan) -> None:
+        super().__init__(ask, plan)
+        self.reading = Reading(shape)
         self.told = {"text": 0, "reasoning": 0}  # how much of it the deltas have
         self.at = 0.0
 
@@ -63,6 +72,7 @@ class Books:
         self.threads = Threads()
         self._sessions: dict[str, Recorded] = {}
         self.open: dict[Call, Open] = {}
+        self._doors = Doors()
 
     # --- a call begins -------------------------------------------------------------------------------------------------------
 
@@ -85,6 +95,7 @@ class Books:
         for gone in self.threads.use(thread):
             self._closed(gone)
         plan = Plan(call_id, ask, thread)
+        plan.question = keys[-1] if keys else None
         session = thread.session
         before = session.is_begun, session.model, session.provider, session.settings, thread.instructions
         details = self._details(call.context, ask) if not session.is_begun else {}
@@ -275,6 +286,29 @@ class Books:
         sizes = [len(part.content) for part in said.parts if isinstance(part.content, str)]
         return msgspec.structs.replace(said, parts=[], metadata={"characters": sum(sizes), "parts": [part.type for part in said.parts]})
 
+    # --- a call that another door has seen ---------------------------------------------------------------------------------------
+
+    def told(self, call: Call, told: Callable[[Redact | None], Exchange | None]) -> bool:
+        """Write the call, unless it is none of a model's, or is known already: then False."""
+        exchange = told(self._options.redact)
+        if exchange is None:
+            return False
+        ask, answer, error = exchange.ask, exchange.answer, exchange.error
+        response_id = answer.response_id if answer is not None else None
+        if response_id is not None and (self.threads.of_response(response_id) or self._restart.sessions_of(response_id)):
+            return False
+        question = digests.digest(ask.messages[-1]) if ask.messages else None
+        said = digests.digest(answer.choices[0]) if answer is not None and answer.choices else None
+        seen = _seen(call, ask, question, answer, said)
+        if self._doors.know(seen, (_seen(each, opened.ask, opened.plan.question) for each, opened in self.open.items())):
+            return False
+        if exchange.details and call.context.session_id is None:
+            call.context = call.context._replace(details={**exchange.details, **call.context.details})
+        placed = Placed(ask, self._ask(call, ask, new_session_id()))
+        placed.plan.thread.in_flight -= 1
+        self._answer(call, placed, placed.plan, Outcome(answer, "error" if answer is not None and error is not None else None, error))
+        return True
+
     # --- it goes on ------------------------------------------------------------------------------------------------------------
 
     def advance(self, now: float) -> None:
@@ -304,7 +338,7 @@ class Books:
             time = _time(clock.time())
             self._write(opened.plan.thread.session, Job(lambda: events, time, lambda seqs: None, lambda error: None))
 
-    def _answer_id(self, opened: Open, response_id: str | None) -> str:
+    def _answer_id(self, opened: Placed, response_id: str | None) -> str:
         """The id of the answer's message: the response's, unless the session has one of that id."""
         if opened.message_id is None:
             known = self.threads.of_response(response_id) if response_id else None
@@ -324,7 +358,7 @@ class Books:
             plan.thread.in_flight -= 1
         self._answer(call, opened, plan, outcome)
 
-    def _answer(self, call: Call, opened: Open, plan: Plan, outcome: Outcome) -> None:
+    def _answer(self, call: Call, opened: Placed, plan: Plan, outcome: Outcome) -> None:
         session, thread = plan.thread.session, plan.thread
         answer = outcome.answer
         entries: list[Entry] = []
@@ -335,6 +369,8 @@ class Books:
             said = self._events(call, opened, answer, outcome, message_id, primary.message_id if primary is not None else None)
             entries = self._enter(plan, answer, said, outcome.interrupted, primary)
             made += said
+        if answer is not None or outcome.error is not None:
+            self._doors.saw(_seen(call, opened.ask, plan.question, answer, entries[0].digest if entries else None))
         if outcome.error is not None:
             made.append(outcome.error if self._options.content else msgspec.structs.replace(outcome.error, details=None))
         self.threads.settle(thread)
@@ -359,7 +395,7 @@ class Books:
                     self.threads.cut(thread, entry.at)
             self._lost(call, error)
 
-        self._write(session, Job(events, _time(call.started_at + call.ended - call.started), stored, failed))
+        self._write(session, Job(events, _time(call.ended_at), stored, failed))
 
     def _takes_place(self, plan: Plan, thread: Thread) -> Entry | None:
         """The answer to the same question that is there already: what comes now is an alternative to it."""
@@ -369,7 +405,7 @@ class Books:
         return None
 
     def _events(
-        self, call: Call, opened: Open, answer: Answer, outcome: Outcome, message_id: str, alternative_to: str | None
+        self, call: Call, opened: Placed, answer: Answer, outcome: Outcome, message_id: str, alternative_to: str | None
     ) -> list[Event]:
         about = {"request_id": call.request_id, "retry": call.request.retry}
         shown = msgspec.structs.replace(answer, choices=[self._shown(said) for said in answer.choices], error=None)
@@ -441,6 +477,13 @@ class Books:
     def close(self) -> None:
         for session in self._sessions.values():
             session.forget_handle()
+
+
+def _seen(call: Call, ask: Ask, question: bytes | None, answer: Answer | None = None, said: bytes | None = None) -> Seen:
+    """What tells the call from others."""
+    response_id, model = (None, None) if answer is None else (answer.response_id, answer.model)
+    ended_at = clock.time() if call.outcome is None else call.ended_at
+    return Seen(call.started_at, ended_at, question, said, response_id, model or ask.model, call.told is None)
 
 
 def _time(seconds: float) -> str:

@@ -9,9 +9,14 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .context import Context
+
+if TYPE_CHECKING:
+    from ..shapes.exchange import Exchange
+    from .redaction import Redact
 
 GRANTED = 256 << 10  # bytes at a time
 COMPLETE, CLOSED, DROPPED, CANCELLED, ERROR = "complete", "closed", "dropped", "cancelled", "error"
@@ -65,7 +70,7 @@ class Call:
 
     __slots__ = (
         *("context", "cut", "ended", "error", "first", "granted", "held", "inside", "is_forgotten", "is_over", "is_stream"),
-        *("outcome", "pieces", "recorder", "request", "request_id", "room", "size", "started", "started_at", "status"),
+        *("outcome", "pieces", "recorder", "request", "request_id", "room", "size", "started", "started_at", "status", "told"),
         "__weakref__",
     )
 
@@ -90,6 +95,21 @@ class Call:
         self.inside = False
         self.error: BaseException | tuple[str, str] | None = None
         self.outcome: str | None = None
+        self.told: Callable[[Redact | None], Exchange | None] | None = None  # by another door than the wire: what it was, when asked
+
+    @classmethod
+    def over(cls, recorder: Any, told: Any, context: Context, room: Room, size: int, started_at: float, ended_at: float) -> Call:
+        """A call that somebody else saw, from beginning to end."""
+        made = cls(recorder, Request("", "", b""), context, room, 0)
+        made.told, made.granted = told, size
+        made.started_at, made.started, made.ended = started_at, 0.0, max(ended_at - started_at, 0.0)
+        made.outcome = COMPLETE
+        return made
+
+    @property
+    def ended_at(self) -> float:
+        """In seconds since 1970."""
+        return self.started_at + self.ended - self.started
 
     def take(self, piece: bytes) -> None:
         """A piece of the response came."""

@@ -27,6 +27,8 @@ class Context(NamedTuple):
 
 NOWHERE = Context()
 _current: ContextVar[Context] = ContextVar("eventlog_recording", default=NOWHERE)
+# Set while a call is being sent: a client whose transport is another client (httpx over aiohttp) asks once.
+is_sending: ContextVar[bool] = ContextVar("eventlog_sending", default=False)
 _DETAILS = frozenset({"title", "description", "purpose", "user_id", "tags", "kind", "metadata"})
 
 
@@ -44,6 +46,15 @@ def named(session: str) -> Context:
         return Context(keyed_id("recording", session), key=session)
 
 
+def described(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Details as a session has them: those of other names become metadata."""
+    kept = {name: value for name, value in details.items() if name in _DETAILS and value is not None}
+    more = {name: value for name, value in details.items() if name not in _DETAILS}
+    if more:
+        kept["metadata"] = {**(kept["metadata"] if isinstance(kept.get("metadata"), Mapping) else {}), **more}
+    return kept
+
+
 @contextmanager
 def recording(session: str | None = None, **details: Any) -> Iterator[str]:
     """Record the model calls inside into one session; gives its id.
@@ -53,12 +64,8 @@ def recording(session: str | None = None, **details: Any) -> Iterator[str]:
     of that session. Nothing is written before the first call. Never raises for what it is given: details of other names become metadata."""
     outer = _current.get()
     made = named(str(session)) if session is not None and str(session) else Context(new_session_id())
-    kept = {name: value for name, value in details.items() if name in _DETAILS and value is not None}
-    more = {name: value for name, value in details.items() if name not in _DETAILS}
-    if more:
-        kept["metadata"] = {**(kept["metadata"] if isinstance(kept.get("metadata"), Mapping) else {}), **more}
     parent = outer.session_id if outer.session_id != made.session_id else outer.parent
-    token = _current.set(made._replace(details=kept, parent=parent))
+    token = _current.set(made._replace(details=described(details), parent=parent))
     try:
         yield str(made.session_id)
     finally:

@@ -24,7 +24,7 @@ Later = Callable[[], list[Event]]  # events that need what is only known when th
 class Plan:
     """What a call adds, and what its answer will need. ``seen``: what the model sees."""
 
-    __slots__ = ("added", "ask", "call_id", "error", "events", "is_stored", "is_twin", "reply_to", "seen", "thread")
+    __slots__ = ("added", "ask", "call_id", "error", "events", "is_stored", "is_twin", "question", "reply_to", "seen", "thread")
 
     def __init__(self, call_id: str, ask: Ask, thread: Thread) -> None:
         self.call_id = call_id
@@ -33,7 +33,8 @@ class Plan:
         self.events: list[Event | Later] = []
         self.added: list[tuple[int, Entry]] = []  # which of the events each new entry is
         self.seen: list[Entry] = []
-        self.reply_to: str | None = None  # the question's last message
+        self.reply_to: str | None = None  # the question's last message,
+        self.question: bytes | None = None  # and its digest
         self.is_twin = False
         self.is_stored = False
         self.error: Exception | None = None  # why it is not
@@ -150,6 +151,9 @@ def _has_call(said: Said) -> bool:
 def begins(plan: Plan, details: dict[str, Any], settings: dict[str, Any], api: str) -> None:
     """The session's own events: it begins, or its model or settings change."""
     session, ask = plan.thread.session, plan.ask
+    given = details.pop("settings", {})
+    session.own.update(given)
+    settings = {name: value for name, value in (session.settings | given).items() if name in session.own} | settings
     if not session.is_begun:
         metadata = {**details.pop("metadata", {}), "source": "recorder", "api": api}
         started = {"kind": "chat", "model": ask.model, "provider": ask.provider, "settings": settings}

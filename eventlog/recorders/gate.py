@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .calls import Call, Request
-from .context import Context, current, named
+from .context import Context, current, is_sending, named
 
 SESSION_HEADER = "x-eventlog-session"
 _SESSION = SESSION_HEADER.encode()
@@ -92,7 +92,7 @@ class Gate:
 
     def begun(self, recorder: Any, path: str, host: str, body: bytes, retry: Any, session: str | None) -> Call | None:
         """A POST to a path that fits."""
-        if not looks_like_a_call(path, body):
+        if not looks_like_a_call(path, body) or is_sending.get():
             return None
         context: Context = current()
         if session is not None:

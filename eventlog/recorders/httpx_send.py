@@ -18,6 +18,7 @@ from typing import Any
 
 from . import calls
 from .calls import Call
+from .context import is_sending
 from .gate import Gate
 
 _CALL = "_eventlog_call"  # in the response's own attributes: it goes when the response goes
@@ -39,11 +40,14 @@ def _send(original: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
         call = gate.begin(self, args, kwargs)
         if call is None:
             return original(self, *args, **kwargs)
+        token = is_sending.set(True)
         try:
             response = original(self, *args, **kwargs)
         except BaseException as error:
             call.failed(error)
             raise
+        finally:
+            is_sending.reset(token)
         gate.guarded(_answered, call, response)
         return response
 
@@ -56,11 +60,14 @@ def _asend(original: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
         call = gate.begin(self, args, kwargs)
         if call is None:
             return await original(self, *args, **kwargs)
+        token = is_sending.set(True)
         try:
             response = await original(self, *args, **kwargs)
         except BaseException as error:
             call.failed(error)
             raise
+        finally:
+            is_sending.reset(token)
         gate.guarded(_answered, call, response)
         return response
 

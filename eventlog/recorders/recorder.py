@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from ..log import EventLog
 from ..settings import Settings, load
+from ..shapes.exchange import Exchange
+from . import installing
 from .calls import Call, Request, Room
 from .context import Context
 from .options import OnLoss, Options
@@ -80,16 +83,25 @@ class Recorder:
         self.is_on = self._settings.recording
         self._given = log
         self._own: EventLog | None = None
-        self._writer = Writer(self._open, self.options)
+        self._opening = threading.Lock()
+        self.otherwise: Callable[[], Context] | None = None  # where a call belongs that no `recording` surrounds (`Chat`)
+        self._writer = Writer(self.open, self.options)
         self._room = Room(max_pending, max_pending_bytes)
         _everyone.add(self)
 
-    def _open(self) -> EventLog:
+    def open(self) -> EventLog:
+        """The log that is recorded into; opened, and made, where it was not yet. Raises what `EventLog.open` raises."""
         if self._given is not None:
             return self._given
-        if self._own is None:
-            self._own = EventLog.open(settings=self._settings)
-        return self._own
+        with self._opening:
+            if self._own is None:
+                self._own = EventLog.open(settings=self._settings)
+            return self._own
+
+    @property
+    def place(self) -> str | None:
+        """The folder of the store; None for a log that has none."""
+        return str(self._settings.store) if self._given is None else self._given.path
 
     # --- the caller's side: called by the hooks --------------------------------------------------------------------------------------
 
@@ -100,6 +112,8 @@ class Recorder:
         if not self._room.enter(len(request.body)):
             self._writer.lose(Full("more calls wait to be written than max_pending or max_pending_bytes allow"))
             return None
+        if context.session_id is None and self.otherwise is not None:
+            context = self.otherwise()
         call = Call(self, request, context, self._room, self.options.max_capture_bytes)
         self._writer.start()
         self._writer.put(call)
@@ -107,6 +121,27 @@ class Recorder:
 
     def ended(self, call: Call) -> None:
         self._writer.put(call, is_end=True)
+
+    def told(
+        self,
+        told: Callable[[Redact | None], Exchange | None],
+        context: Context,
+        *,
+        started_at: float,
+        ended_at: float,
+        size: int = 0,
+    ) -> None:
+        """A call is over that another door than the wire has seen. ``told``: what it was, asked in the writer's thread, with what redacts;
+        None where it is no model's. Times in seconds since 1970; ``size``: the bytes that ``told`` holds, about."""
+        if not self.is_on or self._writer.is_closed or context.is_paused:
+            return
+        if not self._room.enter(size):
+            self._writer.lose(Full("more calls wait to be written than max_pending or max_pending_bytes allow"))
+            return
+        if context.session_id is None and self.otherwise is not None:
+            context = self.otherwise()
+        self._writer.start()
+        self._writer.put(Call.over(self, told, context, self._room, size, started_at, ended_at), is_end=True)
 
     # --- for programs ----------------------------------------------------------------------------------------------------------------
 
@@ -121,8 +156,6 @@ class Recorder:
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Write what is over, and stop: nothing is recorded any more. Closing twice is fine. The log is closed where it was opened here."""
-        from . import installing
-
         installing.gate.forget(self)
         self._writer.close(timeout_s)
         if self._own is not None:
@@ -143,11 +176,22 @@ class Recorder:
     def after_fork_in_child(self) -> None:
         self._room = Room(self.options.max_pending, self.options.max_pending_bytes)
         self._own = None if self._given is None else self._own
+        self._opening = threading.Lock()
         self._writer.after_fork_in_child()
 
     @property
     def writer(self) -> Writer:
         return self._writer
+
+
+def recorder_for(log: EventLog | Recorder | None, **options: Any) -> Recorder:
+    """The recorder that is meant: a given one; for a log, or with options, a new one; else the one that is installed, or a new one."""
+    if isinstance(log, Recorder):
+        return log
+    if log is None and not options and installing.gate.everyone is not None:
+        found: Recorder = installing.gate.everyone
+        return found
+    return Recorder(log, **options)
 
 
 def _flush_at_exit() -> None:

@@ -55,6 +55,7 @@ class Recorded:
         self.model: str | None = None
         self.provider: str | None = None
         self.settings: dict[str, Any] = {}
+        self.own: set[str] = set()  # settings that the program gave the session: a request that does not state them takes none back
         self.jobs: deque[Job] = deque()
         self.try_at = 0.0
         self._wait_s = _FIRST_WAIT_S
@@ -84,8 +85,10 @@ class Recorded:
         if isinstance(event, SessionStarted):
             self.model, self.provider = event.model or self.model, event.provider or self.provider
             self.settings = {**event.settings, **self.settings}
+            self.own.update(() if event.metadata.get("source") == "recorder" else event.settings)
         elif isinstance(event, SessionUpdated) and isinstance(event.settings, dict):
             self.settings = merge_patch(self.settings, event.settings)
+            self.own.update(event.settings)
         elif isinstance(event, ModelChanged):
             self.model, self.provider = event.model, event.provider or self.provider
             self.settings = merge_patch(self.settings, event.settings)

@@ -158,6 +158,10 @@ class Writer:
             self._failed(call, error, is_end)
 
     def _end(self, books: Books, call: Call) -> None:
+        if call.told is not None:
+            if not books.told(call, call.told):
+                self._over(call)
+            return
         if call not in books.open and not call.is_forgotten:
             call.is_forgotten = not books.begin(call)  # the store could not be opened when it began
         if call.is_forgotten:

@@ -87,6 +87,16 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         return made
 
 
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that is over, as somebody who saw it tells. ``answer`` and ``error``: None where there was none. ``details``: what it says of
+    the session, if the call begins one."""
+
+    ask: Ask
+    answer: Answer | None = None
+    error: ErrorLogged | None = None
+    details: dict[str, Any] = {}
+
+
 class Piece(NamedTuple):
     """What a chunk of a stream adds to the answer: ``kind`` text or reasoning, of which choice."""
 

@@ -248,12 +248,13 @@ class Catalog:
 
         return self._serving.ask_about(check_session_id(session_id), ("catalog",), "outline", ask)
 
-    def outline(self, session_id: str) -> Outline:
-        """What there is in the session, a few bytes for each message, error and compaction. Raises `SessionNotFound`."""
+    def outline(self, session_id: str, *, retracted: bool = False) -> Outline:
+        """What there is in the session, a few bytes for each message, error and compaction; messages that were taken back only where
+        ``retracted`` is set. Raises `SessionNotFound`."""
 
         def ask(connection: Any) -> Outline:
             _check_known(connection, session_id)
-            return windows.outline(connection, session_id, FLAGS)
+            return windows.outline(connection, session_id, FLAGS, retracted)
 
         return self._serving.ask_about(check_session_id(session_id), ("catalog",), "outline", ask)
 

@@ -20,7 +20,7 @@ from eventlog.errors import InvalidInput, SessionNotFound
 from eventlog.events import MessageRetracted
 
 from ..view.messages import Message
-from ..view.outline import MESSAGE, RETRACTED
+from ..view.outline import AMENDED, MESSAGE, RETRACTED
 from ..view.session import Compaction, LoggedError, SessionView
 from ..view.tool_calls import ToolCall
 from .tool_history import ToolItem, calls_between, read_some
@@ -31,10 +31,11 @@ _ranges = msgspec.json.Decoder(list[tuple[int, int]])
 
 class WindowMessage(Message, gc=False):
     """A message as a window shows it. ``truncated``: texts of it were cut, and its parts say which (``truncated``, ``chars``).
-    ``retracted``: it was taken back."""
+    ``retracted``: it was taken back; ``amended``: it was corrected, and its first text stands in the event at ``seq``."""
 
     truncated: bool = False
     retracted: bool = False
+    amended: bool = False
 
 
 class WindowCall(ToolCall, gc=False):
@@ -60,7 +61,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outline(msgspec.Struct, frozen=True, kw_only=True):
-    """``items`` are [seq, kind, chars, flags] of each message that is shown, error and compaction, in the order of seq. ``kind`` is the
+    """``items`` are [seq, kind, chars, flags] of each message, error and compaction, in the order of seq. ``kind`` is the
     message's role, "error" or "compaction"; ``chars`` how long it is; ``flags`` a sum of those that ``flags_of`` names."""
 
     items: list[tuple[int, str, int, int]]
@@ -229,7 +230,7 @@ def _items(view: SessionView, rows: Iterable[_Row], max_chars: int | None) -> li
     for message in view.messages:
         row = owners[message.seq]
         fields = {name: getattr(message, name) for name in message.__struct_fields__}
-        shown = WindowMessage(**{**fields, "seq": row.seq}, retracted=bool(row.flags & RETRACTED))
+        shown = WindowMessage(**{**fields, "seq": row.seq}, retracted=bool(row.flags & RETRACTED), amended=bool(row.flags & AMENDED))
         if max_chars is not None:
             shown.parts = [_cut(part, max_chars) for part in shown.parts]
             shown.truncated = any("chars" in part for part in shown.parts if part.get("truncated") is True)
@@ -263,10 +264,9 @@ def _cut(part: dict[str, Any], most: int) -> dict[str, Any]:
     return {**part, **cut, "truncated": True, "chars": longest} if cut else part
 
 
-def outline(connection: sqlite3.Connection, session_id: str, flags_of: dict[str, int]) -> Outline:
+def outline(connection: sqlite3.Connection, session_id: str, flags_of: dict[str, int], retracted: bool) -> Outline:
     """The outline of a session that is known here."""
     sid = _sid(connection, session_id)
-    rows = connection.execute(
-        f"SELECT seq, coalesce(role, kind), chars, flags FROM outline.entry WHERE sid = ? AND flags & {RETRACTED} = 0 ORDER BY seq", (sid,)
-    )
+    which = "sid = ?" if retracted else f"sid = ? AND flags & {RETRACTED} = 0"
+    rows = connection.execute(f"SELECT seq, coalesce(role, kind), chars, flags FROM outline.entry WHERE {which} ORDER BY seq", (sid,))
     return Outline(items=list(rows), flags_of=flags_of)

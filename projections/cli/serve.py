@@ -1,4 +1,4 @@
-"""``eventlog serve``: the sessions over HTTP: the API, the live stream and the page."""
+"""``eventlog serve``: the sessions over HTTP: the API, the live stream, the page, and the Model Context Protocol at ``/mcp``."""
 
 from __future__ import annotations
 
@@ -34,13 +34,15 @@ _SHORTEST_TOKEN: Final = 16
 @click.option(
     "--allow-origin", multiple=True, metavar="ORIGIN", help="Let pages of this origin ask (https://app.example). May be repeated."
 )
+@click.option("--mcp-write", is_flag=True, help="Let agents that ask at /mcp write, too (with a token that may).")
 @click.option("--base-path", default="", metavar="PATH", help="Be below this path (/sessions), as behind a reverse proxy.")
 def serve(context: Context, listen: str, base_path: str, **given: Any) -> None:
-    """Serve the HTTP API, the live stream and the page.
+    """Serve the HTTP API, the live stream, the page and MCP.
 
     Prints the page's address with its token. EVENTLOG_TOKEN sets a token that survives restarts. Ctrl-C ends it."""
     try:
         from ..http import app, discovery, server
+        from ..mcp.http import Endpoint
     except ModuleNotFoundError as error:
         raise Refused(f"serving needs the package {error.name!r}; install it with: pip install 'session-eventlog[web]'") from None
     host, port = server.address_of(listen)
@@ -67,7 +69,13 @@ def serve(context: Context, listen: str, base_path: str, **given: Any) -> None:
         path = discovery.announce(folder, running)
         try:
             with server.logging_to(folder / f"server-{port}.log"):
-                app.serve(log, access, listening, lambda: _say(context, running))
+                app.serve(
+                    log,
+                    access,
+                    listening,
+                    lambda: _say(context, running),
+                    {"/mcp": Endpoint(may_write=given["mcp_write"], most_bytes=access.most_bytes)},
+                )
         finally:
             discovery.withdraw(path, running.pid)
 

@@ -15,6 +15,8 @@ import msgspec
 from eventlog import EventLog
 from eventlog.backend import OnDamage
 from eventlog.errors import InvalidInput
+from eventlog.importers import FORMATS as IMPORTED
+from eventlog.importers import OWN
 
 if TYPE_CHECKING:
     from ..view.training import Split
@@ -25,12 +27,14 @@ Write = Callable[[bytes], object]
 
 
 class Format(NamedTuple):
-    """``joins``: several sessions may stand in one file. ``trains``: sessions become samples."""
+    """``joins``: several sessions may stand in one file. ``trains``: sessions become samples. ``is_native``: a file of another tool, which
+    names it."""
 
     module: str
     suffix: str
     joins: bool = True
     trains: bool = False
+    is_native: bool = False
 
 
 FORMATS: Final[dict[str, Format]] = {
@@ -38,12 +42,15 @@ FORMATS: Final[dict[str, Format]] = {
     "json": Format("projections.exporters.json", ".json"),
     "jsonl": Format("projections.exporters.jsonl", ".jsonl"),
     "html": Format("projections.exporters.html", ".html", joins=False),
-    "claude-code": Format("projections.exporters.claude_code", ".jsonl"),
+    "claude-code": Format("projections.exporters.native", ".jsonl", is_native=True),
     "openai": Format("projections.exporters.openai", ".jsonl", trains=True),
     "trl": Format("projections.exporters.trl", ".jsonl", trains=True),
     "sharegpt": Format("projections.exporters.sharegpt", ".jsonl", trains=True),
     "parquet": Format("projections.exporters.parquet", ".parquet", trains=True),
 }
+for _name in IMPORTED:
+    if _name not in OWN:
+        FORMATS.setdefault(_name, Format("projections.exporters.native", ".jsonl", joins=False, is_native=True))
 
 
 class ExportReport(msgspec.Struct, kw_only=True):

@@ -48,15 +48,24 @@ def export_sessions(
 
 
 def _into_stream(log: EventLog, session_ids: Iterable[str], format: str, write: Write, on_damage: OnDamage, report: ExportReport) -> None:
-    module = import_module(FORMATS[format].module)
+    module = _module(format)
     if not FORMATS[format].joins:
         session_ids = list(session_ids)
         if len(session_ids) > 1:
-            raise InvalidInput(f"{format} is one page per session; name a folder with -o")
+            one = "file" if FORMATS[format].is_native else "page"
+            raise InvalidInput(f"{format} is one {one} per session; name a folder with -o")
     for session_id in session_ids:
         with log.session(session_id) as session:
             _export_one(module, session, write, on_damage, is_first=report.sessions == 0)
         report.sessions += 1
+
+
+def _module(format: str) -> Any:
+    if FORMATS[format].is_native:
+        from .native import Native
+
+        return Native(format)
+    return import_module(FORMATS[format].module)
 
 
 def _export_one(module: Any, session: Session, write: Write, on_damage: OnDamage, *, is_first: bool) -> None:
@@ -81,7 +90,7 @@ class _Folder:
     def __init__(self, path: Path, format: str, update: bool, on_damage: OnDamage, report: ExportReport) -> None:
         self._path = path
         self._format = format
-        self._module = import_module(FORMATS[format].module)
+        self._module = _module(format)
         self._version = f"{format} {__version__}"
         self._update = update
         self._on_damage: OnDamage = on_damage
@@ -93,16 +102,17 @@ class _Folder:
         try:
             for session_id in session_ids:
                 with log.session(session_id) as session:
-                    self._write_session(session)
-                exported.add(self._name(session_id))
+                    exported.add(self._write_session(session))
                 self._report.sessions += 1
             self._report.deleted += sorted(self._of_deleted(log, exported))
         finally:
             if self._update and self._report.written:
                 self._write_list()
 
-    def _name(self, session_id: str) -> str:
-        return f"{session_id}{FORMATS[self._format].suffix}"
+    def _name(self, session: Session) -> str:
+        if FORMATS[self._format].is_native:
+            return str(self._module.file_name(session))
+        return f"{session.id}{FORMATS[self._format].suffix}"
 
     def _of_deleted(self, log: EventLog, exported: set[str]) -> Iterator[str]:
         """The files that this export found in the folder and left, whose sessions are deleted."""
@@ -111,16 +121,23 @@ class _Folder:
             if path.exists() and _is_deleted(log, name.removesuffix(FORMATS[self._format].suffix)):
                 yield str(path)
 
-    def _write_session(self, session: Session) -> None:
-        path = self._path / self._name(session.id)
+    def _write_session(self, session: Session) -> str:
+        """Write what is not there yet, and give the name of the session's file."""
+        name = self._name(session)
+        path = self._path / name
         entry = _Entry(session.last_seq, self._version)
-        if self._list.get(path.name) == entry and path.exists():
+        if self._list.get(name) == entry and path.exists():
             self._report.unchanged += 1
-            return
+            return name
         with whole_file(path) as file:
             _export_one(self._module, session, file.write, self._on_damage, is_first=True)
-        self._list[path.name] = entry
+        self._list[name] = entry
         self._report.written.append(str(path))
+        for other, data in self._module.beside(session) if FORMATS[self._format].is_native else ():
+            with whole_file(self._path / other) as file:
+                file.write(data)
+            self._report.written.append(str(self._path / other))
+        return name
 
     def _read_list(self) -> dict[str, _Entry]:
         try:

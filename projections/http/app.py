@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
 from socket import socket
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -59,11 +60,20 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     most_bytes: int = MOST_BYTES
 
 
+class Mount(Protocol):
+    """An application beside this one. It answers inside ``running``; ``end`` ends its streams. The context of whoever asks stands in the
+    scope as ``eventlog.context``."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> None: ...
+    def running(self) -> AbstractAsyncContextManager[None]: ...
+    def end(self) -> None: ...
+
+
 class Application:
     """ASGI, without guards. ``mounts`` are further applications by the beginning of their paths. `close` ends its threads and streams."""
 
     def __init__(
-        self, context: Context, *, read_only: bool = False, base_path: str = "", mounts: Mapping[str, ASGIApp] | None = None
+        self, context: Context, *, read_only: bool = False, base_path: str = "", mounts: Mapping[str, Mount] | None = None
     ) -> None:
         self.context = msgspec.structs.replace(context, waits=False)
         self.read_only = read_only
@@ -88,10 +98,25 @@ class Application:
         path = path_of(scope)
         for prefix, app in self.mounts.items():
             if path == prefix or path.startswith(prefix + "/"):
-                await app({**scope, "path": path, "raw_path": path.encode("latin-1")}, receive, send)
+                context = self._context_of(scope)
+                await app({**scope, "path": path, "raw_path": path.encode("latin-1"), "eventlog.context": context}, receive, send)
                 return
         answer = self.files.answer(scope) if is_shell(scope) else await self._answer(Request(scope, receive))
         await answer(scope, receive, send)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The mounts answer inside."""
+        async with AsyncExitStack() as stack:
+            for app in self.mounts.values():
+                await stack.enter_async_context(app.running())
+            yield
+
+    def end(self) -> None:
+        """End all streams."""
+        self.hub.end()
+        for app in self.mounts.values():
+            app.end()
 
     def close(self) -> None:
         self.hub.close()
@@ -107,10 +132,13 @@ class Application:
         except WrongMethod as error:
             allowed = ", ".join(error.allowed)
             return problem(405, "WrongMethod", f"this address takes {allowed}, not {request.method[:20]}", headers={"allow": allowed})
-        caller: Caller = request.scope.get("eventlog.caller") or Caller()
+        return await handler(request, values, self._context_of(request.scope))
+
+    def _context_of(self, scope: Scope) -> Context:
+        """What whoever asks may do, and as whom."""
+        caller: Caller = scope.get("eventlog.caller") or Caller()
         writes = caller.may_write and not self.read_only
-        context = msgspec.structs.replace(self.context, user_id=caller.name or self.context.user_id, may_write=writes)
-        return await handler(request, values, context)
+        return msgspec.structs.replace(self.context, user_id=caller.name or self.context.user_id, may_write=writes)
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
@@ -214,24 +242,25 @@ def guarded(application: ASGIApp, access: Access) -> ASGIApp:
     return BasePath(AccessLog(SafeHeaders(hosts)), access.base_path)
 
 
-def serve(log: EventLog, access: Access, listening: socket, begun: Callable[[], None]) -> None:
+def serve(log: EventLog, access: Access, listening: socket, begun: Callable[[], None], mounts: Mapping[str, Mount] | None = None) -> None:
     """Serve the log on the socket until SIGINT or SIGTERM. ``begun`` is called when requests are answered."""
     from .server import Server
 
     with Catalog.open(log, notice=LOGGER.warning) as catalog:
         context = Context(log=log, catalog=catalog, may_write=not access.read_only)
-        application = Application(context, read_only=access.read_only, base_path=access.base_path)
-        server = Server(guarded(application, access), application.hub.end)
+        application = Application(context, read_only=access.read_only, base_path=access.base_path, mounts=mounts)
+        server = Server(guarded(application, access), application.end)
         try:
-            asyncio.run(_serve(server, listening, begun))
+            asyncio.run(_serve(application, server, listening, begun))
         finally:
             application.close()
 
 
-async def _serve(server: Server, listening: socket, begun: Callable[[], None]) -> None:
-    serving = asyncio.ensure_future(server.serve([listening]))
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.005)
-    if not serving.done():
-        begun()
-    await serving
+async def _serve(application: Application, server: Server, listening: socket, begun: Callable[[], None]) -> None:
+    async with application.running():
+        serving = asyncio.ensure_future(server.serve([listening]))
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.005)
+        if not serving.done():
+            begun()
+        await serving

@@ -22,7 +22,7 @@ from eventlog.errors import InvalidInput
 
 _GRACE_S: Final = 1  # for requests at hand, when the server ends
 _MOST_LOG_BYTES: Final = 4 * 1024 * 1024
-_LOGGERS: Final = ("eventlog.http", "uvicorn.error")
+_LOGGERS: Final = {"eventlog.http": logging.INFO, "uvicorn.error": logging.INFO, "mcp": logging.WARNING}
 
 
 class Server(uvicorn.Server):
@@ -122,7 +122,7 @@ def logging_to(path: Path) -> Iterator[None]:
     for logger in loggers:
         logger.addHandler(handler)
         logger.propagate = False
-        logger.setLevel(logging.INFO)
+        logger.setLevel(_LOGGERS[logger.name])
     try:
         yield
     finally:

@@ -29,13 +29,16 @@ from ..projection import (
     State,
     Table,
     Tabular,
+    Unpacker,
     check_name,
     decoder_of,
     kept,
+    packed,
     rollups_of,
 )
 from .gate import Gate
 
+_MEMORY = Unpacker()
 LAYOUT = 2  # of the tables that every database has
 
 
@@ -221,7 +224,7 @@ class Index:
         def look_up(key: str) -> Any:
             row = self.connection.execute(find, (sid, key)).fetchone()
             try:
-                return None if row is None else msgspec.msgpack.decode(row[0])
+                return None if row is None else _MEMORY.decode(row[0])
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise Unreadable(f"the memory of session {sid}: {error}") from error
 
@@ -239,10 +242,10 @@ class Index:
                 self._tabular.settle(state)
             self._queue_rows(sid, state.rows, fresh)
             for key, value in state.memory.items():
-                self._queue(f"INSERT OR REPLACE INTO {self.schema}.memory VALUES (?, ?, ?)", (sid, key, msgspec.msgpack.encode(value)))
+                self._queue(f"INSERT OR REPLACE INTO {self.schema}.memory VALUES (?, ?, ?)", (sid, key, packed(value)))
             state.rows.clear()
         try:
-            encoded = msgspec.msgpack.encode(kept(state))
+            encoded = packed(kept(state))
         except Exception as error:
             raise ProjectionFailed(self.name, session_id, seq, error) from error
         self._folded = True

@@ -12,9 +12,10 @@ from typing import Any
 
 import msgspec
 
-from ..projection import Rollup
+from ..projection import Rollup, Unpacker
 from .database import Index
 
+_STORED = Unpacker()
 Place = tuple[str, str, tuple[Any, ...]]  # table, session id, key
 
 
@@ -150,7 +151,7 @@ def _shown(row: tuple[Any, ...] | None) -> Any:
     for value in row:
         if isinstance(value, bytes):
             try:
-                value = msgspec.msgpack.decode(value)
+                value = _STORED.decode(value)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 value = value.hex()
         shown.append(value)

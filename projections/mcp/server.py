@@ -32,29 +32,31 @@ T = TypeVar("T")
 Asked: TypeAlias = "ServerRequestContext[Any]"
 
 
-def server_for(context: Context, *, their_names: bool = False) -> Server[Any]:
-    """A server that answers out of this context; it writes only if the context may. For one connection or many.
+def server_for(context_of: Context | Callable[[Asked], Context], *, their_names: bool = False) -> Server[Any]:
+    """A server that answers out of this context, or of that which is whoever asks'; it writes only if the context may. For one connection
+    or many.
 
     ``their_names``: the tools are there under the names of other session managers, too."""
-    tools = Tools(context, WITH_THEIRS if their_names else TOOLS)
+    tools = Tools(WITH_THEIRS if their_names else TOOLS)
+    of: Callable[[Asked], Context] = (lambda asked: context_of) if isinstance(context_of, Context) else context_of
 
     async def list_tools(asked: Asked, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         _one_page(params)
-        return types.ListToolsResult(tools=tools.listed())
+        return types.ListToolsResult(tools=tools.listed(of(asked)))
 
     async def call_tool(asked: Asked, params: types.CallToolRequestParams) -> types.CallToolResult:
-        return await tools.call(params.name, params.arguments)
+        return await tools.call(of(asked), params.name, params.arguments, asked.session.report_progress)
 
     async def list_resources(asked: Asked, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
         _one_page(params)
-        return types.ListResourcesResult(resources=await _asking(asked, lambda: resources.listed(context)))
+        return types.ListResourcesResult(resources=await _asking(asked, lambda: resources.listed(of(asked))))
 
     async def list_templates(asked: Asked, params: types.PaginatedRequestParams | None) -> types.ListResourceTemplatesResult:
         _one_page(params)
         return types.ListResourceTemplatesResult(resource_templates=resources.TEMPLATES)
 
     async def read_resource(asked: Asked, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        contents = await _asking(asked, lambda: resources.read(context, params.uri), {"uri": params.uri})
+        contents = await _asking(asked, lambda: resources.read(of(asked), params.uri), {"uri": params.uri})
         return types.ReadResourceResult(contents=contents)
 
     async def list_prompts(asked: Asked, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
@@ -62,7 +64,7 @@ def server_for(context: Context, *, their_names: bool = False) -> Server[Any]:
         return types.ListPromptsResult(prompts=prompts.listed())
 
     async def get_prompt(asked: Asked, params: types.GetPromptRequestParams) -> types.GetPromptResult:
-        return await _asking(asked, lambda: prompts.get(context, params.name, params.arguments))
+        return await _asking(asked, lambda: prompts.get(of(asked), params.name, params.arguments))
 
     return Server(
         "eventlog",

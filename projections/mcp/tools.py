@@ -7,9 +7,10 @@ exist is an error of the protocol. Structured content and text are the same JSON
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeAlias
 
+import anyio
 import anyio.to_thread
 import mcp_types as types
 import msgspec
@@ -22,19 +23,23 @@ _log: Final = logging.getLogger(__name__)
 _ALWAYS_WRITES: Final = {row.tool.name for row in TABLE if row.tool is not None and row.writes}
 
 
+Progress: TypeAlias = Callable[[float, None, str], Awaitable[None]]
+"""Takes how far it is, of how much (not known), and that in words."""
+
+
 class Tools:
-    """The tools of one server. ``offered`` are all that there are, ``context`` decides which of them may be used."""
+    """The tools of one server. ``offered`` are all that there are; the context that asks decides which of them may be used."""
 
-    def __init__(self, context: Context, offered: Mapping[str, Tool]) -> None:
-        self._context = context
+    def __init__(self, offered: Mapping[str, Tool], *, beat_s: float = 1.0) -> None:
         self._offered = offered
+        self._beat_s = beat_s
 
-    def listed(self) -> list[types.Tool]:
+    def listed(self, context: Context) -> list[types.Tool]:
         """Without permission to write only those that read."""
-        return [self._described(tool) for tool in self._offered.values() if self._context.may_write or not tool.writes]
+        return [self._described(tool, context) for tool in self._offered.values() if context.may_write or not tool.writes]
 
-    def _described(self, tool: Tool) -> types.Tool:
-        reads = not tool.writes and not (tool.name in _ALWAYS_WRITES and self._context.may_write)
+    def _described(self, tool: Tool, context: Context) -> types.Tool:
+        reads = not tool.writes and not (tool.name in _ALWAYS_WRITES and context.may_write)
         return types.Tool(
             name=tool.name,
             title=tool.name.replace("_", " ").capitalize(),
@@ -46,25 +51,48 @@ class Tools:
             ),
         )
 
-    async def call(self, name: str, arguments: Mapping[str, object] | None) -> types.CallToolResult:
-        """The answer, or why there is none. Raises `MCPError` for a tool that does not exist."""
+    async def call(self, context: Context, name: str, arguments: Mapping[str, object] | None, progress: Progress) -> types.CallToolResult:
+        """The answer, or why there is none. Raises `MCPError` for a tool that does not exist.
+
+        While it takes long, ``progress`` is told every ``beat_s`` seconds: how long is all that can be known of every tool, and it keeps a
+        client from giving up."""
         tool = self._offered.get(name)
         if tool is None:
-            names = ", ".join(tool.name for tool in self.listed())
+            names = ", ".join(tool.name for tool in self.listed(context))
             raise MCPError(types.INVALID_PARAMS, f"there is no tool {name[:80]!r}; there are {names}")
         try:
             asked = msgspec.convert(dict(arguments or {}), type=tool.arguments)
         except (msgspec.ValidationError, RecursionError) as error:
             return _failed(f"the arguments of {name} are not as it takes them ({error}); mend them by its input schema")
         try:
-            # Whoever cancels does not wait; what was begun is ended all the same.
-            answer = await anyio.to_thread.run_sync(tool, self._context, asked, abandon_on_cancel=True)
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._beat, progress)
+                # Whoever cancels does not wait; what was begun is ended all the same.
+                answer = await anyio.to_thread.run_sync(_outcome, tool, context, asked, abandon_on_cancel=True)
+                group.cancel_scope.cancel()
+            if isinstance(answer, Exception):
+                raise answer
         except Exception as error:
             failure = failure_of(error)
             if failure.kind == "internal":
                 _log.exception("the tool %s failed", name)
             return _failed(failure.message)
         return _answered(answer)
+
+    async def _beat(self, progress: Progress) -> None:
+        begun = anyio.current_time()
+        while True:
+            await anyio.sleep(self._beat_s)
+            elapsed_s = anyio.current_time() - begun
+            await progress(elapsed_s, None, f"at work for {elapsed_s:.0f} s")
+
+
+def _outcome(tool: Tool, context: Context, asked: Any) -> object:
+    """The answer, or what was raised: a task group would wrap that."""
+    try:
+        return tool(context, asked)
+    except Exception as error:
+        return error
 
 
 def _answered(answer: object) -> types.CallToolResult:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from eventlog import __version__
+from eventlog.ids import check_session_id
 from eventlog.reports import Lost, Problem, Rewrite
 
 from .context import Context
@@ -51,6 +52,8 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verify(context: Context, asked: Verify) -> Verified:
+    for session_id in asked.session_ids:
+        check_session_id(session_id)
     report = context.log.verify(asked.session_ids or None)
     fields = {name: getattr(report, name) for name in Verified.__struct_fields__}
     return Verified(**fields)

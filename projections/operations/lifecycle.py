@@ -174,6 +174,8 @@ def _change(asked: Bulk) -> SessionUpdated:
 
 
 def fork(context: Context, asked: Fork) -> Written:
+    if sum(each is not None for each in (asked.at, asked.message, asked.turn, asked.call)) > 1:
+        raise InvalidInput("say once where the fork begins: by at, message, turn or call")
     with context.log.fork(asked.session_id, asked.at, message=asked.message, turn=asked.turn, call=asked.call, id=asked.id) as session:
         return Written(session_id=session.id, seq=session.last_seq)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from .. import pictures
 from ..catalog.listing import SessionItem, Sort
 from ..catalog.page import MOST_ITEMS, Page
 from ..catalog.search_query import SearchPage
@@ -13,7 +14,7 @@ from ..catalog.statistics import Statistics
 from ..catalog.tool_history import ToolItem
 from .context import Context
 from .filters import Cursor, Filters, SessionId, SomeSession, Zone, in_zone
-from .row import Arguments
+from .row import Arguments, Stream
 from .when import moment
 
 _TIME = {"metavar": "TIME"}
@@ -66,6 +67,17 @@ class Stats(Arguments, frozen=True, kw_only=True):
     zone: Zone = None
 
 
+class PictureOf(Stats, frozen=True, kw_only=True):
+    of: Annotated[
+        Literal[pictures.Name, "all"],
+        Meta(description=f"all, or one of: {', '.join(pictures.NAMES)}."),
+    ] = "all"
+
+
+class TableOf(Stats, frozen=True, kw_only=True):
+    of: Annotated[pictures.Name, Meta(description=f"One of: {', '.join(pictures.NAMES)}.")]
+
+
 class Children(Arguments, frozen=True, kw_only=True):
     session_id: SessionId
     limit: Limit = 100
@@ -107,6 +119,20 @@ def statistics(context: Context, asked: Stats) -> Statistics:
         zone=here.zone,
         now=here.now(),
     )
+
+
+def picture(context: Context, asked: PictureOf) -> Stream:
+    found = statistics(context, asked)
+    drawn = pictures.sheet(found) if asked.of == "all" else pictures.picture(found, asked.of)
+    return _file("image/svg+xml", f"statistics-{asked.of}.svg", drawn)
+
+
+def table(context: Context, asked: TableOf) -> Stream:
+    return _file("text/csv; charset=utf-8", f"statistics-{asked.of}.csv", pictures.table(statistics(context, asked), asked.of))
+
+
+def _file(media_type: str, file_name: str, text: str) -> Stream:
+    return Stream(media_type=media_type, file_name=file_name, write_to=lambda write: write(text.encode()))
 
 
 def children(context: Context, asked: Children) -> Page[SessionItem]:

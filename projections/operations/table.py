@@ -71,6 +71,24 @@ TABLE: Final[tuple[Operation, ...]] = (
         path="/statistics",
         tool=tools.GET_STATISTICS,
     ),
+    Operation(
+        name="picture",
+        summary="The statistics drawn: a picture as SVG, or all of them on one sheet.",
+        ask=questions.picture,
+        arguments=questions.PictureOf,
+        result=Stream,
+        method="GET",
+        path="/statistics/picture",
+    ),
+    Operation(
+        name="table",
+        summary="What a picture of the statistics is drawn of, as CSV.",
+        ask=questions.table,
+        arguments=questions.TableOf,
+        result=Stream,
+        method="GET",
+        path="/statistics/table",
+    ),
     # --- questions about one session
     Operation(
         name="show",

@@ -13,7 +13,7 @@ from eventlog import StoredEvent
 from eventlog.errors import InvalidInput
 from eventlog.events import SessionResumed
 
-from ..catalog.windows import MOST_MESSAGES, Outline, Window
+from ..catalog.windows import MOST_MESSAGES, Outline, Window, WindowMessage
 from ..exporters import FORMATS, export
 from ..pricing import PricedView
 from ..view.session import SessionView
@@ -25,7 +25,10 @@ from .row import Arguments, Stream
 from .writing import Key
 
 MOST_SHOWN_BYTES: Final = 5 * 1024 * 1024  # of event lines: a larger session is read window by window
-_DETAILS: Final = ("session.started", "session.updated")
+_KNOWN: Final = ("session.started", "session.updated", "context.updated", "context.compacted", "history.retracted", "history.cleared")
+_MOST_OPEN_CALLS: Final = 1_000
+_WINDOW: Final = 50  # messages
+_BEHIND_ALL: Final = 1 << 62
 _BLOCK_SIZE: Final = 256 * 1024
 _CHARACTERS_PER_TOKEN: Final = 4
 _MEDIA_TYPES: Final = {".md": "text/markdown", ".json": "application/json", ".jsonl": "application/x-ndjson", ".html": "text/html"}
@@ -61,6 +64,7 @@ class Messages(Arguments, frozen=True, kw_only=True):
 
 class OutlineOf(Arguments, frozen=True, kw_only=True):
     session_id: SessionId
+    retracted: Annotated[bool, Meta(description="Name messages that were taken back, too.")] = False
 
 
 class Events(Arguments, frozen=True, kw_only=True):
@@ -149,10 +153,12 @@ def show(context: Context, asked: Show) -> SessionView:
     return view
 
 
-def header_of(context: Context, session_id: str) -> SessionView:
-    """What is known of a session, without what happened in it."""
+def known_of(context: Context, session_id: str) -> SessionView:
+    """What is known of a session (its details, its context, its compactions), without what was said and done in it.
+
+    Costs a look over its lines, of which few are decoded."""
     with context.log.session(session_id) as session:
-        return SessionView.fold_all(SessionView.initial(), session.read(types=_DETAILS, on_damage="skip"))
+        return SessionView.fold_all(SessionView.initial(), session.read(types=_KNOWN, on_damage="skip"))
 
 
 def _up_to_the_limit(session_id: str, events: Iterator[StoredEvent]) -> Iterator[StoredEvent]:
@@ -178,7 +184,7 @@ def messages(context: Context, asked: Messages) -> Window:
 
 
 def outline(context: Context, asked: OutlineOf) -> Outline:
-    return context.catalog.outline(asked.session_id)
+    return context.catalog.outline(asked.session_id, retracted=asked.retracted)
 
 
 def events(context: Context, asked: Events) -> Stream:
@@ -237,7 +243,9 @@ def export_session(context: Context, asked: Export) -> Stream:
 
 def resume(context: Context, asked: Resume) -> Resumed:
     with context.log.session(asked.session_id) as session:
-        view = SessionView.fold_all(SessionView.initial(), session.read(on_damage="skip"))
+        view = known_of(context, asked.session_id)
+        said = _last_said(context, asked.session_id, asked.max_tokens * _CHARACTERS_PER_TOKEN)
+        open_calls = context.catalog.tools(session_id=asked.session_id, open=True, limit=_MOST_OPEN_CALLS).items
         seq = session.append(SessionResumed(reason=asked.reason), id=asked.idempotency_key) if context.may_write else session.last_seq
     return Resumed(
         session_id=asked.session_id,
@@ -247,19 +255,17 @@ def resume(context: Context, asked: Resume) -> Resumed:
         user_id=view.user_id,
         context=view.context,
         summary=view.compactions[-1].summary if view.compactions else None,
-        messages=_last_said(view, asked.max_tokens * _CHARACTERS_PER_TOKEN),
+        messages=said,
         open_tool_calls=[
-            OpenCall(call_id=call.call_id, name=call.name, arguments=call.arguments, called_seq=call.called_seq)
-            for call in view.tool_calls
-            if call.returned_seq is None
+            OpenCall(call_id=call.call_id, name=call.name, arguments=call.arguments, called_seq=call.called_seq) for call in open_calls
         ],
     )
 
 
-def _last_said(view: SessionView, characters: int) -> list[Said]:
+def _last_said(context: Context, session_id: str, characters: int) -> list[Said]:
     """The last messages that a model would see, as far as there is room; of one that is too long for it, its beginning."""
     found: list[Said] = []
-    for message in reversed(view.messages):
+    for message in _backwards(context, session_id):
         text = said_in(message.parts)
         if message.exclude_from_context or message.alternative_to is not None or not text:
             continue
@@ -271,6 +277,15 @@ def _last_said(view: SessionView, characters: int) -> list[Said]:
         if characters <= 0:
             break
     return found[::-1]
+
+
+def _backwards(context: Context, session_id: str) -> Iterator[WindowMessage]:
+    """The messages, the last one first."""
+    before: int | None = _BEHIND_ALL
+    while before is not None:
+        window = context.catalog.messages(session_id, before=before, limit=_WINDOW)
+        yield from reversed(window.items)
+        before = window.previous
 
 
 def said_in(parts: list[dict[str, Any]]) -> str:

@@ -37,8 +37,8 @@ export function address(path, query = {}) {
   return url;
 }
 
-async function answer(response) {
-  if (response.ok) return response.json();
+async function checked(response) {
+  if (response.ok) return response;
   let said = `the server answered ${response.status}`;
   try {
     said = (await response.json()).detail ?? said;
@@ -48,11 +48,21 @@ async function answer(response) {
   throw new Refused(response.status, said);
 }
 
-export const get = async (path, query, signal) => answer(await fetch(address(path, query), { headers: headers(), signal }));
+const ask = async (path, query, signal) => checked(await fetch(address(path, query), { headers: headers(), signal }));
+
+export const get = async (path, query, signal) => (await ask(path, query, signal)).json();
+export const getText = async (path, query, signal) => (await ask(path, query, signal)).text();
+export const getBlob = async (path, query, signal) => (await ask(path, query, signal)).blob();
 
 export const send = async (method, path, body = {}) =>
-  answer(await fetch(address(path), {
+  (await checked(await fetch(address(path), {
     method,
     headers: headers(method === "DELETE" ? {} : { "Content-Type": "application/json" }),
     body: method === "DELETE" ? undefined : JSON.stringify(body),
-  }));
+  }))).json();
+
+/** The path of a session, whatever its id. */
+export const session = (id, rest = "") => `sessions/${encodeURIComponent(id)}${rest}`;
+
+/** The time zone in which days begin for whoever looks. */
+export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;

@@ -23,16 +23,6 @@ export class Heights {
     }
   }
 
-  /** Add items at the end. */
-  add(estimates) {
-    const all = new Float64Array(this.count + estimates.length);
-    all.set(this.each.subarray(0, this.count));
-    all.set(estimates, this.count);
-    this.each = all;
-    this.count = all.length;
-    this._sum();
-  }
-
   /** Set the height of an item; returns by how much it changed. */
   set(index, height) {
     const change = height - this.each[index];

@@ -1,208 +1,245 @@
-// Puts the page together: the list, the transcript, the live stream, the keys.
+// Puts the page together: the list, what is open beside it, the live stream, the keys.
 import { go, note, noted, where } from "./address.js";
-import { get, Refused, send, setToken, takeToken } from "./api.js";
+import { get, Refused, send, session, setToken, takeToken } from "./api.js";
+import { bulkBar } from "./bulk.js";
+import { ask, say, show as showDialog } from "./dialogs.js";
 import { fill, make } from "./dom.js";
+import { Filters } from "./filters.js";
+import { Find } from "./find.js";
+import { Head } from "./head.js";
+import { health } from "./health.js";
+import { KEYS, listen } from "./keys.js";
+import { ledger } from "./ledger.js";
 import { List } from "./list.js";
 import { follow } from "./live.js";
+import { Marks } from "./marks.js";
 import { palette } from "./search.js";
+import { statistics } from "./statistics.js";
 import { Transcript } from "./transcript.js";
+import { trash } from "./trash.js";
 
 const REMEMBERED = "eventlog.open-last";
-const UNDO_MS = 10_000;
+const SCREENS = { statistics: ["Statistics", statistics], tools: ["Tool calls", ledger], trash: ["Trash", trash], health: ["Health", health] };
 
+const doors = {};
 const app = make("div.app");
-const totals = make("span.faint");
-const rows = make("ul.sessions", { "aria-label": "Sessions" });
+const totals = make("span.faint.totals");
+const rows = make("div.scroller.sessions", { tabindex: "0" });
+const listPill = make("button.pill", { hidden: true });
 const head = make("div.head");
-const scroller = make("div.scroller", { tabindex: "0", "aria-label": "Transcript" });
+const scroller = make("div.scroller", { tabindex: "0", role: "region", "aria-label": "Transcript" });
 const pill = make("button.pill", { hidden: true });
-const main = make("main.main", {}, head, scroller, pill);
-const kinds = make("input", { placeholder: "Kind, such as voice", "aria-label": "Only sessions of this kind" });
-const titles = make("input", { type: "search", placeholder: "Words of the title", "aria-label": "Only sessions with these words in the title" });
+const aside = make("aside.details", { hidden: true, "aria-label": "Details" });
+const screen = make("div.screen", { hidden: true, tabindex: "-1" });
+const reading = make("div.reading-pane");
 const last = make("input", { type: "checkbox", id: "last" });
-const list = new List(rows, totals, (id) => open(id));
+const main = make("main.main", {}, reading, screen);
+const list = new List(rows, totals, listPill, { open: (id) => open(id).catch(failed), remove: (item) => header.remove(item, item.session_id === shown).catch(failed), chosen: () => {}, failed });
+const header = new Head(head, aside, { open, failed, find: () => find.open(shown) });
+const find = new Find(reading, scroller, { jump: async (seq) => transcript?.jump(seq), changed: () => marked() });
+const marks = new Marks(reading, (part) => transcript?.jump(transcript.seqs[Math.floor(part * transcript.seqs.length)], false).catch(failed));
 let transcript;
+let asking = false;
 let shown;
-let hits = { items: [], at: -1 };
-
-const button = (text, click, title) => make("button", { title, on: { click: () => Promise.resolve(click()).catch(failed) } }, text);
+let current; // the screen that is shown in place of a transcript
 
 function failed(error) {
   if (error.name === "AbortError") return;
   if (error instanceof Refused && error.status === 401) askForToken();
-  else toast(error.message);
+  else say(error.message);
 }
 
-function toast(text, undo) {
-  document.querySelector(".toast")?.remove();
-  const said = make("div.toast", { role: "status" }, text, undo && button("Undo", () => { said.remove(); return undo(); }));
-  app.append(said);
-  setTimeout(() => said.remove(), UNDO_MS);
-}
-
-function askForToken() {
-  if (document.querySelector("dialog.token")) return;
-  const input = make("input", { type: "password", autocomplete: "off", "aria-label": "Token" });
-  const use = () => {
-    setToken(input.value.trim());
-    location.reload();
-  };
-  const dialog = make("dialog.token", {}, make("p", {}, "This server asks for its token. `eventlog open` opens the page with it; `eventlog serve` has printed it."),
-    make("div.row", {}, input, make("button", { on: { click: use } }, "Use it")));
-  document.body.append(dialog);
-  dialog.showModal();
+async function askForToken() {
+  if (asking) return;
+  asking = true;
+  const text = "`eventlog open` opens the page with it; `eventlog serve` has printed it.";
+  const given = await ask({ title: "This server asks for its token", text, fields: [{ name: "token", label: "Token", type: "password" }], action: "Use it" });
+  asking = false;
+  if (given === undefined) return;
+  setToken(given.token);
+  location.reload();
 }
 
 async function open(id, seq) {
-  go(id, seq);
+  go({ id, seq });
   await show(id, seq);
 }
 
-async function show(id, seq) {
+function visit(name) {
+  go({ screen: name });
+  showScreen(name);
+}
+
+function leave() {
   transcript?.destroy();
   transcript = undefined;
-  shown = id;
+  current?.destroy();
+  current = undefined;
   pill.hidden = true;
+  if (find.isOpen) find.close();
+  for (const door of Object.values(doors)) door.removeAttribute("aria-current");
+}
+
+function showScreen(name) {
+  leave();
+  shown = undefined;
+  list.current(undefined);
+  app.classList.add("reading");
+  reading.hidden = true;
+  screen.hidden = false;
+  document.title = SCREENS[name][0];
+  const inside = make("div");
+  fill(screen, make("button.only-narrow", { on: { click: () => open(undefined).catch(failed) } }, "Back"), inside);
+  current = SCREENS[name][1](inside, failed, open);
+  doors[name].setAttribute("aria-current", "page");
+  screen.focus();
+}
+
+async function show(id, seq) {
+  leave();
+  shown = id;
+  reading.hidden = false;
+  screen.hidden = true;
   app.classList.toggle("reading", id !== undefined);
   list.current(id);
   if (id === undefined) {
+    aside.hidden = true;
     document.title = "Sessions";
     fill(head, make("h1", {}, "Sessions"));
     fill(scroller, make("p.empty", {}, "Choose a session, or begin a new one."));
+    marked();
     return;
   }
-  localStorage.setItem("eventlog.last", id);
-  drawHead(list.items.get(id) ?? { session_id: id, title: id, tags: [] });
-  const current = (transcript = new Transcript(scroller, { seen: note, news: (count) => {
-    pill.hidden = !count;
-    pill.textContent = `${count} new`;
-  } }));
+  header.draw(list.items.get(id) ?? { session_id: id, title: id, tags: [] });
+  header.known().catch(() => {});
+  const opened = (transcript = new Transcript(scroller, { seen: note, news, drawn: () => find.mark(), fork: (at) => header.fork(at).catch(failed), open: (other) => open(other).catch(failed) }));
   try {
-    await current.open(id, seq);
-    if (!list.items.has(id)) get(`sessions/${id}`, { parts: "header" }).then((header) => shown === id && drawHead(header), () => {});
+    await opened.open(id, seq);
+    if (shown === id) marked();
+    if (!list.items.has(id)) get(session(id), { parts: "header" }).then((view) => shown === id && !list.items.has(id) && header.draw(view), () => {});
   } catch (error) {
-    if (error.status !== 404) return failed(error);
-    fill(scroller, make("p.empty", {}, error.message));
+    if (error.status === undefined || error.status === 401) return failed(error);
+    if (shown === id) fill(scroller, make("p.empty", {}, error.message));
   }
 }
 
-function drawHead(item) {
-  document.title = item.title ?? item.preview ?? item.session_id;
-  const facts = [item.model, item.status, item.messages !== undefined && `${item.messages.toLocaleString()} messages`, item.input_tokens ? `${(item.input_tokens + item.output_tokens).toLocaleString()} tokens` : null,
-    item.cost ? `${item.cost.amount.toFixed(4)} ${item.cost.currency}` : null].filter(Boolean);
-  fill(head, make("div.row", {}, make("button.only-narrow", { on: { click: () => open(undefined) } }, "Back"), make("h1", {}, document.title)),
-    make("div.row", {}, make("span.faint", {}, facts.join(" · ")), button("Find", find, "Find in this session (/)"), button("Rename", rename), button(item.pinned ? "Unpin" : "Pin", () => update({ pinned: !item.pinned })),
-      button("Copy id", () => navigator.clipboard.writeText(shown)), button("Delete", remove)));
+function news(count) {
+  pill.hidden = !count;
+  pill.textContent = `${count} new`;
 }
 
-const update = (changes) => send("PATCH", `sessions/${shown}`, changes);
-
-async function rename() {
-  const title = prompt("Title", document.title);
-  if (title) await update({ title });
-}
-
-async function remove() {
-  const id = shown;
-  if (!confirm(`Delete ${document.title}? It can be restored.`)) return;
-  await send("DELETE", `sessions/${id}`);
-  await open(undefined);
-  toast("Deleted.", async () => {
-    await send("POST", `sessions/${id}/restore`);
-    await open(id);
-  });
+function marked() {
+  marks.draw(transcript, find.hits);
+  find.mark();
 }
 
 async function begin() {
-  const made = await send("POST", "sessions", { kind: kinds.value.trim() || "chat" });
+  const given = await ask({ title: "New session", fields: [{ name: "title", label: "Title (may be empty)" }, { name: "kind", label: "Kind", value: list.filters.kind || "chat" }, { name: "tags", label: "Tags" }], action: "Begin" });
+  if (given === undefined) return;
+  const made = await send("POST", "sessions", { title: given.title || null, kind: given.kind || null, tags: given.tags.split(/[\s,]+/).filter(Boolean) });
   await open(made.session_id);
 }
 
-function find() {
-  palette({ session: shown, chosen: async (id, seq, items) => {
-    hits = { items: items.map((hit) => hit.seq).sort((a, b) => a - b), at: -1 };
-    hits.at = hits.items.indexOf(seq);
-    go(id, seq);
-    await transcript?.jump(seq);
-  } });
-}
-
-const search = () => palette({ chosen: (id, seq) => open(id, seq).catch(failed) });
-
-function nextHit(step) {
-  if (!hits.items.length || !transcript) return;
-  hits.at = (hits.at + step + hits.items.length) % hits.items.length;
-  toast(`${hits.at + 1} of ${hits.items.length}`);
-  transcript.jump(hits.items[hits.at]).catch(failed);
+function search() {
+  const screens = Object.entries(SCREENS).map(([name, [title]]) => [title, () => visit(name)]);
+  const here = shown === undefined ? [] : [["Find in this session", () => find.open(shown)], ["Rename", () => header.rename().catch(failed)], ["Tags", () => header.tag().catch(failed)], ["Fork this session", () => header.fork().catch(failed)], ["Export", () => header.export().catch(failed)], ["Resume", () => header.resume().catch(failed)], ["Details", () => header.details().catch(failed)], ["Delete this session", () => header.remove().catch(failed)]];
+  palette({ chosen: (id, seq) => open(id, seq).catch(failed), commands: [...screens, ["New session", () => begin().catch(failed)], ["Choose several sessions", () => list.select(!list.selecting)], ["Keys", help], ...here] });
 }
 
 function step(by) {
   if (!transcript?.seqs?.length) return;
   const index = Math.max(0, Math.min(transcript.top + by, transcript.seqs.length - 1));
-  transcript.jump(transcript.seqs[index], false).catch(failed);
+  return transcript.jump(transcript.seqs[index], false);
 }
 
-const KEYS = {
-  j: () => step(1), k: () => step(-1), g: () => step(-Infinity), G: () => transcript?.follow(), n: () => nextHit(1), N: () => nextHit(-1),
-  "/": () => (shown ? find() : search()), Delete: () => shown && remove(), "?": help,
+function leap(by, test, what) {
+  const seq = transcript?.next(by, test);
+  if (seq === undefined) say(`There is no ${by > 0 ? "later" : "earlier"} ${what}.`);
+  else return transcript.jump(seq);
+}
+
+const isPrompt = (kind) => kind === "user";
+const isFailure = (kind, flags) => kind === "error" || (flags & transcript.flags.failed) !== 0;
+
+/** What each key of `keys.js` does. */
+const DOES = {
+  next: () => step(1), previous: () => step(-1), nextPrompt: () => leap(1, isPrompt, "prompt"), previousPrompt: () => leap(-1, isPrompt, "prompt"), first: () => step(-Infinity), last: () => transcript?.follow(),
+  nextHit: () => find.step(1), previousHit: () => find.step(-1), nextFailure: () => leap(1, isFailure, "failure"), previousFailure: () => leap(-1, isFailure, "failure"), thinking: () => transcript?.fold("thinking"), tools: () => transcript?.fold("tools"),
+  find: () => (shown === undefined ? search() : find.open(shown)), palette: search, copy: () => document.activeElement?.closest?.(".message")?.querySelector("[aria-expanded]")?.click(), pin: () => shown && header.update({ pinned: !header.item.pinned }),
+  remove: () => shown && header.remove(), begin, details: () => shown && header.details(), nextSession: () => neighbour(1), previousSession: () => neighbour(-1), help,
 };
 
-function help() {
-  toast("j k: next, previous message · g G: first, last · / find · n N: next, previous hit · Ctrl-K: search all · Del: delete");
+/** The session below or above the open one in the list. */
+function neighbour(by) {
+  const ids = list.rows.map((row) => row.item?.session_id).filter(Boolean);
+  const id = ids[Math.max(0, Math.min(ids.length - 1, ids.indexOf(shown) + by))];
+  return id && open(id);
 }
 
-function keys(event) {
-  if ((event.ctrlKey || event.metaKey) && event.key === "k" && !document.querySelector("dialog")) {
-    event.preventDefault();
-    search();
-    return;
-  }
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog") || event.target.matches?.("input, select, textarea")) return;
-  const key = Object.hasOwn(KEYS, event.key) ? KEYS[event.key] : undefined;
-  if (!key) return;
-  event.preventDefault();
-  Promise.resolve(key()).catch(failed);
+function help() {
+  showDialog(make("dialog", { "aria-label": "Keys" }, make("h2", {}, "Keys"), make("dl.keys", {}, KEYS.map(([keys, , text]) => [make("dt", {}, keys.map((key) => [make("kbd", {}, key), " "])), make("dd", {}, text)]))));
 }
 
 function told(event, data) {
-  if (event === "row") {
-    list.told(data);
-    if (data.session_id === shown) drawHead(data);
-  } else if (event === "gone") list.gone(data.session_id);
-  else if (event === "event" && data.session_id === shown) transcript?.refresh().catch(failed);
+  if (event === "row" || event === "gone") {
+    list.told(data.session_id, event === "row" ? data : undefined);
+    if (event === "row" && data.session_id === shown) {
+      header.draw(data);
+      header.known().catch(() => {});
+    }
+    if (event === "row" && data.parent?.session_id === shown) transcript?.child(data);
+    if (current?.told) current.told();
+  } else if (event === "event" && data.session_id === shown) transcript?.told(data).then(marked, failed);
   else if (event === "reset") Promise.all([list.load(), transcript?.refresh()]).catch(failed);
+}
+
+function lay() {
+  const button = (text, act, title) => make("button", { title, on: { click: () => Promise.resolve(act()).catch(failed) } }, text);
+  const filters = new Filters((given) => list.load(given).then((items) => filters.offer(items.map((item) => item.kind)), failed));
+  const bulk = bulkBar(list, failed, (id) => open(id).catch(failed));
+  const side = make("nav.side", { "aria-label": "Sessions" },
+    make("div.side-head", {}, make("div.row", {}, button("New", begin, "Begin a new session"), button("Search", search, "Search all sessions (Ctrl-K)"), button("Choose", () => list.select(!list.selecting), "Choose several sessions")),
+      make("div.row.screens", {}, Object.entries(SCREENS).map(([name, [title]]) => (doors[name] = make("button.quiet", { on: { click: () => visit(name) } }, title))), make("button.quiet", { "aria-label": "Keys", on: { click: help } }, "?")),
+      filters.element, bulk, totals),
+    make("div.list", {}, rows, listPill), make("label.faint.setting", { for: "last" }, last, " Open the last session when the page is opened"));
+  reading.prepend(head, find.bar);
+  reading.append(make("div.beside", {}, make("div.transcript", {}, scroller, marks.canvas, pill), aside));
+  app.append(side, main);
+  document.body.append(app);
+  return filters;
+}
+
+function place() {
+  const { id, seq, screen: name } = where();
+  return { id, seq, name: Object.hasOwn(SCREENS, name ?? "") ? name : undefined };
 }
 
 async function start() {
   takeToken();
-  let waiting;
-  const filter = () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(() => list.load({ title: titles.value.trim(), kind: kinds.value.trim() }).catch(failed), 200);
-  };
-  for (const input of [titles, kinds]) input.addEventListener("input", filter);
+  const filters = lay();
   last.checked = localStorage.getItem(REMEMBERED) === "yes";
   last.addEventListener("change", () => localStorage.setItem(REMEMBERED, last.checked ? "yes" : "no"));
   pill.addEventListener("click", () => transcript?.follow());
-  addEventListener("keydown", keys);
+  listen(DOES, failed, () => find.isOpen && find.input === document.activeElement);
   addEventListener("popstate", () => {
-    const { id, seq } = where();
-    if (id !== shown) show(id, seq ?? noted()).catch(failed);
+    filters.take();
+    const { id, seq, name } = place();
+    if (name !== undefined) showScreen(name);
+    else if (id !== shown || current) show(id, seq ?? noted()).catch(failed);
     else if (seq ?? noted()) transcript?.jump(seq ?? noted()).catch(failed);
   });
   addEventListener("hashchange", () => where().id === shown && where().seq && transcript?.jump(where().seq).catch(failed));
-  const side = make("nav.side", { "aria-label": "Sessions" }, make("div.side-head", {},
-    make("div.row", {}, button("New", begin, "Begin a new session"), button("Search", search, "Search all sessions (Ctrl-K)"), totals), make("div.row", {}, titles), make("div.row", {}, kinds),
-    make("label.faint", { for: "last" }, last, " Open the last session when the page is opened")), rows);
-  app.append(side, main);
-  document.body.append(app);
-  const loading = list.load();
-  const { id, seq } = where();
-  if (id !== undefined) await show(id, seq ?? noted());
-  await loading;
-  if (id !== undefined && list.items.has(id)) drawHead(list.items.get(id));
+  addEventListener("resize", marked);
+  const loading = list.load(filters.given);
+  loading.catch(() => {}); // it is awaited below
+  const { id, seq, name } = place();
+  if (name !== undefined) showScreen(name);
+  else if (id !== undefined) await show(id, seq ?? noted());
+  const items = await loading;
+  filters.offer(items.map((item) => item.kind));
+  if (id !== undefined && shown === id && list.items.has(id)) header.draw(list.items.get(id));
   // Somebody may have opened a session while the list was loading: that one stays.
-  if (shown === undefined && where().id === undefined) await show(last.checked ? [...list.items.keys()][0] : undefined);
+  if (shown === undefined && current === undefined && place().id === undefined) await show(last.checked ? items[0]?.session_id : undefined);
   list.current(shown);
   follow({ shape: "event,row" }, told, new AbortController().signal);
 }

@@ -1,105 +1,214 @@
-// A session's messages, however many: only those in sight are elements. The truth is which message is at the top and how far it is scrolled.
-import { get } from "./api.js";
+// A session's messages, however many: its outline says which there are, windows of them are fetched when they come into sight.
+import { get, getText, session } from "./api.js";
+import { calling } from "./call.js";
 import { fill, make } from "./dom.js";
-import { Heights } from "./heights.js";
 import { message } from "./message.js";
+import { Virtual } from "./virtual.js";
 
 const WINDOW = 100;
 const MOST_WINDOWS = 40;
-const MARGIN_PX = 600;
 const MOST_CHARACTERS = 20_000;
+const INSIDE = 50; // messages of a subagent that are shown in its parent
 
 const estimate = (chars) => 62 + Math.ceil(Math.min(chars, 8_000) / 90) * 22;
 
-/** A transcript in `scroller`. `seen(seq)` is told which message is at the top, `news(count)` how many came while it was not followed. */
+/** A transcript in `scroller`. `seen(seq)` is told which message is at the top, `news(count)` how many came while the end was not followed. */
 export class Transcript {
-  constructor(scroller, { seen, news }) {
-    this.scroller = scroller;
-    this.seen = seen;
-    this.news = news;
-    this.space = make("div.space", { role: "feed", "aria-label": "Messages" });
-    this.nodes = new Map();
-    this.following = true;
+  constructor(scroller, { seen, news, drawn = () => {}, fork, open }) {
+    Object.assign(this, { scroller, seen, news, fork, opening: open });
     this.missed = 0;
     this.ending = new AbortController();
-    this.due = false;
-    scroller.replaceChildren(this.space);
-    scroller.addEventListener("scroll", () => this.scrolled(), { signal: this.ending.signal, passive: true });
-    new ResizeObserver(() => this.draw()).observe(scroller);
+    this.children = [];
+    this.unfolded = { thinking: false, tools: false };
+    this.list = new Virtual(scroller, {
+      role: "feed",
+      label: "Messages",
+      node: (index) => this.node(index),
+      drawn: () => {
+        this.seen(this.seqs[this.list.top]);
+        drawn();
+      },
+      scrolled: () => this.list.following && this.news((this.missed = 0)),
+    });
   }
 
   destroy() {
     this.ending.abort();
+    this.list.destroy();
     this.ended = true;
+  }
+
+  get top() {
+    return this.list.top;
   }
 
   /** Show a session, at the message of `seq` or at the end. */
   async open(id, seq) {
     this.id = id;
-    this.windows = new Map();
-    const outline = await get(`sessions/${id}/outline`, {}, this.ending.signal);
-    const rows = outline.items.filter(([, kind]) => kind !== "error" && kind !== "compaction");
+    const children = get(session(id, "/children"), { limit: 1_000 }, this.ending.signal).catch(() => ({ items: [] }));
+    await this.outline();
+    this.children = (await children).items;
+    if (this.ended) return undefined;
+    if (!this.seqs.length) return this.nothingSaid();
+    return seq === undefined ? this.end() : this.jump(seq);
+  }
+
+  /** Which messages there are. The windows are fetched anew, the place stays. */
+  async outline() {
+    const found = await get(session(this.id, "/outline"), { retracted: true }, this.ending.signal);
+    this.rows = found.items;
+    this.flags = found.flags_of;
+    const rows = this.rows.filter(([, kind]) => kind !== "error" && kind !== "compaction");
     this.seqs = rows.map(([at]) => at);
-    this.heights = new Heights(rows.map(([, , chars]) => estimate(chars)));
-    for (const node of this.nodes.values()) node.remove();
-    this.nodes.clear();
-    if (!this.seqs.length) {
-      fill(this.space, make("p.empty", {}, "Nothing has been said in this session yet."));
-      this.space.style.height = "auto";
-      return;
-    }
-    fill(this.space);
-    this.following = seq === undefined;
-    await this.jump(seq ?? this.seqs.at(-1), seq !== undefined);
+    this.windows = new Map();
+    this.list.reset(rows.map(([, , chars]) => estimate(chars)));
   }
 
-  /** Put the message of this seq (or the next one) on top. */
+  async nothingSaid() {
+    const found = await get(session(this.id, "/messages"), { max_chars: MOST_CHARACTERS }, this.ending.signal);
+    if (this.ended || this.seqs.length) return;
+    const errors = found.errors.map((each) => make("div.note.bad", {}, `Error: ${each.message}`));
+    fill(this.list.space, make("p.empty", {}, "Nothing has been said in this session yet."), errors, found.tool_calls.map((call) => calling(call)));
+    this.list.space.style.height = "auto";
+  }
+
+  async end() {
+    await this.load(Math.floor((this.seqs.length - 1) / WINDOW));
+    if (!this.ended) this.follow();
+  }
+
+  /** Put the message of this seq on top, or that to which what stands at the seq belongs. */
   async jump(seq, mark = true) {
-    const index = this.indexOf(seq);
-    this.target = mark ? index : undefined;
-    await this.load(Math.floor(index / WINDOW));
+    let index = this.indexOf(seq);
+    const window = Math.floor(index / WINDOW);
+    const items = await this.load(window);
     if (this.ended) return;
-    this.following = index === this.seqs.length - 1 && !mark;
-    this.anchor = this.following ? undefined : { index, within: 0 };
-    this.draw();
-    this.nodes.get(index)?.focus({ preventScroll: true });
+    if (this.seqs[index] !== seq) {
+      const own = [...items.values()].find((item) => item.calls.some((call) => call.called_seq === seq || call.returned_seq === seq) || [...item.errors, ...item.compactions].some((each) => each.seq === seq));
+      if (own) index = this.seqs.indexOf(own.seq);
+    }
+    const former = this.target;
+    this.target = mark ? index : undefined;
+    this.list.jump(index);
+    for (const [at, node] of this.list.nodes) node.classList.toggle("target", at === this.target);
+    const node = this.list.nodes.get(index);
+    if (mark && former !== index) node?.querySelectorAll(`[data-called="${seq}"], [data-returned="${seq}"]`).forEach((call) => (call.open = true));
+    node?.focus({ preventScroll: true });
   }
 
+  /** The last message that does not stand behind the seq. */
   indexOf(seq) {
     let low = 0;
     let high = this.seqs.length - 1;
     while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.seqs[middle] < seq) low = middle + 1;
-      else high = middle;
+      const middle = (low + high + 1) >> 1;
+      if (this.seqs[middle] > seq) high = middle - 1;
+      else low = middle;
     }
     return low;
   }
 
-  /** The index at the top of the screen. */
-  get top() {
-    return this.heights ? this.heights.at(this.scroller.scrollTop + 1) : 0;
+  /** The seq of the next message for which `test(kind, flags)` holds, in this direction; of errors, too. */
+  next(step, test) {
+    const here = this.seqs[this.top];
+    const rows = step > 0 ? this.rows : [...this.rows].reverse();
+    return rows.find(([seq, kind, , flags]) => (seq - here) * step > 0 && test(kind, flags))?.[0];
   }
 
   async load(window) {
     const known = this.windows.get(window);
-    if (known !== undefined) return known;
-    const first = window * WINDOW;
-    const query = { after: this.seqs[first] - 1, limit: WINDOW, max_chars: MOST_CHARACTERS };
-    const loading = get(`sessions/${this.id}/messages`, query, this.ending.signal).then((found) => this.take(window, found));
+    if (known !== undefined) {
+      this.windows.delete(window); // what was used last is kept longest
+      this.windows.set(window, known);
+      return known;
+    }
+    const loading = this.fetch(window * WINDOW, WINDOW + 1).then((found) => {
+      const items = this.taken(found.items, found, WINDOW);
+      if (this.windows.get(window) === loading) this.windows.set(window, items);
+      return items;
+    });
     this.windows.set(window, loading);
-    loading.catch(() => this.windows.delete(window));
+    loading.catch(() => this.windows.get(window) === loading && this.windows.delete(window));
     while (this.windows.size > MOST_WINDOWS) this.windows.delete(this.windows.keys().next().value);
     return loading;
   }
 
-  take(window, found) {
-    const items = withTheirOwn(found);
-    this.windows.set(window, items);
-    return items;
+  fetch(first, limit) {
+    return get(session(this.id, "/messages"), { after: this.seqs[first] - 1, limit, max_chars: MOST_CHARACTERS, retracted: true }, this.ending.signal);
   }
 
-  /** What came: the last messages anew, and those behind them. */
+  /** By seq: the first `most` messages, each with what is its own. One more says when the next one was. */
+  taken(messages, found, most) {
+    const items = withTheirOwn(found, this.children);
+    return new Map(items.slice(0, most).map((item) => [item.seq, item]));
+  }
+
+  node(index) {
+    const window = Math.floor(index / WINDOW);
+    const items = this.windows.get(window);
+    if (!(items instanceof Map)) {
+      this.load(window).then(() => this.ended || this.list.renew((at, node) => node.dataset.waits && Math.floor(at / WINDOW) === window), () => {});
+      return make("article.message", { "data-waits": "yes" }, "…");
+    }
+    const item = items.get(this.seqs[index]);
+    if (!item) return make("article.message.damaged", {}, `Message ${this.seqs[index]} cannot be read: what is stored of it is damaged. The screen Health says where.`);
+    const node = message(item, {
+      id: this.id,
+      ...this.unfolded,
+      whole: (seq) => this.whole(seq, window),
+      stored: (seq) => getText(session(this.id, "/events"), { after: seq - 1, before: seq + 1 }),
+      fork: this.fork,
+      open: this.opening,
+      inside: async (id) => withTheirOwn(await get(session(id, "/messages"), { limit: INSIDE, max_chars: MOST_CHARACTERS }), []),
+    });
+    node.classList.toggle("target", index === this.target);
+    return node;
+  }
+
+  /** All of a message that was cut. */
+  async whole(seq, window) {
+    const found = await get(session(this.id, "/messages"), { around: seq, limit: 1, retracted: true }, this.ending.signal);
+    const items = this.windows.get(window);
+    if (items instanceof Map) items.set(seq, withTheirOwn(found, this.children)[0]);
+    this.list.renew((at) => this.seqs[at] === seq);
+  }
+
+  /** Thinking or tool calls of all messages, folded or not. */
+  fold(what) {
+    this.unfolded[what] = !this.unfolded[what];
+    this.list.renew();
+  }
+
+  /** A session that comes from this one. */
+  child(item) {
+    this.children = [...this.children.filter((each) => each.session_id !== item.session_id), item];
+    this.refresh();
+  }
+
+  // --- live ---
+
+  /** Something was stored: the last messages anew, and those behind them; and earlier ones that it is about. */
+  async told(event) {
+    if (event.type.startsWith("history.")) return this.anew();
+    const { message_id, call_id } = event.data ?? {};
+    const last = Math.floor((this.seqs.length - 1) / WINDOW);
+    for (const [window, items] of this.windows) {
+      if (window === last || !(items instanceof Map)) continue;
+      if ([...items.values()].some((item) => (message_id && item.message_id === message_id) || (call_id && item.calls.some((call) => call.call_id === call_id)))) {
+        this.windows.delete(window);
+        this.list.renew((at) => Math.floor(at / WINDOW) === window);
+      }
+    }
+    return this.refresh();
+  }
+
+  async anew() {
+    await this.outline();
+    if (this.ended) return;
+    if (this.seqs.length) this.list.draw();
+    else this.nothingSaid();
+  }
+
   async refresh() {
     if (!this.seqs || this.refreshing) {
       this.again = true;
@@ -117,136 +226,55 @@ export class Transcript {
   }
 
   async fetchNews() {
-    const count = this.seqs.length;
-    if (!count) return this.open(this.id);
-    const window = Math.floor((count - 1) / WINDOW);
-    const query = { after: this.seqs[window * WINDOW] - 1, limit: 500, max_chars: MOST_CHARACTERS };
-    const found = await get(`sessions/${this.id}/messages`, query, this.ending.signal);
-    if (this.ended) return undefined;
-    const items = withTheirOwn(found);
-    const last = this.seqs[count - 1];
-    const added = items.filter((item) => item.seq > last);
-    this.seqs.push(...added.map((item) => item.seq));
-    this.heights.add(added.map((item) => estimate(JSON.stringify(item.parts).length)));
-    for (let at = 0; at < items.length; at += WINDOW) this.windows.set(window + at / WINDOW, items.slice(at, at + WINDOW));
-    for (const [index, node] of this.nodes) {
-      if (index >= window * WINDOW) {
-        node.remove();
-        this.nodes.delete(index);
-      }
-    }
-    if (!this.following && added.length) this.news((this.missed += added.length));
-    this.draw();
+    if (!this.seqs.length) return this.open(this.id);
+    const window = Math.floor((this.seqs.length - 1) / WINDOW);
+    const first = window * WINDOW;
+    const found = await this.fetch(first, 500);
+    if (this.ended || this.seqs.length <= first) return undefined;
+    const items = withTheirOwn(found, this.children);
+    const former = this.seqs.slice(first);
+    const same = former.findIndex((seq, at) => seq !== items[at]?.seq);
+    const kept = same < 0 ? former.length : same;
+    const added = items.filter((item) => item.seq > former.at(-1)).length;
+    this.seqs.splice(first + kept, Infinity, ...items.slice(kept).map((item) => item.seq));
+    this.rows = [...this.rows.filter(([seq]) => seq < items[0]?.seq), ...rowsOf(items, found, this.flags)];
+    for (let at = 0; at < items.length; at += WINDOW) this.windows.set(window + at / WINDOW, new Map(items.slice(at, at + WINDOW).map((item) => [item.seq, item])));
+    this.list.replace(first + kept, items.slice(kept).map((item) => estimate(JSON.stringify(item.parts).length)));
+    this.list.renew((at) => at >= first);
+    if (!this.list.following && added) this.news((this.missed += added));
     return found.next === null ? undefined : this.fetchNews();
   }
 
   follow() {
-    this.following = true;
     this.news((this.missed = 0));
-    this.anchor = undefined;
-    this.draw();
-  }
-
-  scrolled() {
-    if (this.setting === this.scroller.scrollTop || !this.heights) return;
-    const { scrollTop, clientHeight, scrollHeight } = this.scroller;
-    this.following = scrollTop + clientHeight >= scrollHeight - 4;
-    if (this.following) this.news((this.missed = 0));
-    const index = this.heights.at(scrollTop);
-    this.anchor = this.following ? undefined : { index, within: scrollTop - this.heights.offset(index) };
-    if (!this.due) {
-      this.due = true;
-      requestAnimationFrame(() => this.draw());
-    }
-  }
-
-  /** Bring the elements into line with what is in sight. Layout is read once, after everything was written. */
-  draw() {
-    this.due = false;
-    if (this.ended || !this.heights?.count) return;
-    for (let round = 0; round < 4; round++) if (!this.drawOnce()) break;
-    this.seen(this.seqs[this.top]);
-  }
-
-  drawOnce() {
-    const height = this.scroller.clientHeight;
-    this.space.style.height = `${this.heights.total}px`;
-    const wanted = this.anchor ? this.heights.offset(this.anchor.index) + this.anchor.within : Math.max(0, this.heights.total - height);
-    const top = Math.min(wanted, Math.max(0, this.heights.total - height));
-    const first = this.heights.at(top - MARGIN_PX);
-    const last = this.heights.at(top + height + MARGIN_PX);
-    for (const [index, node] of this.nodes) {
-      if (index < first || index > last) {
-        if (node.contains(document.activeElement)) this.scroller.focus({ preventScroll: true });
-        node.remove();
-        this.nodes.delete(index);
-      }
-    }
-    let offset = this.heights.offset(first);
-    for (let index = first; index <= last; index++) {
-      this.node(index).style.transform = `translateY(${offset}px)`;
-      offset += this.heights.each[index];
-    }
-    let changed = false;
-    for (const [index, node] of this.nodes) {
-      const measured = node.offsetHeight;
-      if (!node.dataset.waits && Math.abs(measured - this.heights.each[index]) > 0.5) {
-        this.heights.set(index, measured);
-        changed = true;
-      }
-    }
-    if (!changed && Math.abs(this.scroller.scrollTop - top) > 0.5) {
-      this.scroller.scrollTop = top;
-      this.setting = this.scroller.scrollTop;
-    } else if (!changed) this.setting = this.scroller.scrollTop;
-    return changed;
-  }
-
-  node(index) {
-    const known = this.nodes.get(index);
-    const window = Math.floor(index / WINDOW);
-    const items = this.windows.get(window);
-    const ready = Array.isArray(items);
-    if (known && !(known.dataset.waits && ready)) return known;
-    known?.remove();
-    const item = ready ? items[index % WINDOW] : undefined;
-    const node = item ? message(item, (seq) => this.whole(seq, index)) : make("article.message", { "data-waits": ready ? null : "yes" }, ready ? "This message cannot be shown." : "…");
-    if (!ready) {
-      node.style.height = `${this.heights.each[index]}px`;
-      this.load(window).then(() => this.draw(), () => {});
-    }
-    node.setAttribute("aria-posinset", index + 1);
-    node.setAttribute("aria-setsize", this.seqs.length);
-    node.classList.toggle("target", index === this.target);
-    node.addEventListener("toggle", () => this.draw(), true);
-    node.addEventListener("click", () => requestAnimationFrame(() => this.draw()));
-    this.nodes.set(index, node);
-    const after = [...this.nodes.keys()].filter((other) => other > index).sort((a, b) => a - b)[0];
-    this.space.insertBefore(node, after === undefined ? null : this.nodes.get(after));
-    return node;
-  }
-
-  async whole(seq, index) {
-    const found = await get(`sessions/${this.id}/messages`, { around: seq, limit: 1 });
-    const items = this.windows.get(Math.floor(index / WINDOW));
-    if (Array.isArray(items)) items[index % WINDOW] = withTheirOwn(found)[0];
-    this.nodes.get(index)?.remove();
-    this.nodes.delete(index);
-    this.draw();
+    this.list.follow();
   }
 }
 
-/** Each message with the calls, errors and compactions that lie before it and behind the one before, or that are its own. */
-function withTheirOwn(found) {
-  const items = found.items.map((item) => ({ ...item, calls: [], errors: [], compactions: [] }));
+/** What the outline would say of these. */
+function rowsOf(items, found, flags) {
+  const messages = items.map((item) => [item.seq, item.role, 0, item.calls.some((call) => call.is_error) ? flags.failed : 0]);
+  return [...messages, ...found.errors.map((each) => [each.seq, "error", 0, 0]), ...found.compactions.map((each) => [each.seq, "compaction", 0, 0])].sort((a, b) => a[0] - b[0]);
+}
+
+/** Each message with the calls, errors and compactions that lie before it and behind the one before, or that are its own; and its subagents. */
+function withTheirOwn(found, children) {
+  const items = found.items.map((item) => ({ ...item, calls: [], errors: [], compactions: [], children: [] }));
   const owner = (seq) => items.findLast((item) => item.seq <= seq) ?? items[0];
   const next = (seq) => items.find((item) => item.seq > seq) ?? items.at(-1);
-  for (const call of found.tool_calls) {
-    const own = items.find((item) => item.message_id !== null && item.message_id === call.message_id);
-    (own ?? owner(call.called_seq ?? call.returned_seq))?.calls.push(call);
-  }
+  const byId = new Map(items.filter((item) => item.message_id !== null).map((item) => [item.message_id, item]));
+  for (const call of found.tool_calls) (byId.get(call.message_id) ?? owner(call.called_seq ?? call.returned_seq))?.calls.push(call);
   for (const error of found.errors) next(error.seq)?.errors.push(error);
   for (const each of found.compactions) next(each.seq)?.compactions.push(each);
+  for (const child of children) placeOf(child, items, found)?.children.push(child);
   return items;
 }
 
+/** Where a session began: at the event that it names, else by its time. */
+function placeOf(child, items, found) {
+  const at = child.parent?.seq;
+  if (typeof at === "number") return at >= items[0]?.seq && (found.next === null || at < items.at(-1).seq) ? items.findLast((item) => item.seq <= at) : undefined;
+  if (found.previous === null && child.started_at < items[0]?.time) return items[0];
+  if (found.next !== null && child.started_at >= items.at(-1).time) return undefined; // it is in the next window
+  return items.findLast((item) => item.time <= child.started_at);
+}

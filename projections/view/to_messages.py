@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -55,7 +55,7 @@ def to_messages(view: SessionView, provider: Provider = "openai") -> list[dict[s
     if provider == "openai":
         return [message for turn in turns for message in openai_messages(turn)]
     if provider == "anthropic":
-        return _anthropic(turns)
+        return [{"role": message.role, "content": message.content} for message in anthropic_messages(turns)]
     raise ValueError(f'provider is "openai" or "anthropic", not {provider!r}')
 
 
@@ -119,7 +119,7 @@ def openai_messages(turn: Turn) -> list[dict[str, Any]]:
                 {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _json(call.arguments)}}
                 for call in turn.calls
             ]
-        results = [{"role": "tool", "tool_call_id": call.id, "content": _as_one_text(call.result or [])} for call in turn.calls]
+        results = [{"role": "tool", "tool_call_id": call.id, "content": as_one_text(call.result or [])} for call in turn.calls]
         return [message, *results]
     parts = [part for part in turn.parts if part["type"] != "reasoning"]
     if turn.role == "user" and any(part["type"] != "text" for part in parts):
@@ -143,7 +143,8 @@ def _openai_part(part: Part) -> dict[str, Any]:
     return {"type": "text", "text": as_text(part)}
 
 
-def _as_one_text(parts: list[Part]) -> str:
+def as_one_text(parts: list[Part]) -> str:
+    """The parts as the one text that a tool's result is."""
     return "\n\n".join(as_text(part) for part in parts)
 
 
@@ -154,43 +155,51 @@ def _json(value: Any) -> str:
 # --- Anthropic ---------------------------------------------------------------------------------------------------------------
 
 
-def _anthropic(turns: list[Turn]) -> list[dict[str, Any]]:
+class AnthropicMessage(NamedTuple):
+    """A message as the Messages API has it. ``seq``: of the turn that it begins with."""
+
+    seq: int
+    role: str
+    content: list[dict[str, Any]]
+
+
+def anthropic_messages(turns: list[Turn]) -> list[AnthropicMessage]:
     """Alternating messages: turns of the same side become one, results begin the user's next."""
-    messages: list[dict[str, Any]] = []
+    messages: list[AnthropicMessage] = []
     results: list[dict[str, Any]] = []
     for turn in turns:
         if turn.role == "system":
             continue
         if turn.role == "assistant":
-            _say(messages, "user", results)
-            _say(messages, "assistant", _anthropic_blocks(turn))
+            _say(messages, turn.seq, "user", results)
+            _say(messages, turn.seq, "assistant", _anthropic_blocks(turn))
             results = [_anthropic_result(call) for call in turn.calls]
         else:
-            _say(messages, "user", results + [block for part in turn.parts for block in _anthropic_part(part)])
+            _say(messages, turn.seq, "user", results + [block for part in turn.parts for block in _anthropic_part(part)])
             results = []
-    _say(messages, "user", results)
+    _say(messages, turns[-1].seq if turns else 0, "user", results)
     _end_answer(messages)
-    if messages and messages[0]["role"] == "assistant":
-        messages.insert(0, {"role": "user", "content": [_text(_NO_BEGINNING)]})
+    if messages and messages[0].role == "assistant":
+        messages.insert(0, AnthropicMessage(messages[0].seq, "user", [_text(_NO_BEGINNING)]))
     return messages
 
 
-def _say(messages: list[dict[str, Any]], role: str, blocks: list[dict[str, Any]]) -> None:
+def _say(messages: list[AnthropicMessage], seq: int, role: str, blocks: list[dict[str, Any]]) -> None:
     if not blocks:
         return
     if role == "user":
         _end_answer(messages)
-    if messages and messages[-1]["role"] == role:
-        messages[-1]["content"] += blocks
+    if messages and messages[-1].role == role:
+        messages[-1].content.extend(blocks)
     else:
-        messages.append({"role": role, "content": blocks})
+        messages.append(AnthropicMessage(seq, role, blocks))
 
 
-def _end_answer(messages: list[dict[str, Any]]) -> None:
+def _end_answer(messages: list[AnthropicMessage]) -> None:
     """An answer must not end with thinking: what was thought and never said (the session stopped there) is left out."""
-    while messages and messages[-1]["role"] == "assistant" and messages[-1]["content"][-1]["type"] in _THINKING:
-        messages[-1]["content"].pop()
-        if not messages[-1]["content"]:
+    while messages and messages[-1].role == "assistant" and messages[-1].content[-1]["type"] in _THINKING:
+        messages[-1].content.pop()
+        if not messages[-1].content:
             messages.pop()
 
 

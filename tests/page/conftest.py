@@ -52,6 +52,10 @@ class Page:
         assert self.complaints == []
 
 
+def shown(tab: Any, text: str) -> None:
+    tab.get_by_text(text, exact=True).first.wait_for()
+
+
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[EventLog]:
     with EventLog.open(tmp_path / "store", sync="never") as log:

@@ -10,7 +10,7 @@ import pytest
 from eventlog import EventLog
 from eventlog.events import MessageAdded, ToolCalled, ToolReturned
 
-from .conftest import Page
+from .conftest import Page, shown
 
 VECTORS = (
     "<script>window.__xss=1</script>",
@@ -36,10 +36,6 @@ VECTORS = (
     "\n" * 5_000,
     "__proto__",
 )
-
-
-def shown(tab: Any, text: str) -> Any:
-    return tab.get_by_text(text, exact=True).first.wait_for()
 
 
 def test_a_session_is_listed_opened_and_read(page: Page) -> None:
@@ -108,12 +104,14 @@ def test_by_keys_alone_it_is_found_and_read(page: Page) -> None:
     shown(tab, "message number 299")
     tab.keyboard.press("/")
     tab.keyboard.type("number 42")
-    tab.locator("dialog .hit").first.wait_for()
+    tab.get_by_text("1 found").wait_for()
     tab.keyboard.press("Enter")
+    tab.get_by_text("1 of 1").wait_for()
+    tab.keyboard.press("Escape")
     shown(tab, "message number 42")
     tab.keyboard.press("Control+k")
     tab.keyboard.type("hello there")
-    tab.locator("dialog .hit").first.wait_for()
+    tab.get_by_text("1 found").wait_for()
     tab.keyboard.press("Enter")
     shown(tab, "hello there")
     page.check_that_nothing_left()
@@ -121,12 +119,13 @@ def test_by_keys_alone_it_is_found_and_read(page: Page) -> None:
 
 def test_a_session_is_begun_deleted_and_brought_back(page: Page, log: EventLog) -> None:
     tab = page.open()
-    tab.on("dialog", lambda dialog: dialog.accept())
-    tab.get_by_role("button", name="New").click()
+    tab.get_by_role("button", name="New", exact=True).click()
+    tab.get_by_role("button", name="Begin").click()
     shown(tab, "Nothing has been said in this session yet.")
     tab.get_by_role("link", name="Debug login").click()
     shown(tab, "message number 299")
-    tab.get_by_role("button", name="Delete").click()
+    tab.get_by_role("button", name="Delete", exact=True).click()
+    tab.get_by_role("dialog").get_by_role("button", name="Delete").click()
     tab.get_by_role("button", name="Undo").click()
     shown(tab, "message number 299")
     assert [stored.type for stored in log.session("talk").read(last=2)] == ["session.deleted", "session.restored"]
@@ -134,6 +133,7 @@ def test_a_session_is_begun_deleted_and_brought_back(page: Page, log: EventLog) 
 
 def test_only_sessions_of_a_kind_are_listed(page: Page) -> None:
     tab = page.open()
+    tab.get_by_text("Filter and sort").click()
     tab.get_by_label("Only sessions of this kind").fill("voice")
     tab.get_by_role("link", name="Debug login").wait_for(state="detached")
     tab.get_by_role("link", name="A voice chat").wait_for()
@@ -141,7 +141,7 @@ def test_only_sessions_of_a_kind_are_listed(page: Page) -> None:
 
 def test_without_the_token_it_asks_for_one(page: Page) -> None:
     page.tab.goto(page.server.url)
-    page.tab.get_by_label("Token").fill(page.server.token)
+    page.tab.get_by_label("Token", exact=True).fill(page.server.token)
     page.tab.get_by_role("button", name="Use it").click()
     page.tab.get_by_role("link", name="Debug login").wait_for()
 
@@ -159,7 +159,7 @@ def test_what_was_recorded_is_never_more_than_text(browser: Any, server: Any, lo
     page = Page(browser, server)
     tab = page.open("s/hostile")
     shown(tab, "the end")
-    for summary in tab.locator("summary").all():
+    for summary in tab.locator("article summary").all():
         summary.click()
     assert tab.evaluate("window.__xss") is None
     page.check_that_nothing_left()

@@ -17,9 +17,11 @@ from eventlog import registry
 from eventlog.cli.commands import COMMANDS
 from eventlog.settings import table
 
+from .test_architecture import SDKS
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-EXTRAS = ("mcp", "mcp_types")
+EXTRAS = ("mcp", "mcp_types", *(name for names in SDKS.values() for name in names))  # recorders have doors for some of these
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 

@@ -39,7 +39,8 @@ def _is_record(record: dict[str, Any]) -> bool:
     if kind is None:
         return is_entry and "sessionId" in record
     if kind in _TREE:
-        return is_entry and any(name in record for name in _MARKS) and "parts" not in mapping_of(message)
+        is_qwens = "parts" in mapping_of(message) or "systemPayload" in record
+        return is_entry and any(name in record for name in _MARKS) and not is_qwens
     return kind in _OTHERS and "payload" not in record
 
 
@@ -103,5 +104,4 @@ FORMAT = Format(
         is_document=_is_document,
     ),
     side_file=_description_of,
-    writes_back=True,
 )

@@ -11,6 +11,7 @@ git}``. What a line means is in `meaning`. What misleads:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,21 @@ import msgspec
 from eventlog.events import Parent
 from eventlog.ids import session_id_for, session_id_of
 
-from ..declaration import Format, Lines, Location
+from ..declaration import Format, Found, Lines, Location
 from ..intake import Place
 from ..provenance import fingerprint
-from ..records import Record, load
+from ..records import Record, lenient_value, load
 from ..values import mapping_of, text_of, time_of
 from .meaning import NAME, CodexMeaning, meta_of
 
-_TYPES = frozenset(("session_meta", "response_item", "event_msg", "turn_context", "compacted", "world_state", "inter_agent_message"))
+_TYPES = frozenset(
+    (
+        "session_meta", "response_item", "event_msg", "turn_context", "compacted", "world_state", "inter_agent_message",
+        "inter_agent_communication", "inter_agent_communication_metadata", "token_usage_record", "security_risk_score",
+        "retained_context", "realtime_item",
+    )
+)  # fmt: skip
+_INDEX = "session_index.jsonl"
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -79,6 +87,26 @@ def _place(meta: dict[str, Any]) -> Place:
     return Place(session_id_of(NAME, name), (name,), parent)
 
 
+def _beside(path: Path, place: Place) -> Iterator[Found]:
+    """The session's name: the newest entry that the tool's list of sessions has of it."""
+    for folder in path.absolute().parents:
+        if folder.name in ("sessions", "archived_sessions"):
+            newest = _entry(folder.parent / _INDEX, place.source_names[0])
+            if newest is not None:
+                yield Found(b'{"file":' + msgspec.json.encode(_INDEX) + b',"value":' + newest + b"}")
+            return
+
+
+def _entry(index: Path, name: str) -> bytes | None:
+    try:
+        lines = [line for line in index.read_bytes().splitlines() if name.encode() in line]
+    except OSError:
+        return None
+    entries = [(line, mapping_of(lenient_value(line))) for line in lines]
+    own = [(text_of(entry.get("updated_at")) or "", line) for line, entry in entries if entry.get("id") == name and "thread_name" in entry]
+    return max(own, default=("", None), key=lambda each: each[0])[1]
+
+
 def _time(head: Head) -> datetime | None:
     return time_of(head.timestamp)
 
@@ -90,5 +118,6 @@ FORMAT = Format(
     names=("*.jsonl", "*.jsonl.zst"),
     not_names=("history.jsonl", "session_index.jsonl"),
     locations=(Location("~/.codex", "sessions", "CODEX_HOME"), Location("~/.codex", "archived_sessions", "CODEX_HOME")),
-    lines=Lines(head=msgspec.json.Decoder(Head), is_record=_is_record, session=_session, time=_time),
+    lines=Lines(head=msgspec.json.Decoder(Head), is_record=_is_record, session=_session, time=_time, beside=_beside),
+    beside=(_INDEX,),
 )

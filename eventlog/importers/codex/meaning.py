@@ -1,7 +1,8 @@
 """What a line of a Codex rollout means, given those before it. No I/O.
 
-- What was said stands there twice, as an item and as an event; whichever comes first counts, the other is its echo. A few versions wrote
-  only one of them.
+- What was said stands there twice, as an item and as an event (since 0.149 as a completed item, too); whichever comes first counts, the
+  others are its echo. A few versions wrote only one of them.
+- From an editor, the prompt itself stands behind ``## My request for Codex:``; what is before it is the editor's.
 - A call and its result are items of their own, no messages. What the end event of a call says (exit code, duration) joins the result
   where it comes before it.
 - Reasoning that can be read is a message of its own role, outside of what the model sees; most of it is encrypted, and only kept.
@@ -43,8 +44,10 @@ _INJECTED = re.compile(
     r"|collaboration_mode|subagent_notification|goal_context|INSTRUCTIONS|plugins_instructions|personality_spec|model_switch"
     r"|user_shell_command|recommended_plugins)\b|# AGENTS\.md instructions)"
 )
+_REQUEST = "## My request for Codex:"
+_CWD = re.compile(r"<cwd>\s*(.*?)\s*</cwd>|Current working directory: (\S[^\n]*)")
 _REPLAYED_WITHIN = timedelta(seconds=2)
-_COUNTED = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens")
+_COUNTED = ("input_tokens", "cached_input_tokens", "cache_write_input_tokens", "output_tokens", "reasoning_output_tokens")
 _TOTAL = "total_token_usage"
 
 
@@ -59,9 +62,12 @@ class CodexMeaning:
     def __init__(self, place: Place) -> None:
         self._facts = Facts(NAME, place, kind="agent", provider="openai")
         self._said = Said()
-        self._heard: dict[str, Counter[str]] = {"item": Counter(), "event": Counter()}  # texts whose echo is still to come
+        self._heard: dict[str, Counter[str]] = {
+            side: Counter() for side in ("item", "event", "completed")
+        }  # how often each has said a text
         self._prompts: list[str] = []  # the ids of what the user said
         self._ends: dict[str, End] = {}
+        self._has_cwd = False  # in a record of its own
         self._totals: dict[str, int] | None = None
         self._replayed_at: datetime | None = None  # while the lines are the parent's
 
@@ -75,6 +81,8 @@ class CodexMeaning:
         record = source.record
         if not isinstance(record, dict):
             return []
+        if "file" in record and "value" in record:
+            return self._facts.update(title=mapping_of(record["value"]).get("thread_name"))
         kind = text_of(record.get("type"))
         payload = record.get("payload")
         if meta_of(record) is not None:
@@ -106,6 +114,7 @@ class CodexMeaning:
         if provider:
             self._facts.provider = provider
         git, origin = mapping_of(meta.get("git")), meta.get("source")
+        self._has_cwd = self._has_cwd or text_of(meta.get("cwd")) is not None
         return self._facts.update(
             cwd=text_of(meta.get("cwd")),
             git_branch=text_of(git.get("branch")),
@@ -127,6 +136,7 @@ class CodexMeaning:
         sandbox = payload.get("sandbox_policy")
         sandbox = sandbox if isinstance(sandbox, str) else text_of(mapping_of(sandbox).get("type")) or mapping_of(sandbox).get("mode")
         settings = {"approval_policy": payload.get("approval_policy"), "sandbox": sandbox, "effort": payload.get("effort")}
+        self._has_cwd = self._has_cwd or text_of(payload.get("cwd")) is not None
         events = self._facts.update(settings=settings, cwd=text_of(payload.get("cwd")))
         mode = mapping_of(payload.get("collaboration_mode")).get("mode", payload.get("collaboration_mode"))
         return events + self._facts.uses(payload.get("model")) + self._facts.in_mode(mode)
@@ -142,12 +152,19 @@ class CodexMeaning:
         role = text_of(payload.get("role")) or "user"
         parts = openai_responses.parts(payload.get("content"))
         text = "\n".join(part.content for part in parts if part.type == "text" and isinstance(part.content, str))
+        events: list[Event] = []
         if role == "user" and _INJECTED.match(text):
             role = "system"
+            events = self._surroundings(text)
         elif role in ("user", "assistant") and self._is_echo("item", role, text):
             return [SourceRecord(kind="response_item/message", note="what an event has told already")]
         metadata = {"phase": payload["phase"]} if isinstance(payload.get("phase"), str) else {}
-        return self._say(source.name, role, parts, metadata)
+        return events + self._say(source.name, role, parts, metadata)
+
+    def _surroundings(self, text: str) -> list[Event]:
+        """The folder, which old files say nowhere else."""
+        found = None if self._has_cwd else _CWD.search(text)
+        return self._facts.update(cwd=found[1] or found[2]) if found is not None else []
 
     def _user_event(self, payload: dict[str, Any], source: Source) -> list[Event]:
         text = text_of(payload.get("message")) or ""
@@ -183,21 +200,31 @@ class CodexMeaning:
             MessageAdded(role="agent", content=openai_responses.parts(payload.get("content")), message_id=source.name, metadata=metadata)
         ]
 
+    def _completed(self, payload: dict[str, Any], source: Source) -> list[Event]:
+        """A message that is told as a completed item; of other items what is told elsewhere."""
+        item = mapping_of(payload.get("item"))
+        role = {"UserMessage": "user", "AgentMessage": "assistant"}.get(text_of(item.get("type")) or "")
+        parts = [_item_part(part) for part in list_of(item.get("content"))]
+        text = "\n".join(part.content for part in parts if part.type == "text" and isinstance(part.content, str))
+        if role is None or self._is_echo("completed", role, text):
+            return []
+        return self._say(source.name, "system" if role == "user" and _INJECTED.match(text) else role, parts, {})
+
     def _say(self, message_id: str, role: str, parts: list[Part], metadata: dict[str, Any]) -> list[Event]:
         if role == "user":
             self._prompts.append(message_id)
+            around, parts = _without_editor(parts)
+            if around is not None:
+                events = self._said.message(f"{message_id}-around", "system", [Part(type="text", content=around)])
+                return events + self._said.message(message_id, role, parts, metadata=metadata)
         model = self._facts.model if role == "assistant" else None
         return self._said.message(message_id, role, parts, model=model, metadata=metadata)
 
     def _is_echo(self, side: str, role: str, text: str) -> bool:
-        """Whether the other side has said this already, once for each time."""
+        """Whether another side has said this already, as often as this one now."""
         said = f"{role} {' '.join(text.split())}"
-        other = self._heard["event" if side == "item" else "item"]
-        if other[said]:
-            other[said] -= 1
-            return True
         self._heard[side][said] += 1
-        return False
+        return any(heard[said] >= self._heard[side][said] for name, heard in self._heard.items() if name != side)
 
     def _rolled_back(self, payload: dict[str, Any], source: Source) -> list[Event]:
         """The last turns are not part of what the model sees any more."""
@@ -250,12 +277,14 @@ class CodexMeaning:
             if min(used.values()) < 0:  # counted anew
                 used = last
         cached = min(used["cached_input_tokens"], used["input_tokens"])
+        written = min(used["cache_write_input_tokens"], used["input_tokens"] - cached)
         return [
             UsageRecorded(
                 model=self._facts.model,
-                input_tokens=used["input_tokens"] - cached,
+                input_tokens=used["input_tokens"] - cached - written,
                 output_tokens=used["output_tokens"],
                 cache_read_tokens=cached,
+                cache_write_tokens=written,
                 reasoning_tokens=used["reasoning_output_tokens"],
             )
         ]
@@ -263,6 +292,25 @@ class CodexMeaning:
     def _error(self, payload: dict[str, Any], source: Source) -> list[Event]:
         details = payload.get("codex_error_info")
         return [ErrorLogged(message=text_of(payload.get("message")) or "an error", kind=text_of(payload.get("type")), details=details)]
+
+
+def _without_editor(parts: list[Part]) -> tuple[str | None, list[Part]]:
+    """What an editor put before a prompt, and the parts without it."""
+    for number, part in enumerate(parts):
+        before, mark, prompt = part.content.partition(_REQUEST) if part.type == "text" and isinstance(part.content, str) else ("", "", "")
+        if mark and before.lstrip().startswith("#"):
+            written = [Part(type="text", content=prompt.strip())] if prompt.strip() else []
+            return before.strip(), [*parts[:number], *written, *parts[number + 1 :]]
+    return None, parts
+
+
+def _item_part(part: Any) -> Part:
+    """A part of a completed item: its types are those of an item, with capital letters or without."""
+    fields = mapping_of(part)
+    if isinstance(fields.get("text"), str):
+        return Part(type="text", content=fields["text"])
+    url = text_of(fields.get("image_url")) or text_of(fields.get("url"))
+    return openai_responses.part({"type": "input_image", "image_url": url} if url else part)
 
 
 _RUN_BY_PROVIDER = frozenset(("web_search_call", "image_generation_call", "file_search_call", "code_interpreter_call"))
@@ -288,6 +336,7 @@ _EVENTS: dict[str, _Handler] = {
     "mcp_tool_call_end": CodexMeaning._ended,
     "patch_apply_end": CodexMeaning._ended,
     "thread_name_updated": CodexMeaning._named,
+    "item_completed": CodexMeaning._completed,
     "thread_rolled_back": CodexMeaning._rolled_back,
     "error": CodexMeaning._error,
     "stream_error": CodexMeaning._error,

@@ -55,7 +55,7 @@ def returned(call_id: str | None, output: Any, end: End) -> ToolReturned:
         output = openai_responses.parts(output)
     elif isinstance(output, dict):
         is_error = is_error or output.get("success") is False
-        output = output.get("content", output) if text_of(output.get("content")) is not None else output
+        output = next((output[name] for name in ("content", "text") if text_of(output.get(name)) is not None), output)
     return ToolReturned(call_id=call_id, output=output, is_error=is_error, duration_ms=duration_ms)
 
 

@@ -18,7 +18,7 @@ from ..declaration import Conversation, Documents, Format, Found, Location, Rows
 from ..intake import Place
 from ..values import text_of, time_of
 from .meaning import NAME, OpencodeMeaning
-from .storage import is_document, split, unit
+from .storage import files, is_document, join, split, unit
 
 if TYPE_CHECKING:
     import sqlite3
@@ -75,6 +75,7 @@ FORMAT = Format(
         Location("$DATA/opencode", "project/*/storage"),
         Location("", variable="OPENCODE_DB"),
     ),
-    documents=Documents(is_document, split, unit),
+    documents=Documents(is_document, split, unit, join=join),
+    files=files,
     rows=Rows(_is_database, _read),
 )

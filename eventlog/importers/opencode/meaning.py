@@ -49,11 +49,23 @@ class OpencodeMeaning:
         if isinstance(record.get("value"), dict) and isinstance(record.get("file"), str):
             folders = record["file"].split("/")  # part/<message>/<id>.json
             return self._part(folders[1] if len(folders) > 2 else "", text_of(record["value"].get("id")) or source.name, record["value"])
+        if isinstance(record.get("info"), dict):
+            return self._exchanged(record["info"], record.get("parts"))
         if "role" in record:
             return self._message(text_of(record.get("id")) or source.name, record)
         if "type" in record:
             return self._part(text_of(record.get("messageID")) or "", text_of(record.get("id")) or source.name, record)
         return self._session(record, mapping_of(record.get("time")).get("archived"), record.get("revert"))
+
+    def _exchanged(self, info: dict[str, Any], parts: Any) -> list[Event]:
+        """What an exported document says: of the session, or of a message with its parts."""
+        if not isinstance(parts, list):
+            return self._session(info, mapping_of(info.get("time")).get("archived"), info.get("revert"))
+        message_id = text_of(info.get("id")) or ""
+        told: list[Event] = []
+        for number, part in enumerate(each for each in parts if isinstance(each, dict)):
+            told += self._part(message_id, text_of(part.get("id")) or f"{message_id}-{number}", part)
+        return [event for event in told if not isinstance(event, SourceRecord)] + self._message(message_id, info)
 
     def _row(self, table: str, row: dict[str, Any]) -> list[Event]:
         if table in ("session", "session_v2"):

@@ -18,9 +18,11 @@ import msgspec
 from eventlog.events import Parent
 from eventlog.ids import session_id_of
 
-from ..declaration import Conversation, Found
+from ..declaration import Conversation, Found, named
 from ..intake import Place
+from ..listed import join_list, split_list
 from ..records import lenient_value, on_one_line
+from ..states import last_rows
 from ..values import mapping_of, text_of, time_of
 from .meaning import NAME
 
@@ -28,6 +30,8 @@ _KINDS = ("session", "message", "part")
 
 
 def is_document(value: Any) -> bool:
+    if is_exchange(value):
+        return True
     if not isinstance(value, dict) or not isinstance(value.get("id"), str):
         return False
     if "role" in value:
@@ -35,6 +39,31 @@ def is_document(value: Any) -> bool:
     if "type" in value:
         return "messageID" in value or "sessionID" in value or ("text" in value and "time" in value)
     return isinstance(value.get("time"), dict) and "created" in value["time"] and ("directory" in value or "projectID" in value)
+
+
+def is_exchange(value: Any) -> bool:
+    """Whether this is the document that opencode exports and imports: ``{info, messages: [{info, parts}]}``."""
+    if not isinstance(value, dict) or not isinstance(value.get("messages"), list):
+        return False
+    named = text_of(mapping_of(value.get("info")).get("id")) or ""
+    return named.startswith("ses") and all("info" in mapping_of(each) and "parts" in each for each in value["messages"])
+
+
+def _exchanged(data: bytes, value: dict[str, Any]) -> Iterator[Conversation]:
+    info = mapping_of(value["info"])
+    above = text_of(info.get("parentID"))
+    parent = Parent(session_id=session_id_of(NAME, above), relation="subagent") if above else None
+    place = Place(session_id_of(NAME, info["id"]), (info["id"],), parent)
+    yield split_list(
+        place, data, value, "messages", time=_time(info), time_of_message=lambda each: _time(mapping_of(each["info"])), id_of=_id
+    )
+
+
+def _id(message: dict[str, Any]) -> str | None:
+    return text_of(mapping_of(message.get("info")).get("id"))
+
+
+join = join_list("messages", _id)
 
 
 def unit(path: Path) -> Path | None:
@@ -56,18 +85,43 @@ def unit(path: Path) -> Path | None:
 
 
 def split(path: Path, data: bytes, value: dict[str, Any]) -> Iterator[Conversation]:
+    if is_exchange(value):
+        yield from _exchanged(data, value)
+        return
     where = _where(path)
-    named = text_of(value.get("sessionID")) or (text_of(value.get("id")) if "role" not in value and "type" not in value else None)
-    if named is None:
+    its = text_of(value.get("sessionID")) or (text_of(value.get("id")) if "role" not in value and "type" not in value else None)
+    if its is None:
         yield Conversation(None, [Found(data, problem="a part that does not say of which session it is")])
         return
     found = [Found(_record(path, data, value, where), _time(value))]
     parent = text_of(value.get("parentID")) if "role" not in value and "type" not in value else None
     if where is not None and where[1] != "part":
         found = [] if where[1] == "message" else found
-        found += _storage(str(where[0]), _stamp(where[0])).records(named)
+        found += _storage(str(where[0]), _stamp(where[0])).records(its)
     above = Parent(session_id=session_id_of(NAME, parent), relation="subagent") if parent else None
-    yield Conversation(Place(session_id_of(NAME, named), (named,), above), found)
+    yield Conversation(Place(session_id_of(NAME, its), (its,), above), found)
+
+
+def files(records: list[bytes]) -> list[tuple[str, bytes]]:
+    """The files that the records were; rows as they are, a line each; none where they are of an exported document."""
+    if any("info" in mapping_of(lenient_value(record)) for record in records):
+        return []
+    if any("table" in mapping_of(lenient_value(record)) for record in records):
+        return [("", b"".join(last_rows(records)))]
+    found: dict[str, bytes] = {}
+    for record in records:
+        placed = named(record)
+        if placed is None:
+            value = mapping_of(lenient_value(record))
+            placed = f"{_folder_for(value)}/{value.get('id')}.json", record
+        found[placed[0]] = placed[1]
+    return sorted(found.items(), key=lambda each: _KINDS.index(each[0].split("/")[0]))
+
+
+def _folder_for(value: dict[str, Any]) -> str:
+    if "role" in value:
+        return f"message/{value.get('sessionID')}"
+    return f"part/{value.get('messageID')}" if "type" in value else f"session/{value.get('projectID')}"
 
 
 class _Storage:

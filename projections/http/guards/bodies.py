@@ -8,7 +8,7 @@ from ..problems import problem
 from .around import headers_of, path_of
 
 MOST_BYTES = 64 * 1024 * 1024
-_EXEMPT = ("/mcp", "/v1")  # have rules of their own
+_EXEMPT = ("/v1",)  # has rules of its own
 
 
 class Bodies:
@@ -25,7 +25,7 @@ class Bodies:
         headers = headers_of(scope)
         length = headers.get("content-length", "")
         has_body = "transfer-encoding" in headers or length not in ("", "0")
-        writes = scope["method"] in ("POST", "PATCH", "PUT") or (scope["method"] == "DELETE" and has_body)
+        writes = scope["method"] in ("POST", "PATCH") or (has_body and scope["method"] not in ("GET", "HEAD"))
         if writes and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             detail = "send the body as JSON and say so: `Content-Type: application/json`"
             await problem(415, "NotJson", detail)(scope, receive, send)

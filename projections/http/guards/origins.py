@@ -16,10 +16,11 @@ from .hosts import Hosts
 _FOREIGN: Final = ("cross-site", "same-site")
 _ALLOWED: Final = {
     "access-control-allow-methods": "GET, POST, PATCH, DELETE",
-    "access-control-allow-headers": "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id",
+    "access-control-allow-headers": "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id"
+    ", mcp-method, mcp-name, mcp-protocol-version, mcp-session-id",
     "access-control-max-age": "600",
 }
-_EXPOSED: Final = "ETag, Location, Retry-After"
+_EXPOSED: Final = "ETag, Location, Mcp-Session-Id, Retry-After"
 
 
 class Origins:

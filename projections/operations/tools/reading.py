@@ -10,12 +10,13 @@ from msgspec import Meta
 
 from eventlog.errors import InvalidInput
 
+from ...catalog.listing import SessionItem
+from ...catalog.statistics import Statistics
+from ...catalog.statistics import Usage as Amounts
 from ...exporters import FORMATS
-from ...pricing import PricedView
-from ...replay import replay
 from ...view.session import Counts, SessionView
-from ...view.usage import Usage
-from .. import transcripts
+from ...view.usage import ModelUsage, Money, Usage
+from .. import questions, transcripts
 from ..bounds import DATA, MOST_CHARACTERS, MOST_TAGS, NAME, TEXT, cut, cut_all, fitting, size_of, value_or_text
 from ..context import Context
 from ..filters import SessionId
@@ -24,6 +25,9 @@ from ..transcripts import OpenCall, Resumed, Said, said_in
 from .finding import CallLine, call_line
 
 _ITEM: Final = 12_000  # characters of JSON for the tool calls of one message
+_PROMPTS: Final = 20  # messages of the user that are looked at for one that says something
+_BEHIND_ALL: Final = 1 << 62
+_TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
 class GetSession(Arguments, frozen=True, kw_only=True):
@@ -63,41 +67,57 @@ class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _get_session(context: Context, asked: GetSession) -> SessionAnswer:
-    with context.log.session(asked.session_id) as session:
-        view = replay(session.read(on_damage="skip"), PricedView())
+    view = transcripts.known_of(context, asked.session_id)
+    item = context.catalog.find(asked.session_id)
+    numbers = questions.statistics(context, questions.Stats(session_id=asked.session_id))
     include = asked.include or ("header", "context", "usage")
-    prompts = [message for message in view.messages if message.role == "user" and said_in(message.parts)]
-    tools: dict[str, int] = {}
-    for call in view.tool_calls:
-        tools[str(cut(call.name, NAME))] = tools.get(str(cut(call.name, NAME)), 0) + 1
-    most_used = dict(sorted(tools.items(), key=lambda pair: -pair[1])[:MOST_TAGS])
-    usage = view.usage
-    usage.by_model = [msgspec.structs.replace(share, model=cut(share.model, NAME), costs=[]) for share in usage.by_model[:10]]
-    usage.costs = usage.costs[:10]
+    most_used = sorted(numbers.by_tool, key=lambda share: -share.calls)[:MOST_TAGS]
     return SessionAnswer(
         session_id=asked.session_id,
-        counts=view.counts,
-        header=_header(view) if "header" in include else None,
+        counts=Counts(**{name: getattr(item, name) for name in Counts.__struct_fields__}),
+        header=_header(view, item) if "header" in include else None,
         context=value_or_text(view.context, 3_000) if "context" in include else None,
-        usage=usage if "usage" in include else None,
-        tools=most_used if "tools" in include else None,
-        first_prompt=_said(prompts[0], TEXT) if prompts else None,
-        last_prompt=_said(prompts[-1], TEXT) if prompts else None,
+        usage=_usage(numbers) if "usage" in include else None,
+        tools={str(cut(share.name, NAME)): share.calls for share in most_used} if "tools" in include else None,
+        first_prompt=_prompt(context, asked.session_id, after=0),
+        last_prompt=_prompt(context, asked.session_id, before=_BEHIND_ALL),
     )
 
 
-def _header(view: SessionView) -> Header:
+def _prompt(context: Context, session_id: str, *, after: int | None = None, before: int | None = None) -> Said | None:
+    """The first thing that a user says from there on, among a few messages: those that only answer tools say nothing."""
+    window = context.catalog.messages(session_id, roles=["user"], limit=_PROMPTS, after=after, before=before)
+    items = window.items if before is None else window.items[::-1]
+    return next((_said(message, TEXT) for message in items if said_in(message.parts)), None)
+
+
+def _usage(numbers: Statistics) -> Usage:
+    models = sorted(numbers.by_model, key=lambda share: -share.messages)[:10]
+    shares = [ModelUsage(**_amounts(share), model=cut(share.model, NAME)) for share in models]
+    others = [Money(amount=each.amount, currency=each.currency, price_version=each.price_version) for each in numbers.other_costs[:10]]
+    usage = Usage(**_amounts(numbers.usage), by_model=shares)
+    usage.costs = [*([usage.cost] if usage.cost is not None else []), *others]
+    return usage
+
+
+def _amounts(found: Amounts) -> dict[str, Any]:
+    cost = found.cost
+    money = None if cost is None else Money(amount=cost.amount, currency=cost.currency, price_version=cost.price_version)
+    return {**{name: getattr(found, name) for name in _TOKENS}, "cost": money}
+
+
+def _header(view: SessionView, item: SessionItem) -> Header:
     return Header(
-        status=view.status,
-        title=cut(view.title, NAME),
+        status=item.status,
+        title=cut(item.title, NAME),
         description=cut(view.description, TEXT),
         purpose=cut(view.purpose, TEXT),
-        user_id=cut(view.user_id, NAME),
-        tags=cut_all(view.tags, MOST_TAGS, NAME),
-        kind=cut(view.kind, NAME),
-        model=cut(view.model, NAME),
-        started_at=view.started_at,
-        updated_at=view.updated_at,
+        user_id=cut(item.user_id, NAME),
+        tags=cut_all(item.tags, MOST_TAGS, NAME),
+        kind=cut(item.kind, NAME),
+        model=cut(item.model, NAME),
+        started_at=item.started_at,
+        updated_at=item.updated_at,
         parent=value_or_text(view.parent, TEXT),
         metadata=value_or_text(view.metadata, 2_000),
     )
@@ -188,7 +208,7 @@ class ResumeSession(Arguments, frozen=True, kw_only=True):
 
 def _resume_session(context: Context, asked: ResumeSession) -> Resumed:
     if asked.user_id is not None:
-        owner = transcripts.header_of(context, asked.session_id).user_id
+        owner = transcripts.known_of(context, asked.session_id).user_id
         if owner is not None and owner != asked.user_id:
             raise InvalidInput(f"session {asked.session_id!r} is another user's; leave user_id out to go on with it all the same")
     found = transcripts.resume(context, transcripts.Resume(session_id=asked.session_id, max_tokens=asked.max_tokens))

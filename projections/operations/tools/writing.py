@@ -136,7 +136,7 @@ class DeletedAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _delete_session(context: Context, asked: DeleteSession) -> DeletedAnswer:
-    title = transcripts.header_of(context, asked.session_id).title or asked.session_id
+    title = transcripts.known_of(context, asked.session_id).title or asked.session_id
     shown = str(cut(title, TEXT))
     if asked.confirm_title not in (title, shown):
         if asked.confirm_title is not None:

@@ -107,6 +107,8 @@ def test_a_correction_reaches_a_window_that_was_read_before(log: EventLog, catal
     assert {seq: flags for seq, _, _, flags in outline.items if flags} == {5: outline.flags_of["amended"]}
     shown = catalog.messages(ten, limit=3, retracted=True)
     assert ([message.retracted for message in shown.items], texts(shown)) == ([False, False, True], ["0", "one", "2"])
+    assert [message.amended for message in shown.items] == [False, True, False]
+    assert [row[0] for row in catalog.outline(ten, retracted=True).items if row[3] & outline.flags_of["retracted"]] == [shown.items[2].seq]
 
 
 def test_a_streamed_message_grows_and_then_stands_where_it_was_completed(log: EventLog, catalog: Catalog) -> None:

@@ -57,7 +57,7 @@ def test_an_unknown_format_is_refused_before_a_store_is_made(tmp_path: Path, sou
     outcome = eventlog("import", "claude-coda", source, "--store", tmp_path / "store")
     assert outcome.code == 2
     assert outcome.one_line_error().startswith(
-        "unknown format 'claude-coda', did you mean 'claude-code'? There are aider, amp, bundle, chatgpt, claude-ai,"
+        "unknown format 'claude-coda', did you mean 'claude-code'? There are aider, amp, antigravity, bundle, chatgpt,"
     )
     assert not (tmp_path / "store").exists()
 

@@ -59,6 +59,7 @@ def test_a_command_is_what_the_table_says(name: str) -> None:
 FILTERS = ["--user", "--status", "--tag", "--model", "--kind", "--project", "--title", "--since", "--until", "--deleted"]
 FIXED = {  # other people's scripts rely on these: names and flags are only ever added
     "import": ["FORMAT", "PATHS", "--follow"],
+    "run": ["PROGRAM"],
     "append": ["SESSION", "--create"],
     "set": ["SESSION", "--title", "--description", "--purpose", "--tag", "--untag", "--user", "--meta", "--status"],
     "pin": ["SESSION"],
@@ -74,10 +75,11 @@ FIXED = {  # other people's scripts rely on these: names and flags are only ever
     "repair": ["SESSIONS", "--apply"],
     "tail": ["SESSION", "--after", "--type"],
     "mcp": ["--write", "--their-names"],
-    "serve": ["--listen", "--read-only", "--no-token", "--tokens", "--allow-host", "--allow-origin", "--base-path"],
+    "serve": ["--listen", "--read-only", "--no-token", "--tokens", "--allow-host", "--allow-origin", "--mcp-write", "--base-path"],
     "open": ["SESSION", "--print"],
     "fork": ["SESSION", "--at"],
     "merge": ["SESSIONS", "--into"],
+    "resume": ["SESSION", "--with"],
     "export": ["SESSIONS", "--to", "-o", "--update", "--split"],
     "compact": ["SESSIONS", "--drop-deltas"],
     "delete": ["SESSIONS"],
@@ -89,6 +91,7 @@ FIXED = {  # other people's scripts rely on these: names and flags are only ever
     "restore-backup": ["FOLDER", "SESSIONS"],
     "bundle": ["SESSIONS"],
     "config": [],
+    "hook": ["TOOL", "--import"],
     "demo": [],
 }
 

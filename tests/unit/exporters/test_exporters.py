@@ -302,7 +302,7 @@ def test_two_pages_are_refused_before_the_first_is_written() -> None:
         assert taken == []
 
 
-@pytest.mark.parametrize("format", ["markdown", "json", "jsonl", "html", "claude-code"])
+@pytest.mark.parametrize("format", ["markdown", "json", "jsonl", "html"])
 def test_a_folder_has_a_file_for_each_session(format: str, tmp_path: Path) -> None:
     with EventLog.memory() as log:
         recorded(log, "a")

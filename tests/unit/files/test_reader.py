@@ -64,6 +64,15 @@ def test_the_last_segment_was_read_to_its_end_and_two_others_begin_before_the_ne
     assert first + lines(read) == log.session("s").last_seq == 3 * first
 
 
+def test_the_last_segment_gets_its_number_when_it_has_just_been_read_and_nothing_has_the_name_yet(log: EventLog, tmp_path: Path) -> None:
+    log.session("s", create=True).append(MessageAdded(role="user", content="x"))
+    read = reader.read(Layout(tmp_path), "s", 0, None, "raise", LIMIT)
+    assert next(read).data.count(b"\n") == 1
+    last = next(tmp_path.rglob("s.jsonl"))
+    last.rename(last.with_name("s+000000000001.jsonl"))
+    assert lines(read) == 0
+
+
 def test_a_segment_that_got_its_number_while_the_folder_was_listed_is_not_missing(log: EventLog, tmp_path: Path) -> None:
     for _ in range(3):
         a_segment(log)

@@ -20,16 +20,16 @@ class Served:
     def __init__(self, process: subprocess.Popen[bytes], said: Any) -> None:
         self.process = process
         self.token: str = said["token"]
-        self.port = int(said["url"].rstrip("/").rsplit(":", 1)[1])
+        self.port = int(said["url"].split(":")[2].split("/")[0])
         self.url: str = said["url"]
 
     def ask(self, method: str, target: str, body: Any = None, **headers: str) -> tuple[int, bytes]:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         data = None if body is None else msgspec.json.encode(body)
         given = {"Authorization": f"Bearer {self.token}", **({} if data is None else {"Content-Type": "application/json"}), **headers}
-        connection.request(method, target, data, given)
-        answer = connection.getresponse()
         try:
+            connection.request(method, target, data, given)
+            answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
             connection.close()

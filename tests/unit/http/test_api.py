@@ -90,6 +90,8 @@ def test_answers_are_as_the_document_says(client: Client) -> None:
         "/sessions/%2e%2e%2fetc",
         "/sessions/%00",
         "/sessions/" + "a" * 129,
+        "/verify?session_ids=%00",
+        "/verify?session_ids=" + "a" * 300,
         "/stream?shape=circle",
         "/stream?after=nonsense",
         "/stream?session_id=s1&after=99",
@@ -113,8 +115,14 @@ def test_a_body_that_is_none_is_refused(client: Client, log: EventLog, body: byt
     assert log.session("s1").last_seq == 12
 
 
+def test_a_fork_begins_at_one_place(client: Client) -> None:
+    answer = client.post(f"{API}/sessions/s1/fork", {"at": 2, "call": "c1"})
+    assert (answer.status, answer.is_problem) == (400, True), answer.body
+
+
 def test_what_is_not_there_is_said(client: Client) -> None:
     assert [client.get(API + path).status for path in (f"/sessions/{NO_SESSION}", "/nothing", "/sessions/s1/")] == [404, 404, 404]
+    assert client.ask("PUT", API + "/sessions/s1").status == 405
     answer = client.ask("PUT", API + "/sessions/s1", {})
     assert (answer.status, answer.headers["allow"]) == (405, "DELETE, GET, PATCH")
 
@@ -197,6 +205,16 @@ def test_events_and_exports_are_streamed(client: Client, log: EventLog) -> None:
     page = client.get(API + "/sessions/s1/export?format=html")
     assert page.headers["content-security-policy"] == "sandbox"
     assert page.headers["content-disposition"] == "attachment; filename*=UTF-8''s1.html"
+
+
+def test_the_statistics_are_drawn_and_their_tables_are_given(client: Client) -> None:
+    drawn = client.get(API + "/statistics/picture?of=days&zone=UTC")
+    assert (drawn.status, drawn.headers["content-type"]) == (200, "image/svg+xml")
+    assert drawn.body.startswith(b"<svg ")
+    assert client.get(API + "/statistics/picture?user=nobody").body.startswith(b"<svg ")
+    table = client.get(API + "/statistics/table?of=tools")
+    assert (table.headers["content-type"], table.body.splitlines()[0][:12]) == ("text/csv; charset=utf-8", b"name,calls,o")
+    assert [client.get(API + "/statistics/" + target).status for target in ("picture?of=moons", "table", "table?of=all")] == [400] * 3
 
 
 def test_a_server_that_only_reads_changes_nothing(log: EventLog) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from eventlog import EventLog
-from eventlog.events import MessageAdded
+from eventlog.events import MessageAdded, SessionEnded
 
 from .serving import Served, Stream, served
 
@@ -72,6 +74,57 @@ def test_a_stream_of_one_session_goes_on_by_its_seqs(server: Served, log: EventL
     log.start(id="b")
     log.session("a").append(note("second"))
     assert events_behind(server, "?session_id=a", "2") == [("a", 3)]
+
+
+_WRITER = """
+import sys, time
+from eventlog import EventLog
+from eventlog.events import MessageAdded
+with EventLog.open(sys.argv[1], sync="never") as log, log.session(sys.argv[2], create=True) as session:
+    while True:
+        session.append(MessageAdded(role="user", content="x" * 200))
+        time.sleep(0.002)
+"""
+
+
+def test_20_disconnects_under_writing_processes_kills_and_compaction_lose_and_double_nothing(server: Served, log: EventLog) -> None:
+    names = ["w0", "w1", "w2"]
+
+    def begin(name: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", _WRITER, str(log.path), name], stderr=subprocess.PIPE)
+
+    writers = {name: begin(name) for name in names}
+    told: list[tuple[str, int]] = []
+    place: str | None = None
+    chosen = random.Random(11)
+    try:
+        for round in range(20):
+            stream = Stream(server, "?after=start", place)
+            wanted = chosen.randint(1, 60)
+            for event, data in stream:
+                assert event != "reset"
+                if event == "event":
+                    told.append((data["session_id"], data["seq"]))
+                    wanted -= 1
+                if not wanted:
+                    break
+            place = stream.last_id
+            stream.cut()
+            if round % 4 == 1:
+                name = names[round % 3]
+                writers[name].kill()
+                writers[name].communicate()
+                log.session(name).append(SessionEnded())  # seals its segment
+                log.compact([name])
+                writers[name] = begin(name)
+    finally:
+        for writer in writers.values():
+            writer.kill()
+            assert writer.communicate()[1] == b""
+    told += events_behind(server, "", place)
+    for name in names:
+        seqs = [seq for session_id, seq in told if session_id == name]
+        assert seqs == [stored.seq for stored in log.session(name).read()]
 
 
 def test_20_disconnects_under_writers_lose_and_double_nothing(server: Served, log: EventLog) -> None:

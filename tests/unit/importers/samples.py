@@ -23,6 +23,7 @@ class Sample(NamedTuple):
     lines: Callable[[], list[dict[str, Any]]] | None = None  # of a format of lines
     states: Callable[[Path], Iterator[Path]] | None = None
     value: Callable[[], Any] | None = None  # of a document of its own
+    is_timed: bool = True  # from its first record on
 
 
 def at(minute: int, second: int = 0) -> str:
@@ -398,6 +399,20 @@ def opencode_storage(folder: Path) -> Path:
     return folder / "storage"
 
 
+def opencode_export() -> dict[str, Any]:
+    """What ``opencode export`` gives, and ``opencode import`` takes."""
+    told: list[tuple[dict[str, Any], list[dict[str, Any]]]] = [
+        ({"role": "user", "time": {"created": ms(0)}}, [{"type": "text", "text": "List it"}]),
+        (_answer(time={"created": ms(1)}), [_TOOL, {"type": "text", "text": "One file."}]),
+    ]
+    messages = []
+    for number, (info, parts) in enumerate(told):
+        own = {"id": f"msg_{number}", "sessionID": "ses_8"}
+        named = [{"id": f"prt_{number}{index}", "sessionID": "ses_8", "messageID": own["id"], **part} for index, part in enumerate(parts)]
+        messages.append({"info": {**own, **info}, "parts": named})
+    return {"info": {"id": "ses_8", "directory": "/work/shop", "title": "Listing", "time": {"created": ms(0)}}, "messages": messages}
+
+
 _OPENCODE = {
     "title": "Listing",
     "user": 1,
@@ -532,6 +547,15 @@ SAMPLES = [
     ),
     Sample("opencode", "opencode 2.x", _database(second_generation), 12, {"ses_1": _OPENCODE, "ses_2": {**_OPENCODE, "title": None}}),
     Sample("opencode", "opencode storage", opencode_storage, 6, {"ses_9": _OPENCODE}),
+    Sample(
+        "opencode",
+        "opencode export",
+        document_in("ses_8.json", opencode_export),
+        3,
+        {"ses_8": _OPENCODE},
+        states=growing("ses_8.json", opencode_export, "messages"),
+        value=opencode_export,
+    ),
     Sample(
         "copilot-cli",
         "copilot-cli lines",

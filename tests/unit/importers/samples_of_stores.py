@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .samples import Sample, as_lines, at, document_in, growing, ms
+from .samples import Sample, as_lines, at, document_in, growing, lines_in, ms
 
 # --- session-json, session-folder --------------------------------------------------------------------------------------------------
 
@@ -201,6 +201,18 @@ def _goose_states(folder: Path) -> Iterator[Path]:
     yield from (goose(folder, count) for count in range(5))
 
 
+def goose_lines() -> list[dict[str, Any]]:
+    call = {"status": "success", "value": {"name": "look", "arguments": {"q": "till"}}}
+    told = {"status": "success", "value": [{"type": "text", "text": "a drawer"}]}
+    created = ms(0) // 1000
+    return [
+        {"working_dir": "/work/shop", "description": "Tills", "message_count": 3, "input_tokens": 5, "output_tokens": 2},
+        {"role": "user", "created": created, "content": [{"type": "text", "text": "What is a till?"}]},
+        {"role": "assistant", "created": created + 1, "content": [{"type": "toolRequest", "id": "g1", "toolCall": call}]},
+        {"role": "user", "created": created + 2, "content": [{"type": "toolResponse", "id": "g1", "toolResult": told}]},
+    ]
+
+
 def _cline_states(folder: Path) -> Iterator[Path]:
     yield from (cline(folder, count) for count in range(1, 5))
 
@@ -243,6 +255,15 @@ SAMPLES = [
             "new-1": {**_ANSWERED, "title": "Tills", "calls": 0, "input": 9, "output": 3, "model": "gpt-x"},
         },
         states=_llm_states,
+    ),
+    Sample(
+        "goose",
+        "goose's older files",
+        lines_in("20250305_100000.jsonl", goose_lines),
+        4,
+        {"20250305_100000": {**_ANSWERED, "title": "Tills", "input": 5, "output": 2}},
+        goose_lines,
+        is_timed=False,
     ),
     Sample(
         "crush",

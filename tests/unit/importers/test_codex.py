@@ -139,3 +139,48 @@ def test_counts_that_begin_anew_are_added(tmp_path: Path) -> None:
     view = imported(tmp_path, meta("s"), tokens(1, 1000, 100), tokens(2, 1500, 120), tokens(2, 1500, 120), tokens(3, 200, 10))
     assert (view.usage.input_tokens, view.usage.output_tokens) == (1700, 130)
     assert json.dumps(view.models) == "[]"
+
+
+def completed(text: str, minute: int, kind: str = "UserMessage") -> dict[str, Any]:
+    return line("event_msg", minute, type="item_completed", item={"type": kind, "content": [{"type": "text", "text": text}]})
+
+
+@pytest.mark.parametrize("by_states", [False, True])
+def test_what_a_completed_item_says_too_is_said_once(by_states: bool, tmp_path: Path) -> None:
+    view = imported(
+        tmp_path,
+        meta("s"),
+        item("user", "Fix it", 1),
+        completed("Fix it", 1),
+        event("user_message", "Fix it", 1),
+        completed("Only here", 2),
+        item("assistant", "Done", 3),
+        completed("Done", 3, "AgentMessage"),
+        completed("ls", 3, "CommandExecution"),
+        item("user", "Fix it", 4),
+        completed("Fix it", 4),
+        by_states=by_states,
+    )
+    assert said(view) == [("user", "Fix it"), ("user", "Only here"), ("assistant", "Done"), ("user", "Fix it")]
+
+
+def test_a_prompt_from_an_editor_is_told_from_what_the_editor_adds(tmp_path: Path) -> None:
+    text = "# Context from my IDE setup:\n\n## Open tabs:\n- till.py\n\n## My request for Codex:\nFix the till\n"
+    view = imported(tmp_path, meta("s"), item("user", text, 1), event("user_message", text, 1))
+    assert said(view) == [("system", "# Context from my IDE setup:\n\n## Open tabs:\n- till.py"), ("user", "Fix the till")]
+
+
+def test_a_session_is_called_what_the_list_of_sessions_calls_it_last(tmp_path: Path) -> None:
+    folder = tmp_path / "sessions" / "2026"
+    folder.mkdir(parents=True)
+    entries = [{"id": "s", "thread_name": "Now", "updated_at": at(5)}, {"id": "s", "thread_name": "Then", "updated_at": at(1)}]
+    (tmp_path / "session_index.jsonl").write_bytes(as_lines([*entries, {"id": "other", "thread_name": "No", "updated_at": at(9)}]))
+    view = imported(folder, meta("s"), item("user", "Fix it", 1), by_states=True)
+    assert view.title == "Now"
+
+
+def test_an_old_file_says_its_folder_in_what_was_injected(tmp_path: Path) -> None:
+    first = {"id": "s", "timestamp": at(0), "instructions": None, "git": {}}
+    injected = "<environment_context>\n  <cwd>/work/shop</cwd>\n</environment_context>"
+    message = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": injected}]}
+    assert imported(tmp_path, first, message).metadata["cwd"] == "/work/shop"

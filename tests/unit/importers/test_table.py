@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from eventlog.importers import FORMATS, OWN, declared
 from eventlog.importers.declaration import Format
+from projections.exporters import FORMATS as EXPORTED
+from projections.exporters.native import MADE
 
 README = Path(__file__).parents[3] / "README.md"
+_EDITOR = re.compile(r"\$CONFIG/([^/]+)/User/(.*)")
 HEAD = "| format | of | place | reads | follows | writes back | resumes |"
 
 
 def row(name: str) -> str:
     format = declared(name)
-    places = [_place(location.base, location.within, location.variable) for location in format.locations]
     cells = [
         f"`{name}`",
         format.tool,
-        ", ".join(places),
+        ", ".join(dict.fromkeys(_places(format))),
         _reads(format),
         _yes(format.follows),
-        _yes(format.writes_back),
-        _yes(format.resumes),
+        "as samples" if EXPORTED[name].trains else _yes(name in EXPORTED),
+        _yes(name in MADE),
     ]
     return "| " + " | ".join(cells).replace(" |  |", " | |") + " |"
 
 
-def _place(base: str, within: str, variable: str | None) -> str:
-    path = "/".join(part for part in (base, within) if part)
-    return f"`{path}`" + (f" (`{variable}`)" if variable else "") if path else f"`{variable}`"
+def _places(format: Format) -> Iterator[str]:
+    """Each place; what lies in the folders of several editors stands there once."""
+    editors: dict[str, int] = {}
+    for location in format.locations:
+        path = "/".join(part for part in (location.base or f"${location.variable}", location.within) if part)
+        found = _EDITOR.match(path)
+        if found is not None:
+            editors[found[2]] = editors.get(found[2], 0) + 1
+    for location in format.locations:
+        path = "/".join(part for part in (location.base or f"${location.variable}", location.within) if part)
+        found = _EDITOR.match(path)
+        if found is not None and editors[found[2]] > 1:
+            yield f"`$CONFIG/EDITOR/User/{found[2]}`"
+        else:
+            yield f"`{path}`" + (f" (`{location.variable}`)" if location.variable and location.base else "")
 
 
 def _reads(format: Format) -> str:

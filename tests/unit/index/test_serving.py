@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from eventlog import EventLog
-from eventlog.events import MessageAdded, SessionStarted, UsageRecorded
+from eventlog.events import MessageAdded, Parent, SessionStarted, SessionUpdated, UsageRecorded
 from eventlog.files.disk import Disk
 from projections import Catalog
 from projections.catalog.cost import NO_PRICES, Tokens
@@ -355,3 +355,18 @@ def test_a_child_process_has_a_connection_of_its_own(tmp_path: Path) -> None:
         assert os.waitpid(child, 0)[1] == 0
         log.session("new", create=True).append(SessionStarted(), time=datetime.now(timezone.utc))
         assert catalog.list().total == 21
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 2**70])
+def test_numbers_beyond_64_bits_are_kept_like_others(number: int) -> None:
+    """JSON may hold them, so an append takes them; one such event would otherwise keep the index of the whole store from going on."""
+    with EventLog.memory() as log:
+        log.start(id="s1", title="first", metadata={"n": number}, parent=Parent(session_id="s0", seq=number))
+        log.session("s1").append(SessionUpdated(metadata={"n": [number], "other": 1}), MessageAdded(role="user", content="words"))
+        with Catalog.open(log) as catalog:
+            [item] = catalog.list(metadata={"other": 1}).items
+            assert (item.title, item.parent) == ("first", Parent(session_id="s0", seq=number))
+            log.session("s1").append(SessionUpdated(title="second", metadata={"n": None}))
+            assert [item.title for item in catalog.list().items] == ["second"]
+            assert catalog.search("words").total == 1
+            assert list(catalog.check(jobs=1)) == []

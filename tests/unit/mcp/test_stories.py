@@ -2,9 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from .client import Client
+import pytest
+
+from .client import ERAS, Asker, Client, Era
+
+
+def a_story_of_ten_tools(client: Asker, again: Callable[[], Asker]) -> None:
+    """Start, add, link, update, statistics; resume after a restart, merge, export, end, clean up (which is not done yet)."""
+    for session_id in ("first", "second"):
+        assert client.call("start_session", session_id=session_id, user_id="u1", title=f"The {session_id}") == {"session_id": session_id}
+        said = client.call("add_message", session_id=session_id, role="user", content=f"Words of the {session_id}", id="m1")
+        assert client.call("add_message", session_id=session_id, role="user", content=f"Words of the {session_id}", id="m1") == said
+    linked = client.call("link_invocation", session_id="first", invocation_id="i1", tool_name="grep", output="found", duration_ms=150.5)
+    assert linked["returned_seq"] > linked["called_seq"] > said["seq"]
+    assert client.call("update_session", session_id="first", tags=["bug"], metadata={"ticket": 7})["seq"] > linked["returned_seq"]
+    numbers = client.call("get_statistics", session_id="first")
+    assert (numbers["tool_calls"], numbers["tools_used"], numbers["total_duration_ms"]) == (1, ["grep"], 150.5)
+    client = again()
+    resumed = client.call("resume_session", session_id="first", user_id="u1")
+    assert (resumed["resumed"], [each["text"] for each in resumed["messages"]]) == (True, ["Words of the first"])
+    merged = client.call("merge_sessions", primary_id="first", secondary_id="second")
+    assert (merged["session_id"], merged["added"] > 0) == ("first", True)
+    exported = client.call("export_session", session_id="first")["text"]
+    assert all(f"Words of the {session_id}" in exported for session_id in ("first", "second"))
+    client.call("end_session", session_id="first", status="failed", reason="Out of ideas")
+    assert client.call("list_sessions", status="failed", tags=["bug"])["items"][0]["session_id"] == "first"
+    would_go = client.call("cleanup_sessions", older_than="0s")
+    assert (would_go["dry_run"], would_go["count"]) == (True, 2)
+    assert client.call("list_sessions")["total"] == 2
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_ten_tools_in_a_story_over_a_restart(tmp_path: Path, era: Era) -> None:
+    with Client(tmp_path / "store", "--write", era=era) as client, Client(tmp_path / "store", "--write", era=era) as another:
+        a_story_of_ten_tools(client, lambda: another)
 
 
 def test_cross_tool_sessions_under_their_names(tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "recall": {"query": "login"},
     "tools": {},
     "stats": {"zone": "Europe/Berlin"},
+    "picture": {"of": "tools"},
+    "table": {"of": "tools"},
     "show": {"session_id": "s1"},
     "messages": {"session_id": "s1", "max_chars": 3, "retracted": True},
     "outline": {"session_id": "s1"},

@@ -39,7 +39,18 @@ def test_every_question_and_command_of_the_faces_has_its_place() -> None:
         *(f"GET {one}/messages", f"GET {one}/outline", f"GET {one}/events", f"POST {one}/events"),
         *(f"GET {one}/tools", f"GET {one}/statistics", f"GET {one}/children", f"GET {one}/to-messages", f"GET {one}/export"),
         *(f"POST {one}/resume", f"POST {one}/fork", f"POST {one}/end", "POST /merge"),
-        *("GET /search", "GET /tools", "GET /statistics", "POST /bulk", "GET /verify", "POST /cleanup", "GET /health", "GET /version"),
+        *(
+            "GET /search",
+            "GET /tools",
+            "GET /statistics",
+            "GET /statistics/picture",
+            "GET /statistics/table",
+            "POST /bulk",
+            "GET /verify",
+            "POST /cleanup",
+            "GET /health",
+            "GET /version",
+        ),
     }
     assert set(TOOLS) == {
         *(
@@ -112,7 +123,7 @@ def test_every_argument_says_what_it_is(row: Operation | Tool) -> None:
 
 
 def test_a_row_that_streams_has_no_schema_of_its_answer() -> None:
-    assert [row.name for row in TABLE if row.result is Stream] == ["events", "export"]
+    assert [row.name for row in TABLE if row.result is Stream] == ["picture", "table", "events", "export"]
     assert all((row.output_schema is None) == row.streams for row in TABLE)
 
 

@@ -1,11 +1,13 @@
-"""Cline: ``globalStorage/saoudrizwan.claude-dev/tasks/<id>/``: ``api_conversation_history.json`` (what the model got) beside
-``ui_messages.json`` (what was shown). A task is taken whole, whichever of the two is named; Roo Code and Kilo Code write the same.
+"""The family's tasks: a folder ``tasks/<id>/`` with ``api_conversation_history.json`` (what the model got) beside ``ui_messages.json``
+(what was shown). A task is taken whole, whichever of the two is named; ``history_item.json`` and ``task_metadata.json`` say more of it.
 
 - The history has Anthropic's messages. Results are text (``[tool for '...'] Result:``) or, with native tools, blocks; calls are XML in the
   answer's text, or blocks.
 - A user's turn carries ``<environment_details>`` and reminders, too: only ``<task>``, ``<feedback>``, ``<user_message>`` (or plain
   text) are a person's.
 - Tokens and money stand in what was shown: ``api_req_started``, whose text is JSON and is written again when the answer is there.
+- Roo Code deletes nothing when it condenses: a message with ``isSummary`` stands for those that name its ``condenseId`` as their
+  ``condenseParent``; a truncation marker likewise.
 """
 
 from __future__ import annotations
@@ -18,19 +20,18 @@ from typing import Any
 
 import msgspec
 
-from eventlog.events import Cost, Event, Part, UsageRecorded
+from eventlog.events import ContextCompacted, Cost, Event, Parent, Part, UsageRecorded
 from eventlog.ids import session_id_of
 from eventlog.shapes import anthropic
 from eventlog.shapes.exchange import Said as Spoken
 
-from .declaration import Conversation, Documents, Format, Found, Location
-from .intake import Place, Source
-from .listed import ListedMeaning, Message
-from .records import element_texts, lenient_value
-from .values import amount_of, arguments_of, count_of, list_of, mapping_of, text_of, time_of
+from ..declaration import Conversation, Found, beside, named
+from ..intake import Place, Source
+from ..listed import ListedMeaning, Message
+from ..records import element_texts, lenient_value
+from ..values import amount_of, arguments_of, count_of, list_of, mapping_of, text_of, time_of
 
-NAME = "cline"
-_HISTORY, _SHOWN = "api_conversation_history.json", "ui_messages.json"
+HISTORY, SHOWN = "api_conversation_history.json", "ui_messages.json"
 _RESULT = re.compile(r"\[([a-z_]+)(?: for [^\n]*?)?\] Result:\s*(.*)", re.DOTALL)
 _PERSON = re.compile(r"<(task|feedback|user_message|answer)>\s*(.*?)\s*</\1>", re.DOTALL)
 _INJECTED = re.compile(r"\s*(<environment_details>|<system_reminder>|<explicit_instructions|\[TASK RESUMPTION\]|\[ERROR\]|# task_progress)")
@@ -41,8 +42,8 @@ _CALL = re.compile(
     re.DOTALL,
 )
 _FIELD = re.compile(r"<([a-z_]+)>(.*?)</\1>", re.DOTALL)
-_EDITORS = ("Code", "Code - Insiders", "VSCodium", "Cursor", "Windsurf")
-_EXTENSIONS = ("saoudrizwan.claude-dev", "rooveterinaryinc.roo-cline", "kilocode.kilo-code")
+_ABOUT = ("history_item.json", "task_metadata.json")
+_CONTROL = ("condenseParent", "truncationParent")
 
 
 def is_history(value: Any) -> bool:
@@ -52,27 +53,57 @@ def is_history(value: Any) -> bool:
     return is_told and any("<environment_details>" in str(message["content"]) or "modelInfo" in message for message in messages[:4])
 
 
-def _is_shown(value: Any) -> bool:
+def is_shown(value: Any) -> bool:
     messages = [mapping_of(message) for message in value] if isinstance(value, list) else []
     return bool(messages) and all("ts" in message and message.get("type") in ("say", "ask") for message in messages)
 
 
-def _unit(path: Path) -> Path | None:
-    return next((path.parent / name for name in (_HISTORY, _SHOWN) if (path.parent / name).is_file()), path)
+def is_injected(part: Part) -> bool:
+    """Whether a part of a user's turn is the tool's own."""
+    return part.type == "text" and isinstance(part.content, str) and _INJECTED.match(part.content) is not None
 
 
-def _split(path: Path, data: bytes, value: list[Any]) -> Iterator[Conversation]:
-    shown = data if _is_shown(value) else _read(path.parent / _SHOWN)
-    found = [] if _is_shown(value) else [Found(text, _time(message)) for text, message in zip(element_texts(data), value, strict=True)]
+def person_in(part: Part) -> Part:
+    """The part without the mark around what a person wrote."""
+    found = _PERSON.findall(part.content) if part.type == "text" and isinstance(part.content, str) else []
+    return Part(type="text", content="\n".join(text for _, text in found)) if found else part
+
+
+def unit(path: Path) -> Path | None:
+    return next((path.parent / name for name in (HISTORY, SHOWN) if (path.parent / name).is_file()), path)
+
+
+def split(format: str, path: Path, data: bytes, value: list[Any]) -> Iterator[Conversation]:
+    """The task, for the format of the family whose it is."""
+    shown = data if is_shown(value) else _read(path.parent / SHOWN)
+    found = [] if is_shown(value) else [Found(text, _time(message)) for text, message in zip(element_texts(data), value, strict=True)]
     messages = lenient_value(shown) if shown.strip() else None
-    if isinstance(messages, list) and _is_shown(messages):
+    if isinstance(messages, list) and is_shown(messages):
         times = list(zip(element_texts(shown), map(_time, messages), strict=True))
         first = next((time for _, time in times if time is not None), None)
         if found and all(each.time is None for each in found):
             found[0].time = first
         found += [Found(text, time) for text, time in times]
+    about = [each for name in _ABOUT for each in beside(path.parent / name)]
     name = path.absolute().parent.name
-    yield Conversation(Place(session_id_of(NAME, name), (name,)), found)
+    caller = text_of(_item(about).get("parentTaskId"))
+    parent = Parent(session_id=session_id_of(format, caller), relation="subagent") if caller and caller != name else None
+    yield Conversation(Place(session_id_of(format, name), (name,), parent), [*about, *found])
+
+
+def files(records: list[bytes]) -> list[tuple[str, bytes]]:
+    """The files of the task's folder."""
+    others = dict(found for record in records if (found := named(record)) is not None)
+    own = [(record, mapping_of(lenient_value(record))) for record in records if named(record) is None]
+    history = [record for record, value in own if "role" in value]
+    shown = [record for record, value in own if "role" not in value]
+    lists = ((HISTORY, history), (SHOWN, shown))
+    return [*((name, b"[" + b",".join(each) + b"]") for name, each in lists if each), *others.items()]
+
+
+def _item(about: list[Found]) -> dict[str, Any]:
+    records = (mapping_of(lenient_value(each.text)) for each in about)
+    return next((mapping_of(record.get("value")) for record in records if record.get("file") == _ABOUT[0]), {})
 
 
 def _time(message: Any) -> datetime | None:
@@ -86,23 +117,56 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-class ClineMeaning(ListedMeaning):
-    NAME = NAME
-
-    def __init__(self, place: Place) -> None:
+class TaskMeaning(ListedMeaning):
+    def __init__(self, format: str, place: Place) -> None:
+        self.NAME = format
         super().__init__(place)
         self._has_history = False
         self._open: list[str] = []
         self._unnamed: list[UsageRecorded] = []  # tokens of a model that is not known yet
+        self._condensed: dict[str, list[str]] = {}  # the messages that a summary or a truncation took out, by its id
+        self._stood_for: set[str] = set()
 
     def events(self, source: Source) -> list[Event]:
         record = source.record
         if not isinstance(record, dict):
             return []
+        if "file" in record:
+            return self._about(mapping_of(record.get("value")))
         if "role" in record:
             self._has_history = True
-            return self._answer(record, source.name) if record["role"] == "assistant" else self._turn(record, source.name)
+            return self._told(record, source.name)
         return self._shown(record, source.name)
+
+    def _about(self, item: dict[str, Any]) -> list[Event]:
+        return self.facts.update(
+            cwd=text_of(item.get("workspace")) or text_of(item.get("cwdOnTaskInitialization")), mode=text_of(item.get("mode"))
+        )
+
+    def _told(self, record: Message, name: str) -> list[Event]:
+        own = text_of(record.get("condenseId")) or text_of(record.get("truncationId"))
+        events: list[Event] = []
+        if record.get("isSummary") is True:
+            said = [
+                part.content for part in anthropic.parts(record.get("content")) if part.type == "text" and isinstance(part.content, str)
+            ]
+            events.append(ContextCompacted(summary="\n".join(said) or None))
+            events += self.tell(name, Spoken(role="system", parts=anthropic.parts(record.get("content"))))
+        elif record.get("isTruncationMarker") is not True:
+            events += self._answer(record, name) if record["role"] == "assistant" else self._turn(record, name)
+        for field in _CONTROL:
+            above = text_of(record.get(field))
+            if above is not None:
+                self._condensed.setdefault(above, []).append(name)
+        if own is not None and (record.get("isSummary") is True or record.get("isTruncationMarker") is True):
+            self._stood_for.add(own)
+        for above in self._stood_for & set(self._condensed):
+            for each in self._condensed[above]:
+                events += [event for id in self._ids_under(each) for event in self.said.hide(id, True)]
+        return events
+
+    def _ids_under(self, name: str) -> list[str]:
+        return [id for id in self.said.ids if id == name or id.startswith(f"{name}-")]
 
     # --- what the model got ----------------------------------------------------------------------------------------------------------
 
@@ -143,7 +207,7 @@ class ClineMeaning(ListedMeaning):
             elif text is not None and (person := list(_PERSON.finditer(text))):
                 said["user"] += [Part(type="text", content=each[2]) for each in person]
             else:
-                role = "system" if text is not None and (_INJECTED.match(text) or said["tool"]) else "user"
+                role = "system" if is_injected(part) or (text is not None and said["tool"]) else "user"
                 said[role].append(part)
         return [event for role, parts in said.items() if parts for event in self.tell(f"{name}-{role}", Spoken(role=role, parts=parts))]
 
@@ -176,19 +240,5 @@ class ClineMeaning(ListedMeaning):
         return self.said.usage(usage)
 
 
-def _is_document(value: Any) -> bool:
-    return bool(list_of(value)) and (_is_shown(value) or is_history(value))
-
-
-FORMAT = Format(
-    name=NAME,
-    tool="Cline, Roo Code, Kilo Code",
-    meaning=ClineMeaning,
-    names=(_HISTORY, _SHOWN),
-    locations=(
-        *(Location(f"$CONFIG/{editor}/User/globalStorage", f"{each}/tasks") for editor in _EDITORS for each in _EXTENSIONS),
-        Location("~/.cline/data/tasks"),
-    ),
-    documents=Documents(_is_document, _split, _unit),
-    checked_on="its description",
-)
+def is_document(value: Any) -> bool:
+    return bool(list_of(value)) and (is_shown(value) or is_history(value))
