@@ -1,4 +1,5 @@
-"""The vocabulary for those who do not read Python: a JSON Schema of the events, and the table in FORMAT.md. Both are made from `events`.
+"""The vocabulary for those who do not read Python: a JSON Schema of the events, and the table in FORMAT.md. Both are made from `events`,
+what the fields mean from the comments behind them that begin with ``#:``.
 
 ``python -m eventlog.schema.vocabulary`` prints the table, with ``--schema`` the schema; a test holds FORMAT.md and ``events.schema.json``
 equal to them.
@@ -6,9 +7,11 @@ equal to them.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -58,13 +61,13 @@ def json_schema() -> dict[str, Any]:
             }
             for name, cls in types.items()
         ],
-        "$defs": {name: _told(_null_last(definition)) for name, definition in sorted(definitions.items())},
+        "$defs": {name: _told(name, _null_last(definition)) for name, definition in sorted(definitions.items())},
     }
 
 
 def markdown_table() -> str:
     """Every event type and structure with what it means, its fields, their types and defaults, as FORMAT.md has it."""
-    lines = ["| type | field | holds | if absent |", "|---|---|---|---|"]
+    lines = ["| type | field | holds | if absent | means |", "|---|---|---|---|---|"]
     for name, cls in event_types().items():
         lines += _rows(f"`{name}`", cls)
     for part in (events.Part, events.Parent, events.Cost, events.Artifact, events.Source):
@@ -73,7 +76,7 @@ def markdown_table() -> str:
 
 
 def _rows(name: str, cls: type[msgspec.Struct]) -> Iterator[str]:
-    yield f"| {name} | | {_text(cls)} | |"
+    yield f"| {name} | | | | {_text(cls)} |"
     for field in msgspec.structs.fields(cls):
         if field.required:
             default = "required"
@@ -82,7 +85,8 @@ def _rows(name: str, cls: type[msgspec.Struct]) -> Iterator[str]:
         else:
             value = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
             default = f"`{msgspec.json.encode(value).decode()}`"
-        yield f"| | `{field.encode_name}` | {_kind(_null_last(msgspec.json.schema(field.type)))} | {default} |"
+        kind, meaning = _kind(_null_last(msgspec.json.schema(field.type))), meanings()[cls.__name__][field.name]
+        yield f"| | `{field.encode_name}` | {kind} | {default} | {meaning} |"
 
 
 def _null_last(schema: Any) -> Any:
@@ -116,10 +120,25 @@ def _text(cls: type[msgspec.Struct]) -> str:
     return _plain(inspect.getdoc(cls) or "").replace("|", "\\|")
 
 
-def _told(definition: dict[str, Any]) -> dict[str, Any]:
-    """A definition with its description on one line."""
+@cache
+def meanings() -> Mapping[str, Mapping[str, str]]:
+    """What each field of a class in `events` means, by the names of class and field."""
+    source = inspect.getsource(events)
+    lines = source.splitlines()
+    found: dict[str, dict[str, str]] = {}
+    for cls in ast.parse(source).body:
+        if isinstance(cls, ast.ClassDef):
+            fields = [line for line in cls.body if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)]
+            found[cls.name] = {ast.unparse(each.target): lines[(each.end_lineno or 0) - 1].partition("  #: ")[2] for each in fields}
+    return found
+
+
+def _told(name: str, definition: dict[str, Any]) -> dict[str, Any]:
+    """A definition with its description on one line, and with those of its fields."""
     if "description" in definition:
         definition["description"] = _plain(definition["description"])
+    for field, schema in definition.get("properties", {}).items():
+        schema["description"] = meanings()[name][field]
     return definition
 
 

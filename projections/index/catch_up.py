@@ -4,8 +4,8 @@ A session is folded on from its checkpoint. The last event that was folded is re
 mark, else the session was rewritten, or lost its end with the power, and is folded from its beginning; so it is after an
 event that says that earlier ones were changed or left out (unless it was there when the folding began: ``base``).
 
-Everything that a transaction writes was read after its lock was taken, so any number of processes may catch up at once: who comes
-second finds the work done.
+Everything that a transaction writes follows the checkpoint that it finds after its lock was taken, so any number of processes may catch up
+at once: who comes second finds the work done.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from eventlog.errors import Damaged, InvalidCursor, SegmentTooNew
 from eventlog.events import EventRedacted, SessionCompacted
 
 from ..projection import ProjectionFailed
-from .database import Checkpoint, Index, Unreadable
+from .database import Checkpoint, Index, Unreadable, mark_of
+from .read_ahead import SESSIONS_AT_ONCE, ReadAhead
 
 EVENTS_PER_TRANSACTION: Final = 20_000
 BYTES_PER_TRANSACTION: Final = 16 * 1024 * 1024
@@ -113,6 +114,7 @@ class _Looking:
         self.total = 0
         self.sessions = 0
         self.events = 0
+        self.ahead: ReadAhead | None = None
         if progress is not None:
             self.total = sum(1 for _ in log.session_ids()) if changes.full else len(changes.sessions)
 
@@ -128,9 +130,18 @@ class _Looking:
                 self.folded(0)
 
     def _hinted(self) -> Iterator[tuple[str, str, bool]]:
-        for session_id in self.changes.sessions:
-            position = _position(self.log, session_id)
-            yield session_id, "", any(index.seq(session_id) != position for index in self.indexes)
+        """Read ahead, many in one request."""
+        remaining = iter(self.changes.sessions)
+        while some := list(islice(remaining, SESSIONS_AT_ONCE)):
+            reached = {session_id: [index.reached(session_id) for index in self.indexes] for session_id in some}
+            self.ahead = ReadAhead(self.log, {session_id: min(ends)[0] for session_id, ends in reached.items()})
+            for session_id, ends in reached.items():
+                end = self.ahead.end(session_id)
+                if end is None:
+                    position = _position(self.log, session_id)
+                    yield session_id, "", any(seq != position for seq, _ in ends)
+                else:
+                    yield session_id, "", any(each != end for each in ends)
 
     def _all(self) -> Iterator[tuple[str, str, bool]]:
         """Also notes which were seen."""
@@ -168,7 +179,7 @@ def _forget_vanished(log: EventLog, indexes: Sequence[Index]) -> None:
 
 def fold_sessions(log: EventLog, indexes: Sequence[Index], sessions: Iterable[tuple[str, str]], looking: _Looking | None = None) -> int:
     """Fold these sessions (ids and stamps) on from their checkpoints, many to a transaction; returns how many events were folded."""
-    folding = _Folding(log, indexes)
+    folding = _Folding(log, indexes, looking)
     remaining = iter(sessions)
     unfinished: tuple[str, str] | None = None
     while True:
@@ -185,10 +196,11 @@ def fold_sessions(log: EventLog, indexes: Sequence[Index], sessions: Iterable[tu
 class _Folding:
     """Folds sessions and counts what the transaction has taken up, so that it ends in time for the others who wait for the lock."""
 
-    def __init__(self, log: EventLog, indexes: Sequence[Index]) -> None:
+    def __init__(self, log: EventLog, indexes: Sequence[Index], looking: _Looking | None) -> None:
         self.log = log
         self.indexes = indexes
         self.events = 0
+        self._looking = looking
         self._events_left = 0
         self._bytes_left = 0
 
@@ -228,13 +240,18 @@ class _Folding:
 
     def _fold_on(self, session: Session, seq: int, mark: str, members: list[_Member]) -> bool:
         """Fold what follows ``seq``; False where what stands there is not what was folded, or no longer holds."""
+        events = self._read_from(session, seq)
         if not seq:
-            return self._fold(session, session.read(on_damage="skip"), None, members)
-        events = session.read(after=seq - 1, on_damage="skip")
+            return self._fold(session, events, None, members)
         known = next(events, None)
         if known is None or known.seq != seq or mark_of(known) != mark:
             return False
         return self._fold(session, events, min(member.base for member in members), members)
+
+    def _read_from(self, session: Session, seq: int) -> Iterator[StoredEvent]:
+        """The event at ``seq`` and those that follow it, where they were not read ahead."""
+        ahead = None if self._looking is None or self._looking.ahead is None else self._looking.ahead.take(session.id, seq)
+        return session.read(after=max(seq - 1, 0), on_damage="skip") if ahead is None else iter(ahead)
 
     def _fold_afresh(self, session: Session, members: list[_Member]) -> None:
         """Fold from the beginning, with all the rewrites that the session tells of by now."""
@@ -309,8 +326,3 @@ class _Member:
             self.index.write(session_id, sid, last.seq, mark_of(last), self._base, stamp, self.state)
         elif checkpoint is not None and stamp != checkpoint.stamp:
             self.index.set_stamp(checkpoint.sid, stamp)
-
-
-def mark_of(stored: StoredEvent) -> str:
-    """The checksum that ends the event's line (FORMAT.md, "Lines")."""
-    return stored.raw[-10:-2].decode()

@@ -18,6 +18,8 @@ from typing import Any
 
 import msgspec
 
+from eventlog import StoredEvent
+
 from ..projection import (
     Memory,
     Projection,
@@ -194,6 +196,11 @@ class Index:
         row = self.connection.execute(f"SELECT seq FROM {self.schema}.checkpoint WHERE session_id = ?", (session_id,)).fetchone()
         return 0 if row is None else int(row[0])
 
+    def reached(self, session_id: str) -> tuple[int, str]:
+        """The seq and the mark of the event that was folded last; (0, "") where none was."""
+        row = self.connection.execute(f"SELECT seq, mark FROM {self.schema}.checkpoint WHERE session_id = ?", (session_id,)).fetchone()
+        return (0, "") if row is None else (int(row[0]), str(row[1]))
+
     def stamp(self, session_id: str) -> str:
         """What the session's files were like when it was last folded, as far as that is known."""
         row = self.connection.execute(f"SELECT stamp FROM {self.schema}.checkpoint WHERE session_id = ?", (session_id,)).fetchone()
@@ -333,3 +340,8 @@ def schema_digest(projection: Projection[Any]) -> str:
     """Tells whether a database of another version can answer the queries of this one: the tables are the same."""
     tables = projection.tables if isinstance(projection, Tabular) else ()
     return sha256(msgspec.json.encode((LAYOUT, tables, rollups_of(projection)))).hexdigest()[:16]
+
+
+def mark_of(stored: StoredEvent) -> str:
+    """The checksum that ends the event's line (FORMAT.md, "Lines")."""
+    return stored.raw[-10:-2].decode()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import msgspec
@@ -80,6 +82,30 @@ def test_only_what_is_new_is_folded_and_with_nothing_new_the_same_state_is_given
         session.append(said("new"))
         assert (live.state[-1], contents.folded) == ("new", 52)
         assert len(first) == 50
+
+
+def test_with_nothing_new_it_costs_one_look_at_the_files_state_and_nothing_else(tmp_path: Path) -> None:
+    with EventLog.open(tmp_path) as log, EventLog.open(tmp_path) as other:
+        session = other.start(id="s1")
+        live = Live(log.session("s1"), SessionView)
+        for _ in range(3):
+            session.append(said("hi"))
+            state = live.state
+            assert live.state is state  # looked at again, since the file was still changing when it was folded
+            calls: list[str] = []
+
+            def note(frame: FrameType, kind: str, function: Any, calls: list[str] = calls) -> None:
+                if kind == "c_call" and getattr(function, "__module__", "") == "posix":
+                    calls.append(function.__name__)
+
+            before = sys.getprofile()
+            sys.setprofile(note)
+            try:
+                again = live.state
+            finally:
+                sys.setprofile(before)
+            assert again is state
+            assert calls == ["lstat"]
 
 
 def test_a_reader_that_changes_its_state_breaks_nothing_for_the_next() -> None:

@@ -6,18 +6,22 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eventlog import EventLog, Session
+from eventlog import EventLog, Session, Settings
+from eventlog.backend import Lines, OnDamage
 from eventlog.events import EventRedacted, MessageAdded, SessionCompacted, SessionStarted
+from eventlog.files.backend import FilesBackend
 from eventlog.files.layout import shard
 from projections import Catalog
 from projections.catalog.cost import NO_PRICES
-from projections.index import catch_up
+from projections.index import catch_up, read_ahead
+from projections.index.read_ahead import ReadAhead
 
 
 class Watched(EventLog):
@@ -244,3 +248,85 @@ def test_a_session_that_one_listing_had_not_is_not_forgotten(tmp_path: Path, mon
         monkeypatch.setattr(log, "stamps", lambda: (pair for pair in stamps() if pair[0] != "s001"))
         catalog.look_at_everything()
         assert catalog.list().total == 3
+
+
+# --- what is read ahead --------------------------------------------------------------------------------------------------------
+
+
+class AskedBackend(FilesBackend):
+    """Counts what is asked of it."""
+
+    asked: list[dict[str, int]]
+
+    def read_many(self, after: Mapping[str, int], on_damage: OnDamage) -> Iterator[Lines]:
+        self.asked.append(dict(after))
+        return super().read_many(after, on_damage)
+
+
+@contextmanager
+def opened_files() -> Iterator[list[str]]:
+    """The session files that this thread opens within the block, by name."""
+    found: list[str] = []
+
+    def note(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "open" and listening and str(arguments[0]).endswith(".jsonl"):
+            found.append(Path(str(arguments[0])).name)
+
+    listening = [True]
+    sys.addaudithook(note)
+    yield found
+    listening.clear()
+
+
+def test_sessions_that_changed_are_asked_for_in_one_request_and_opened_as_often_as_one_reading_does(tmp_path: Path) -> None:
+    settings = Settings(store=tmp_path / "store", sync="never")
+    backend = AskedBackend.open(settings)
+    assert isinstance(backend, AskedBackend)
+    backend.asked = []
+    with EventLog.open(settings=settings) as other, EventLog(backend, settings) as log, Catalog.open(log) as catalog:
+        sessions = [other.start(id=f"s{number}") for number in range(10)]
+        assert len(catalog.list().items) == 10
+        for session in sessions[:5]:
+            session.append(MessageAdded(role="user", content="hi"))
+        backend.asked.clear()
+        with opened_files() as opened:
+            assert sum(item.messages for item in catalog.list().items) == 5
+        assert backend.asked == [{f"s{number}": 0 for number in range(10)}]
+        with opened_files() as once:
+            for session_id in ("s0", "s9"):
+                with log.session(session_id) as session:
+                    assert [stored.seq for stored in session.read()] == [1, 2][: 2 if session_id == "s0" else 1]
+        assert sorted(opened) == sorted(name.replace("s0", f"s{number}") for name in once if "s0" in name for number in range(10))
+
+
+def test_what_was_read_ahead_of_somebody_else_who_folded_it_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with EventLog.open(tmp_path / "store") as log, Catalog.open(log) as catalog, Catalog.open(log) as second:
+        session = log.start(id="s")
+        session.append(MessageAdded(role="user", content="1"))
+        assert catalog.list().items[0].messages == 1
+        session.append(MessageAdded(role="user", content="2"))
+        end = ReadAhead.end
+        overtaken: list[str] = []
+
+        def overtake(ahead: ReadAhead, session_id: str) -> tuple[int, str] | None:
+            if not overtaken:
+                overtaken.append(session_id)
+                assert second.list().items[0].messages == 2
+                session.append(MessageAdded(role="user", content="3"))
+            return end(ahead, session_id)
+
+        monkeypatch.setattr(ReadAhead, "end", overtake)
+        assert catalog.list().items[0].messages == 3
+        assert catalog.list().items[0].messages == 3
+
+
+@pytest.mark.parametrize("bound", [1, 700, 10_000_000])
+def test_more_than_is_read_ahead_is_read_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: int) -> None:
+    monkeypatch.setattr(read_ahead, "_MOST_BYTES", bound)
+    with EventLog.open(tmp_path / "store") as log, Catalog.open(log) as catalog:
+        sessions = [log.start(id=f"s{number}") for number in range(5)]
+        assert len(catalog.list().items) == 5
+        for count in (1, 2):
+            for session in sessions:
+                session.append(MessageAdded(role="user", content="x" * 100))
+            assert [item.messages for item in catalog.list().items] == [count] * 5

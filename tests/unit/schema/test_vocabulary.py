@@ -31,19 +31,33 @@ def test_every_type_has_a_meaning_and_every_field_a_row() -> None:
     rows = markdown_table().splitlines()
     for name, cls in event_types().items():
         start = next(index for index, row in enumerate(rows) if row.startswith(f"| `{name}` |"))
-        assert len(rows[start].split("|")[3].strip()) > 20, name
+        assert len(rows[start].split("|")[5].strip()) > 20, name
         fields = [row.split("|")[2].strip(" `") for row in rows[start + 1 : start + 1 + len(cls.__struct_fields__)]]
         assert fields == list(cls.__struct_encode_fields__)
 
 
 def test_a_row_says_the_type_and_the_default_in_the_words_of_json() -> None:
     rows = markdown_table().splitlines()
-    assert "| | `role` | text | required |" in rows
-    assert "| | `content` | text or list of Part | required |" in rows
-    assert '| | `status` | text | `"completed"` |' in rows
-    assert "| | `ranges` | list of [whole number, whole number] | required |" in rows
-    assert "| | `cost` | Cost or null |  |" in rows
-    assert "| | `tags` | list of text | `[]` |" in rows
+    assert "| | `role` | text | required | user, assistant, system or tool |" in rows
+    assert "| | `content` | text or list of Part | required | what is said |" in rows
+    assert '| | `status` | text | `"completed"` | completed, failed or abandoned |' in rows
+    assert "| | `ranges` | list of [whole number, whole number] | required | from which seq to which |" in rows
+    assert "| | `cost` | Cost or null |  | what it cost, where that is known |" in rows
+    assert "| | `tags` | list of text | `[]` | words to find it by |" in rows
+
+
+def test_every_field_has_a_meaning_in_the_table_and_in_the_schema() -> None:
+    fields = [row for row in markdown_table().splitlines() if row.startswith("| | ")]
+    assert len(fields) > 100
+    assert [row for row in fields if len(row.rstrip(" |").rsplit("|", 1)[1].strip()) < 5] == []
+    definitions = json_schema()["$defs"]
+    assert [
+        (name, field)
+        for name, definition in definitions.items()
+        for field, schema in definition["properties"].items()
+        if not schema["description"]
+    ] == []
+    assert definitions["UsageRecorded"]["properties"]["input_tokens"]["description"] == "read, without the cache"
 
 
 def test_a_program_s_types_are_not_part_of_the_vocabulary() -> None:
