@@ -1,8 +1,9 @@
 """Recall: of all sessions, the passages that answer a question, within a budget, each cited by session and seq.
 
-Passages are found by the full text: any word of the question counts, rare ones more, longer words also by their beginning. What is chosen
-are excerpts of the best hits, then of the messages beside them. `_candidates` is the only place that knows how passages are found: another
-way to find them (by vectors) adds its candidates there, and nothing else changes.
+Passages are found by the full text: any word of the question counts, rare ones more, those of four letters and more also as the beginning
+of a longer one; a word that is in none of the hits is looked for by its own beginning. What is chosen are excerpts of the best hits, then
+what the user first wanted in the best sessions, then the messages beside the best hits. `_candidates` is the only place that knows how passages
+are found: another way to find them (by vectors) adds its candidates there, and nothing else changes.
 """
 
 from __future__ import annotations
@@ -67,11 +68,13 @@ class RecalledPassage(msgspec.Struct, frozen=True, kw_only=True):
 
 class Recalled(msgspec.Struct, frozen=True, kw_only=True):
     """``passages``: those of the session with the best hit first, within a session in their order. ``used_tokens`` is what their texts
-    take. ``more``: there were hits for which the budget did not suffice."""
+    take. ``more``: there were hits for which the budget did not suffice. ``complete`` false: not everything that was recorded can be found
+    yet; ask again later."""
 
     passages: list[RecalledPassage]
     used_tokens: int
     more: bool
+    complete: bool
 
 
 class _Chosen:
@@ -99,7 +102,7 @@ def recall(context: Context, asked: Recall) -> Recalled:
     budget = asked.max_tokens * _CHARACTERS_PER_TOKEN
     chosen = _Chosen(budget)
     words = words_of(asked.query)
-    hits = _candidates(context, words, asked.project)
+    hits, complete = _candidates(context, words, asked.project)
     reserve = int(budget * (1 - _FOR_HITS))
     used: list[SearchItem] = []
     more = False
@@ -119,7 +122,7 @@ def recall(context: Context, asked: Recall) -> Recalled:
             chosen.add(passage)
     order = {session_id: rank for rank, session_id in reversed(list(enumerate(hit.session_id for hit in used)))}
     found = sorted(chosen.passages.values(), key=lambda passage: (order[passage.session_id], passage.seq))
-    return Recalled(passages=found, used_tokens=-(-(budget - chosen.left) // _CHARACTERS_PER_TOKEN), more=more)
+    return Recalled(passages=found, used_tokens=-(-(budget - chosen.left) // _CHARACTERS_PER_TOKEN), more=more, complete=complete)
 
 
 def words_of(question: str) -> list[str]:
@@ -140,16 +143,14 @@ def stem(word: str) -> str:
     return word
 
 
-def _candidates(context: Context, words: list[str], project: str | None) -> list[tuple[SearchItem, str]]:
-    """Hits with their texts, the best first."""
-    found = _scored(context, words, words, project)
+def _candidates(context: Context, words: list[str], project: str | None) -> tuple[list[tuple[SearchItem, str]], bool]:
+    """Hits with their texts, the best first, and whether the index had everything."""
+    found, complete = _scored(context, words, words, project)
     missing = [word for word in words if len(word) > _SHORTEST_BEGINNING and not any(stem(word) in text.lower() for _, _, text in found)]
     if missing:  # what is written nowhere may be part of what is: a gamepad is for games
         shorter = [word[: max(_SHORTEST_BEGINNING, len(word) * 3 // 5)] for word in missing]
-        known = {(item.session_id, item.seq, item.kind) for _, item, _ in found}
-        found += [
-            each for each in _scored(context, [*shorter], words, project) if (each[1].session_id, each[1].seq, each[1].kind) not in known
-        ]
+        known = {_place(item) for _, item, _ in found}
+        found += [each for each in _scored(context, shorter, words, project)[0] if _place(each[1]) not in known]
     found.sort(key=lambda each: (-each[0], each[1].session_id, each[1].seq))
     counts: dict[str, int] = {}
     kept = []
@@ -157,12 +158,19 @@ def _candidates(context: Context, words: list[str], project: str | None) -> list
         counts[item.session_id] = counts.get(item.session_id, 0) + 1
         if counts[item.session_id] <= _HITS_PER_SESSION:
             kept.append((item, text))
-    return kept
+    return kept, complete
 
 
-def _scored(context: Context, beginnings: list[str], words: list[str], project: str | None) -> list[tuple[float, SearchItem, str]]:
+def _place(item: SearchItem) -> tuple[str, int, str]:
+    return item.session_id, item.seq, item.kind
+
+
+def _scored(
+    context: Context, beginnings: list[str], words: list[str], project: str | None
+) -> tuple[list[tuple[float, SearchItem, str]], bool]:
+    """What has any of the beginnings, with how well it answers all words."""
     if not beginnings:
-        return []
+        return [], True
     query = " OR ".join(f"{stem(word)}*" if len(word) >= _SHORTEST_BEGINNING else f'"{word}"' for word in beginnings)
     filters: dict[str, Any] = {} if project is None else {"project": project}
     page = context.catalog.search(query, limit=_MOST_HITS, wait=context.waits, **filters)
@@ -175,10 +183,9 @@ def _scored(context: Context, beginnings: list[str], words: list[str], project: 
         for item in items:
             text = _best(texts.get((item.seq, item.kind)) or [item.snippet.replace("**", "")], words)
             covered = sum(stem(word) in text.lower() for word in words) / len(words)
-            scored.append(
-                (item.score * _WEIGHTS.get(item.kind, _OTHER) * _OF_ROLES.get(item.role or "", 1.0) * (0.5 + covered), item, text)
-            )
-    return scored
+            weight = _WEIGHTS.get(item.kind, _OTHER) * _OF_ROLES.get(item.role or "", 1.0)
+            scored.append((item.score * weight * (0.5 + covered), item, text))
+    return scored, page.complete
 
 
 def _texts(context: Context, session_id: str, seqs: set[int]) -> dict[tuple[int, str], list[str]]:

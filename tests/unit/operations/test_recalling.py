@@ -63,7 +63,7 @@ def test_the_same_text_is_given_once(ask: Asker) -> None:
 
 @pytest.mark.parametrize("query", ["nothingofthekind", "???", "   "])
 def test_nothing_is_found_where_there_is_nothing(ask: Asker, query: str) -> None:
-    assert ask("recall", query=query) == {"passages": [], "used_tokens": 0, "more": False}
+    assert ask("recall", query=query) == {"passages": [], "used_tokens": 0, "more": False, "complete": True}
 
 
 def test_words_that_are_everywhere_count_only_where_there_are_no_others() -> None:
