@@ -2,8 +2,8 @@
 
 Passages are found by the full text: any word of the question counts, rare ones more, those of four letters and more also as the beginning
 of a longer one; a word that is in none of the hits is looked for by its own beginning. What is chosen are excerpts of the best hits, then
-what the user first wanted in the best sessions, then the messages beside the best hits. `_candidates` is the only place that knows how passages
-are found: another way to find them (by vectors) adds its candidates there, and nothing else changes.
+what the user first wanted in the best sessions, then the messages beside the best hits. `_candidates` is the only place that knows how
+passages are found: another way to find them (by vectors) adds its candidates there, and nothing else changes.
 """
 
 from __future__ import annotations
