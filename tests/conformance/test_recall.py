@@ -1,6 +1,8 @@
 """Recall on real sessions: questions whose places were written down before its ranking was. Half share at most two words with their place.
 
-Full text ends where no word of the question stands in the place: those questions are the ones that vectors would be for."""
+Of the 20 that its ranking was tuned on it finds 17, of the 20 that were kept out 15. Full text ends where no word of the question stands in
+the place, nor a longer form of one (a spreadsheet that is called Excel, a colour that is a color, an answer in another language): those
+questions are the ones that vectors would be for."""
 
 from __future__ import annotations
 
@@ -47,6 +49,6 @@ def count_found(context: Context, tuning: bool, words: str) -> int:
     return count
 
 
-@pytest.mark.parametrize(("tuning", "words", "least"), [(True, "many", 10), (False, "many", 10), (True, "few", 5), (False, "few", 5)])
+@pytest.mark.parametrize(("tuning", "words", "least"), [(True, "many", 10), (False, "many", 10), (True, "few", 7), (False, "few", 5)])
 def test_the_place_is_among_the_passages(context: Context, tuning: bool, words: str, least: int) -> None:
     assert count_found(context, tuning, words) >= least

@@ -131,3 +131,27 @@ def test_all_pages_of_messages_sessions_calls_and_hits_give_each_once_and_none_i
             pass
         hits = pages("search_sessions", query="word", session_id="n00", limit=50)
         assert len({hit["seq"] for hit in hits}) == 131
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_recall_stays_within_its_tokens_and_each_passage_is_found_where_it_is_cited(tmp_path: Path, era: Era) -> None:
+    with EventLog.open(tmp_path / "store") as log:
+        for number in range(30):
+            with log.start(id=f"n{number:02}") as session:
+                session.user(f"Why is the harbour of town {number} closed? " + f"word{number} " * 300)
+                session.assistant("Because of the ferry.")
+    with Client(tmp_path / "store", era=era) as client:
+        while not client.call("search_sessions", query="harbour")["complete"]:
+            pass
+        for most in (200, 2_000, 8_000):
+            found = client.call("recall", query="Which harbour is closed?", max_tokens=most)
+            assert found["passages"]
+            assert found["complete"] is True
+            assert found["used_tokens"] <= most
+            assert sum(len(each["text"]) for each in found["passages"]) <= 4 * most
+            assert len({(each["session_id"], each["seq"]) for each in found["passages"]}) == len(found["passages"])
+            for each in found["passages"][:5]:
+                asked = {"session_id": each["session_id"], "around": each["seq"], "limit": 1, "max_chars_per_message": 10_000}
+                (there,) = client.call("get_messages", **asked)["items"]
+                assert there["seq"] == each["seq"]
+                assert each["text"].strip("…") in there["text"]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("mcp", reason="`eventlog mcp` needs the extra mcp; `make mcp` has it")
 
+from eventlog import EventLog
 from projections.mcp.stdio import Lines
 
 from .client import ERAS, ME, Client, Era, Refused
@@ -151,6 +152,8 @@ def test_two_clients_and_the_command_line_write_to_one_session_and_nothing_is_lo
         assert appending.wait(60) == 0
         assert len(set(seqs)) == 2 * count
         assert one.call("get_messages", session_id="s2", limit=1)["total"] == 3 * count
+    with EventLog.open(store) as log, log.session("s2") as session:
+        assert [stored.seq for stored in session.read()] == list(range(1, session.last_seq + 1))
 
 
 @given(st.lists(st.sampled_from([b"a", b"bc" * 3, b"\n", b"\n\n", b" "])), st.integers(1, 7))

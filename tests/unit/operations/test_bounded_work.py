@@ -80,7 +80,7 @@ def test_every_tool_is_asked_here() -> None:
 def test_a_tool_decodes_few_events_and_opens_few_sessions(ask: Asker, work: dict[str, int], name: str) -> None:
     ask.tool(name, **ASKED[name])
     assert work["decoded"] < MESSAGES // 3
-    assert work["opened"] <= 120  # those that are in the answer
+    assert work["opened"] <= 240  # those of two searches, each for its snippet and its text
 
 
 def test_an_export_reads_its_own_session_alone_and_a_clean_up_the_ends_of_all(ask: Asker, work: dict[str, int]) -> None:

@@ -26,6 +26,22 @@ def test_any_word_of_the_question_finds_the_passage_and_its_neighbours_come_with
     assert ask.tool("recall", query="What does the keeper of lighthouses say?") == found
 
 
+def test_what_the_user_first_wanted_comes_with_the_hits_of_a_session(ask: Asker) -> None:
+    with ask.context.log.start(id="talk") as session:
+        session.append(MessageAdded(role="user", content="Plan the summer trip."))
+        for number in range(10):
+            session.append(MessageAdded(role="assistant", content=f"Step {number}."))
+        session.append(MessageAdded(role="assistant", content="The ferry leaves at noon."))
+    found = ask("recall", query="ferry")
+    assert [each["text"] for each in found["passages"]] == ["Plan the summer trip.", "Step 9.", "The ferry leaves at noon."]
+
+
+def test_a_word_that_is_written_nowhere_is_looked_for_by_its_beginning(ask: Asker) -> None:
+    with ask.context.log.start(id="talk") as session:
+        session.append(MessageAdded(role="user", content="Read the signals of a game controller."))
+    assert [each["seq"] for each in ask("recall", query="gamepad")["passages"]] == [2]
+
+
 def test_the_budget_holds_and_what_is_left_out_is_said(ask: Asker) -> None:
     for number in range(12):
         with ask.context.log.start(id=f"n{number}") as session:
@@ -47,12 +63,13 @@ def test_the_same_text_is_given_once(ask: Asker) -> None:
 
 @pytest.mark.parametrize("query", ["nothingofthekind", "???", "   "])
 def test_nothing_is_found_where_there_is_nothing(ask: Asker, query: str) -> None:
-    assert ask("recall", query=query) == {"passages": [], "used_tokens": 0, "more": False}
+    assert ask("recall", query=query) == {"passages": [], "used_tokens": 0, "more": False, "complete": True}
 
 
 def test_words_that_are_everywhere_count_only_where_there_are_no_others() -> None:
     assert words_of("What did the user want?") == ["user", "want"]
     assert words_of("To be or not to be") == ["to", "be", "or", "not"]
+    assert words_of("somebody's photo") == ["photo"]
 
 
 @pytest.mark.parametrize(
