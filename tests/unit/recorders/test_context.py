@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from eventlog import EventLog
-from eventlog.recorders import bookkeeping, paused, recording
+from eventlog.recorders import paused, placing, recording
 from eventlog.recorders.context import current
 from eventlog.recorders.threads import Threads
 
@@ -53,7 +53,7 @@ def test_a_thread_of_its_own_finds_its_session_by_what_is_said() -> None:
 
 def test_what_is_over_is_held_by_nobody_and_threads_are_dropped_by_their_age(monkeypatch: pytest.MonkeyPatch) -> None:
     count = int(os.environ.get("TEST_CALLS", "300"))  # the long form: 10,000
-    monkeypatch.setattr(bookkeeping, "Threads", partial(Threads, 50))
+    monkeypatch.setattr(placing, "Threads", partial(Threads, 50))
     with program() as it:
         alive = []
         for number in range(count):
@@ -70,7 +70,7 @@ def test_what_is_over_is_held_by_nobody_and_threads_are_dropped_by_their_age(mon
         books = it.recorder.writer._books
         assert books is not None
         assert len(books.threads) <= 50
-        assert len(books._sessions) <= 51
+        assert len(books._places.sessions) <= 51
         assert it.recorder.stats[:3] == (count, 0, 0)
         assert it.recorder._room.bytes == 0
 
