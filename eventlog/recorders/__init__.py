@@ -7,9 +7,10 @@
         client.chat.completions.create(...)
 
 What goes over the wire is recorded, not what an SDK makes of it: the caller's objects, errors and bytes are those it would have without.
-The room: `httpx_send`, `aiohttp_request` and `gate` run in the caller; `calls` is what they hand over; `writer` takes it, `bookkeeping`
-places and writes it, by `conversation`, `threads` and `digests`; `sessions` appends; `restart` is what outlives the process. `chat`
-is for programs in which a person chats, `mcp` records the calls of somebody's MCP server.
+The room: `httpx_send`, `aiohttp_request` and `gate` run in the caller; `calls` is what they hand over; `writer` takes it, `placing` finds
+where it belongs and `bookkeeping` writes it, by `conversation`, `threads` and `digests`; `sessions` appends; `restart` is what outlives the
+process. `otel`, `otlp`, `openai_agents` and `langchain` are other doors, `chat` is for programs in which a person chats,
+`mcp` for the calls of somebody's MCP server.
 """
 
 from __future__ import annotations

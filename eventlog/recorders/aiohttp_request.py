@@ -77,7 +77,7 @@ def _begin(gate: Gate, session: Any, args: tuple[Any, ...], kwargs: dict[str, An
 
 def _answered(call: Call, response: Any) -> None:
     call.status = response.status
-    call.request_id = response.headers.get("x-request-id")
+    call.headers = response.headers
     stream = response.content
     if not hasattr(type(stream), _SEAM) or stream.at_eof():
         call.end(calls.COMPLETE)

@@ -14,22 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..errors import EventLogError
-from ..events import Event, MessageAdded, MessageAmended, MessageDelta, MessageRetracted, Parent, UsageRecorded
+from ..events import Event, MessageAdded, MessageDelta, Parent, UsageRecorded
 from ..ids import new_session_id
 from ..shapes import telling
 from ..shapes.exchange import Answer, Ask, Exchange, Said
 from . import conversation, digests, providers, tools
 from .answers import Outcome, Reading, decoded, duration_ms, redacted
 from .calls import Call
-from .context import Context, named
+from .context import Context
 from .conversation import Plan
 from .doors import Doors, Seen
 from .options import Options
+from .placing import Places
 from .redaction import Redact, provider_keys, settled
 from .restart import Restart
 from .sessions import Job, Recorded
-from .threads import Entry, Match, Thread, Threads
+from .threads import Entry, Thread
 
 if TYPE_CHECKING:
     from ..log import EventLog
@@ -69,8 +69,9 @@ class Books:
         self._options = options
         self._done = done
         self._lost = lost
-        self.threads = Threads()
-        self._sessions: dict[str, Recorded] = {}
+        self._places = Places(log, restart, options)
+        self.threads = self._places.threads
+        self._waiting: dict[Recorded, None] = {}  # those with appends that could not be made yet
         self.open: dict[Call, Open] = {}
         self._doors = Doors()
 
@@ -91,9 +92,8 @@ class Books:
 
     def _ask(self, call: Call, ask: Ask, call_id: str) -> Plan:
         keys = [digests.digest(said) for said in ask.messages]
-        thread, match, chosen = self._placed(call.context, ask, keys)
-        for gone in self.threads.use(thread):
-            self._closed(gone)
+        thread, match, chosen = self._places.place(call.context, ask, keys)
+        self._places.use(thread)
         plan = Plan(call_id, ask, thread)
         plan.question = keys[-1] if keys else None
         session = thread.session
@@ -132,136 +132,6 @@ class Books:
         else:
             plan.is_stored = True
         return plan
-
-    def _placed(self, context: Context, ask: Ask, keys: list[bytes]) -> tuple[Thread, Match | None, tuple[Entry, Entry] | None]:
-        """The thread that the call goes on with, how, and which alternative it chose; a new thread where there is none."""
-        session = None
-        if context.session_id is not None:
-            session = self._session(context.session_id)
-        elif ask.conversation_id is not None:
-            session = self._session(str(named(ask.conversation_id).session_id))
-        match = self._after_response(ask, session)
-        if match is None and (found := self.threads.align_alternative(keys, session)) is not None:
-            return found[0].thread, found[0], found[1]
-        if match is None:
-            match = self.threads.align(keys, session)
-        if match is None and session is None and self._remembered(ask, keys):
-            match = self._after_response(ask, None) or self.threads.align(keys)
-        if match is None:
-            return Thread(session or self._new()), None, None
-        thread = match.thread
-        rest = [entry for entry in thread.entries[match.end :] if not entry.is_soft]
-        if not rest or (thread.session.is_given and not thread.in_flight):
-            return thread, match, None
-        return *self._branch(match), None
-
-    def _after_response(self, ask: Ask, session: Recorded | None) -> Match | None:
-        """After the response that the request names."""
-        if ask.previous_response_id is None:
-            return None
-        found = self.threads.of_response(ask.previous_response_id)
-        if found is None or (session is not None and found[0].session is not session) or not found[0].holds(found[1]):
-            return None
-        return Match(found[0], 0, 0, 0, found[1].at + 1)
-
-    def _branch(self, match: Match) -> tuple[Thread, Match | None]:
-        """The conversation goes two ways: in a session of our own a fork, in a given one a second thread."""
-        source = match.thread.session
-        kept = match.thread.entries[: match.end]
-        if source.is_given:
-            session = source
-        else:
-            session = self._forked(source, kept[-1].seq)
-        thread = Thread(session)
-        if session is not source and not session.is_begun:  # it could not be forked: it takes its history from the request
-            return thread, None
-        thread.instructions = match.thread.instructions.copy() if match.thread.instructions is not None else None
-        for entry in kept:
-            copy = thread.add(entry.copy())
-            if copy.is_answer:
-                self.threads.anchor(thread, copy)
-        return thread, match._replace(thread=thread)
-
-    def _forked(self, source: Recorded, seq: int | None) -> Recorded:
-        made = self._new(source)
-        if seq is None or source.is_muted or source.jobs:
-            return made
-        try:
-            self._log.fork(source.id, seq, id=made.id).close()
-        except (EventLogError, OSError):
-            return made
-        made.is_begun = True
-        made.seen = seq
-        made.model, made.provider, made.settings = source.model, source.provider, source.settings
-        return made
-
-    def _new(self, parent: Recorded | None = None) -> Recorded:
-        session_id = new_session_id()
-        made = Recorded(session_id, is_muted=parent.is_muted if parent is not None else not self._options.takes(session_id))
-        self._sessions[session_id] = made
-        return made
-
-    def _session(self, session_id: str, *, is_given: bool = True) -> Recorded:
-        """The session, with what anybody has written to it."""
-        session = self._sessions.get(session_id)
-        if session is None:
-            session = self._sessions[session_id] = Recorded(session_id, is_given=is_given, is_muted=not self._options.takes(session_id))
-        self._fold(session)
-        return session
-
-    def _fold(self, session: Recorded) -> None:
-        threads = [thread for thread in self.threads if thread.session is session]
-        known = {entry.message_id: (thread, entry) for thread in threads for entry in thread.entries}
-        known |= {each.instructions.message_id: (each, each.instructions) for each in threads if each.instructions is not None}
-        others = {other.message_id for thread in threads for entry in thread.entries for other in entry.others}
-        for stored in session.look(self._log):
-            event = stored.event
-            if isinstance(event, MessageRetracted) or (isinstance(event, MessageAmended) and event.exclude_from_context is True):
-                if (found := known.get(event.message_id)) is not None:
-                    self.threads.forget(*found)
-                    found[0].remove(found[1])
-                    self.threads.settle(found[0])
-            elif isinstance(event, MessageAdded) and event.message_id not in known and event.message_id not in others:
-                thread = self._thread_for(event, known, threads, session)
-                entry = conversation.folded(thread, event, stored.seq)
-                if entry is not None:
-                    known[entry.message_id] = thread, entry
-                    if entry.is_answer:
-                        self.threads.anchor(thread, entry)
-                    self.threads.settle(thread)
-
-    def _thread_for(self, event: MessageAdded, known: dict[str, tuple[Thread, Entry]], threads: list[Thread], session: Recorded) -> Thread:
-        """The thread that a message from the log belongs to: that of the message it replies to, else the latest."""
-        found = known.get(event.reply_to) if event.reply_to is not None else None
-        if found is not None:
-            thread, entry = found
-            if entry.at == len(thread.entries) - 1:
-                return thread
-            made = Thread(session)
-            made.instructions = thread.instructions
-            for each in thread.entries[: entry.at + 1]:
-                made.add(each.copy())
-        elif threads and not (event.message_id or "").endswith(".0"):
-            return threads[-1]
-        else:
-            made = Thread(session)
-        threads.append(made)
-        self.threads.use(made)
-        return made
-
-    def _remembered(self, ask: Ask, keys: list[bytes]) -> bool:
-        """Load the sessions that an answer in the request was in before this process began. Whether there were any."""
-        wanted: list[bytes | str] = [] if ask.previous_response_id is None else [ask.previous_response_id]
-        last = next((index for index in range(len(keys) - 1, -1, -1) if ask.messages[index].role == "assistant"), None)
-        if last is not None:
-            wanted.append(keys[last])
-        found = {session_id for key in wanted for session_id in self._restart.sessions_of(key)} - self._sessions.keys()
-        for session_id in found:
-            try:
-                self._session(session_id, is_given=False)
-            except (EventLogError, OSError):
-                continue  # it is gone, or cannot be read
-        return bool(found)
 
     def _details(self, context: Context, ask: Ask) -> dict[str, Any]:
         details = dict(context.details)
@@ -451,31 +321,28 @@ class Books:
     def _write(self, session: Recorded, job: Job) -> None:
         session.jobs.append(job)
         session.work(self._log, clock.monotonic())
+        if session.jobs:
+            self._waiting[session] = None
 
     def work(self, now: float) -> float | None:
         """Try again what waits. Returns when to come back, on `time.monotonic`'s clock; None where nothing waits."""
-        waiting = [session for session in self._sessions.values() if session.jobs]
-        for session in waiting:
+        for session in list(self._waiting):
             session.work(self._log, now)
-        return min((session.try_at for session in waiting if session.jobs), default=None)
+            if not session.jobs:
+                del self._waiting[session]
+        return min((session.try_at for session in self._waiting), default=None)
 
     @property
     def is_waiting(self) -> bool:
-        return any(session.jobs for session in self._sessions.values())
+        return bool(self._waiting)
 
     def give_up(self, error: Exception) -> None:
-        for session in list(self._sessions.values()):
+        for session in self._waiting:
             session.give_up(error)
-
-    def _closed(self, thread: Thread) -> None:
-        """A thread was dropped: its session goes when it was the last."""
-        session = thread.session
-        if not session.jobs and not any(other.session is session for other in self.threads):
-            self._sessions.pop(session.id, None)
-            session.forget_handle()
+        self._waiting.clear()
 
     def close(self) -> None:
-        for session in self._sessions.values():
+        for session in self._places.sessions.values():
             session.forget_handle()
 
 

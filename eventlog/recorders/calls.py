@@ -1,8 +1,8 @@
 """One model call as the caller's side sees it: what was sent, the pieces that came back, how it ended. Bytes and clocks, nothing decoded.
 
 Everything here runs in the caller's thread and costs it; the rest is the writer's. Nothing raises: what goes wrong is the recorder's
-loss, never the caller's error. What a call may hold is granted by the recorder's `Room`, in steps, so that a lock is taken for every
-quarter of a mebibyte and not for every piece.
+loss, never the caller's error. What a call may hold is granted by the recorder's `Room`, in steps: the first with its beginning, so that a
+call whose answer is short takes one lock, and then one for every quarter of a mebibyte and not for every piece.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..shapes.exchange import Exchange
     from .redaction import Redact
 
-GRANTED = 256 << 10  # bytes at a time
+FIRST_GRANTED, GRANTED = 16 << 10, 256 << 10  # bytes: with its beginning, and at a time from then on
 COMPLETE, CLOSED, DROPPED, CANCELLED, ERROR = "complete", "closed", "dropped", "cancelled", "error"
 
 
@@ -69,8 +69,8 @@ class Call:
     ``inside``: the response is being read at this moment, so that a close is not the caller's."""
 
     __slots__ = (
-        *("context", "cut", "ended", "error", "first", "granted", "held", "inside", "is_forgotten", "is_over", "is_stream"),
-        *("outcome", "pieces", "recorder", "request", "request_id", "room", "size", "started", "started_at", "status", "told"),
+        *("context", "cut", "ended", "error", "first", "granted", "headers", "held", "inside", "is_forgotten", "is_over", "is_stream"),
+        *("outcome", "pieces", "recorder", "request", "room", "size", "started", "started_at", "status", "told"),
         "__weakref__",
     )
 
@@ -84,12 +84,12 @@ class Call:
         self.first = 0.0
         self.ended = 0.0
         self.status: int | None = None
-        self.request_id: str | None = None
+        self.headers: Any = None  # of the response: the writer looks for the request's id in them, and records nothing else
         self.is_stream = False
         self.is_forgotten = self.is_over = False  # the writer's
         self.pieces: list[bytes] = []
         self.size = 0
-        self.granted = 0
+        self.granted = min(FIRST_GRANTED, max_bytes)  # entered with it
         self.held = max_bytes  # the most that it may hold
         self.cut = False
         self.inside = False
@@ -107,20 +107,26 @@ class Call:
         return made
 
     @property
+    def request_id(self) -> str | None:
+        """The provider's name for the request."""
+        found = None if self.headers is None else self.headers.get("x-request-id") or self.headers.get("request-id")
+        return found if isinstance(found, str) else None
+
+    @property
     def ended_at(self) -> float:
         """In seconds since 1970."""
         return self.started_at + self.ended - self.started
 
     def take(self, piece: bytes) -> None:
         """A piece of the response came."""
+        if not self.first:
+            self.first = time.perf_counter()
         self.size += len(piece)
         if self.size <= self.granted or self.grown(self.size):
             self.pieces.append(piece)
 
     def grown(self, size: int) -> int:
         """The response has come to so many bytes: how many it may have without asking again; 0 where these are too many already."""
-        if not self.first:
-            self.first = time.perf_counter()
         if not self._room_for(size):
             self.cut = True
             return 0

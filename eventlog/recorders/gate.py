@@ -17,18 +17,18 @@ from .context import Context, current, is_sending, named
 SESSION_HEADER = "x-eventlog-session"
 _SESSION = SESSION_HEADER.encode()
 _log = logging.getLogger("eventlog.recorders")
-_SHAPES = (
-    # path's end, a name in the body, whether the path has the model
-    ("/chat/completions", b'"messages"', True),
-    ("/completions", b'"prompt"', True),
-    ("/responses", b'"input"', True),
-    ("/messages", b'"messages"', False),
-    (":generateContent", b'"contents"', True),
-    (":streamGenerateContent", b'"contents"', True),
-    ("/api/chat", b'"messages"', False),
-    ("/api/generate", b'"prompt"', False),
-)
-ENDINGS = tuple(each[0] for each in _SHAPES)
+_MODEL = b'"model"'
+_SHAPES = {  # the path's end -> the names that must stand in the body; the model only where other services have such paths
+    "/chat/completions": (b'"messages"',),
+    "/completions": (b'"prompt"',),
+    "/responses": (b'"input"',),
+    "/messages": (b'"messages"', _MODEL),
+    ":generateContent": (b'"contents"',),
+    ":streamGenerateContent": (b'"contents"',),
+    "/api/chat": (b'"messages"', _MODEL),
+    "/api/generate": (b'"prompt"', _MODEL),
+}
+ENDINGS = tuple(_SHAPES)
 
 
 class Gate:
@@ -117,9 +117,7 @@ class Gate:
 
 
 def looks_like_a_call(path: str, body: Any) -> bool:
-    if not isinstance(body, bytes) or not body:
+    if not isinstance(body, bytes):
         return False
-    for ending, name, has_model in _SHAPES:
-        if path.endswith(ending):
-            return name in body and (has_model or b'"model"' in body)
-    return False
+    names = next((names for ending, names in _SHAPES.items() if path.endswith(ending)), None)
+    return names is not None and all(name in body for name in names)

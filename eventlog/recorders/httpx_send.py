@@ -13,6 +13,7 @@ import copyreg
 import functools
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from time import perf_counter
 from types import ModuleType
 from typing import Any
 
@@ -76,11 +77,8 @@ def _asend(original: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
 
 def _answered(call: Call, response: Any) -> None:
     call.status = response.status_code
-    for name, value in response.headers.raw:  # ten times as fast as asking by name
-        if name.lower() in (b"x-request-id", b"request-id"):
-            call.request_id = value.decode("latin-1")
-            break
-    if (response.is_closed and hasattr(response, "_content")) or hasattr(response, "_content"):
+    call.headers = response.headers
+    if hasattr(response, "_content"):  # it was read before it was given to the caller
         call.take(response.content)
         call.end(calls.COMPLETE)
     else:
@@ -161,10 +159,12 @@ def _nothing(piece: bytes) -> None:
 
 def _read(pieces: Iterator[bytes], call: Call) -> Iterator[bytes]:
     keep: Callable[[bytes], None] = call.pieces.append
-    size = granted = 0
+    size, granted = 0, call.granted
     call.inside = True
     try:
         for piece in pieces:
+            if not size:
+                call.first = perf_counter()
             size += len(piece)
             if size > granted and not (granted := call.grown(size)):
                 keep, granted = _nothing, sys.maxsize
@@ -182,10 +182,12 @@ def _read(pieces: Iterator[bytes], call: Call) -> Iterator[bytes]:
 
 async def _aread(pieces: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
     keep: Callable[[bytes], None] = call.pieces.append
-    size = granted = 0
+    size, granted = 0, call.granted
     call.inside = True
     try:
         async for piece in pieces:
+            if not size:
+                call.first = perf_counter()
             size += len(piece)
             if size > granted and not (granted := call.grown(size)):
                 keep, granted = _nothing, sys.maxsize

@@ -13,7 +13,7 @@ from ..log import EventLog
 from ..settings import Settings, load
 from ..shapes.exchange import Exchange
 from . import installing
-from .calls import Call, Request, Room
+from .calls import FIRST_GRANTED, Call, Request, Room
 from .context import Context
 from .options import OnLoss, Options
 from .redaction import Redact, provider_keys
@@ -109,7 +109,7 @@ class Recorder:
         """A call has begun; None where it is not recorded."""
         if not self.is_on or self._writer.is_closed or not self.options.takes_host(request.host):
             return None
-        if not self._room.enter(len(request.body)):
+        if not self._room.enter(len(request.body) + min(FIRST_GRANTED, self.options.max_capture_bytes)):
             self._writer.lose(Full("more calls wait to be written than max_pending or max_pending_bytes allow"))
             return None
         if context.session_id is None and self.otherwise is not None:

@@ -196,6 +196,7 @@ class Writer:
             return
         call.is_over = True
         call.pieces = []
+        call.headers = None
         call.room.leave(len(call.request.body) + call.granted)
 
     def _opened(self) -> Books | None:
