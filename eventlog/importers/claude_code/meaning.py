@@ -25,6 +25,7 @@ from eventlog.events import (
     Event,
     ModeChanged,
     ModelChanged,
+    Part,
     SessionStarted,
     SessionUpdated,
     SourceRecord,
@@ -39,7 +40,7 @@ from ..values import count_of, list_of, mapping_of, text_of
 from .content import is_tool_result, parts_of, plain_text
 from .messages import SYNTHETIC, Messages
 from .results import tool_returned
-from .titles import Titles, prompt_of
+from .titles import Titles, is_the_tools, prompt_of
 
 _SURROUNDINGS = {"cwd": "cwd", "gitBranch": "git_branch", "version": "version", "entrypoint": "entrypoint"}
 _TITLE_FIELDS = {"custom-title": "customTitle", "ai-title": "aiTitle", "last-prompt": "lastPrompt"}
@@ -125,7 +126,7 @@ class ClaudeCodeMeaning:
         else:
             events += self._mode_of(record.get("permissionMode"), "permission-mode" in overruled)
             events += self._results_in(record, uuid, blocks)
-        parts = parts_of(blocks)
+        parts = parts_of(blocks) if is_assistant else _marked(parts_of(blocks))
         if is_assistant or parts or self._was_message(uuid):
             if message_id not in self._messages:
                 events += self._compaction(record, blocks)
@@ -294,6 +295,16 @@ def kind_of(record: dict[str, Any]) -> str | None:
     nested = {"system": record, "progress": mapping_of(record.get("data")), "attachment": mapping_of(record.get("attachment"))}
     subtype = text_of(nested.get(kind, {}).get("subtype" if kind == "system" else "type")) if kind else None
     return f"{kind}/{subtype}" if subtype else kind
+
+
+def _marked(parts: list[Part]) -> list[Part]:
+    """The parts of a user's message, those marked that the tool has put beside what a person typed."""
+    theirs = [part.type == "text" and isinstance(part.content, str) and is_the_tools(part.content) for part in parts]
+    if not any(theirs) or all(theirs):
+        return parts
+    return [
+        msgspec.structs.replace(part, metadata={"is_meta": True}) if is_one else part for part, is_one in zip(parts, theirs, strict=True)
+    ]
 
 
 def _api_error(record: dict[str, Any], blocks: Any) -> list[Event]:

@@ -15,6 +15,8 @@ import msgspec
 from eventlog.events import Event, MessageAdded, MessageAmended, MessageRetracted, Part
 
 from ..values import text_of
+from .content import texts_of
+from .titles import is_the_tools
 
 SYNTHETIC = "<synthetic>"  # the model of messages that Claude Code wrote itself
 
@@ -119,9 +121,12 @@ class Messages:
 
 
 def _marks(record: dict[str, Any], in_sidechain: bool) -> dict[str, Any]:
-    """What a reader of the message must know of its record."""
+    """What a reader of the message must know of its record. ``is_meta``: no person typed it, so that it is no session's first text."""
     marks = {"is_meta": "isMeta", "is_compact_summary": "isCompactSummary", "is_api_error": "isApiErrorMessage"}
     found: dict[str, Any] = {name: True for name, field in marks.items() if record.get(field) is True}
+    texts = texts_of(record["message"].get("content")) if record.get("type") == "user" else []
+    if texts and all(map(is_the_tools, texts)):
+        found["is_meta"] = True
     if in_sidechain:
         found["is_sidechain"] = True
     return found

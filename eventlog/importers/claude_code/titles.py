@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from ..values import one_line, text_of
-from .content import plain_text
+from .content import texts_of
 
 SOURCES = (
     "none",
@@ -71,5 +71,10 @@ def prompt_of(record: dict[str, Any], content: Any) -> str | None:
     """The text of a user record if a person typed it: not a meta record, a summary, or a command's echo."""
     if record.get("isMeta") or record.get("isCompactSummary"):
         return None
-    text = plain_text(content)
-    return None if not text.strip() or _NOT_A_PROMPT.match(text) else text
+    texts = [text for text in texts_of(content) if text.strip() and not is_the_tools(text)]
+    return "\n".join(texts) or None
+
+
+def is_the_tools(text: str) -> bool:
+    """Whether a text in a user's record is a command's echo, a reminder or another notice of the tool."""
+    return _NOT_A_PROMPT.match(text) is not None
