@@ -29,6 +29,7 @@ from eventlog.events import (
     SessionStarted,
     SessionUpdated,
     SourceRecord,
+    ToolCalled,
     ToolReturned,
     UsageRecorded,
 )
@@ -246,6 +247,15 @@ class ClaudeCodeMeaning:
         refused = record.get("refusedUserMessageUuid")
         return self._messages.retract([*list_of(record.get("retractedMessageUuids")), *([refused] if refused else [])], "refused")
 
+    def _call_record(self, record: dict[str, Any], overruled: Collection[str]) -> list[Event]:
+        """A call, or its result, in a record of its own: some old files have them so, without ids."""
+        name = text_of(record.get("name"))
+        if record["type"] == "tool_use":
+            return [ToolCalled(name=name or "unknown", arguments=record.get("input"), call_id=text_of(record.get("id")))]
+        answered = text_of(record.get("tool_use_id")) or text_of(record.get("id"))
+        output = record.get("output", record.get("content"))
+        return [ToolReturned(call_id=answered, name=name, output=output, is_error=record.get("is_error") is True)]
+
     def _mode_record(self, record: dict[str, Any], overruled: Collection[str]) -> list[Event]:
         kind = record["type"]
         return self._mode_of(record.get("mode") or record.get("permissionMode"), kind in overruled)
@@ -268,6 +278,8 @@ _OTHERS: dict[str, _Handler] = {
     "system": ClaudeCodeMeaning._system,
     "tag": ClaudeCodeMeaning._tagged,
     "mode": ClaudeCodeMeaning._mode_record,
+    "tool_use": ClaudeCodeMeaning._call_record,
+    "tool_result": ClaudeCodeMeaning._call_record,
     "permission-mode": ClaudeCodeMeaning._mode_record,
     "agent-name": ClaudeCodeMeaning._named,
     "agent-setting": ClaudeCodeMeaning._named,

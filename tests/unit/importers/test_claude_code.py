@@ -711,6 +711,30 @@ def test_every_message_event_says_its_message() -> None:
     assert all(s.event.message_id for i in log.session_ids() for s in log.session(i).read() if isinstance(s.event, MessageAdded))
 
 
+def test_a_call_in_a_record_of_its_own_is_a_call(tmp_path: Path) -> None:
+    common = {"sessionId": "s", "timestamp": "2026-03-05T10:00:00Z"}
+    lines = [
+        {**common, "type": "user", "uuid": "u1", "message": {"role": "user", "content": "Open it"}},
+        {**common, "type": "tool_use", "uuid": "t1", "name": "bash", "input": {"command": "cat a"}},
+        {**common, "type": "tool_result", "uuid": "r1", "name": "bash", "output": "one"},
+        {
+            **common,
+            "type": "user",
+            "uuid": "u2",
+            "origin": {"kind": "task-notification"},
+            "message": {"role": "user", "content": "It is done"},
+        },
+    ]
+    path = tmp_path / "s.jsonl"
+    path.write_text("".join(json.dumps(each) + "\n" for each in lines))
+    with EventLog.memory() as log:
+        import_paths(log, "claude-code", [path])
+        assert import_paths(log, "claude-code", [path]).events_added == 0
+        view = replay(log.session("s").read(), SessionView)
+    assert [(call.name, call.arguments, call.output) for call in view.tool_calls] == [("bash", {"command": "cat a"}, "one")]
+    assert [message.metadata.get("is_meta") for message in view.messages] == [None, True]
+
+
 def test_what_no_person_typed_is_neither_the_title_nor_what_a_list_shows_first(tmp_path: Path) -> None:
     def line(number: int, content: Any, **more: Any) -> dict[str, Any]:
         common = {"type": "user", "uuid": f"u{number}", "parentUuid": None, "sessionId": "s", "timestamp": f"2026-03-05T10:0{number}:00Z"}
