@@ -19,7 +19,8 @@ from eventlog.importers.opencode.meaning import NAME as OPENCODE
 from eventlog.importers.provenance import Records
 
 from ... import SessionView, replay
-from . import MADE, Native, folder_of, module_of
+from .. import MADE
+from . import Native, folder_of, module_of
 from .homes import databases_of, file_at, home_of, is_safe, place
 
 _COMMANDS = {

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from eventlog.errors import InvalidInput
 
-from ...exporters import FORMATS
+from ...exporters import OFFERED
 from ...pricing import PricedView
 from ...replay import replay
 from ...view.session import Counts, SessionView
@@ -223,7 +223,7 @@ def _resume_session(context: Context, asked: ResumeSession) -> Resumed:
 
 class ExportSession(Arguments, frozen=True, kw_only=True):
     session_id: SessionId
-    format: Annotated[str, Meta(description=f"One of: {', '.join(FORMATS)}.")] = "markdown"
+    format: Annotated[str, Meta(description=f"One of: {', '.join(OFFERED)}.")] = "markdown"
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
