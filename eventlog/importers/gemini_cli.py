@@ -192,7 +192,7 @@ class GeminiMeaning:
         message_id = text_of(record.get("id")) or otherwise
         if kind == "user":
             return self._user(record, message_id)
-        if kind == "gemini":
+        if kind in ("gemini", "model"):
             return self._answer(record, message_id)
         if kind in ("info", "warning", "error"):
             parts = _parts(record.get("content"))
@@ -203,7 +203,7 @@ class GeminiMeaning:
         return [SourceRecord(kind=text_of(kind))]
 
     def _user(self, record: dict[str, Any], message_id: str) -> list[Event]:
-        parts = _parts(record.get("content"))
+        parts = _parts(_content_of(record))
         first = next((part.content for part in parts if part.type == "text"), "")
         is_injected = isinstance(first, str) and _INJECTED.match(first) is not None
         is_result = bool(parts) and all(part.type == "tool_call_response" for part in parts)
@@ -213,7 +213,7 @@ class GeminiMeaning:
         model = text_of(record.get("model"))
         events = self._facts.uses(model)
         calls = [call for call in list_of(record.get("toolCalls")) if isinstance(call, dict)]
-        parts = [*_thoughts(record.get("thoughts")), *_parts(record.get("content")), *map(_call, calls)]
+        parts = [*_thoughts(record.get("thoughts")), *_parts(_content_of(record)), *map(_call, calls)]
         events += self._said.message(message_id, "assistant", parts, model=model)
         for index, call in enumerate(calls):
             result = _result(call)
@@ -243,6 +243,11 @@ def _thoughts(thoughts: Any) -> list[Part]:
         if text:
             found.append(Part(type="reasoning", content=text))
     return found
+
+
+def _content_of(record: dict[str, Any]) -> Any:
+    """What a message says; some old ones have it as the API does."""
+    return record["content"] if "content" in record else record.get("parts")
 
 
 def _parts(content: Any) -> list[Part]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from .declaration import Found, Lines
+from .declaration import Lines
 from .intake import Entry, Intake, Place, Reading
 from .records import Record, load, read
 
@@ -37,7 +37,7 @@ class LineFile:
         self._is_recognised = False
         self._session: Place | None = None
         self._places: dict[tuple[str, ...], Place] = {}
-        self._beside: list[Found] = []
+        self._beside: set[bytes] = set()  # what lay beside it and was taken
 
     @property
     def waits(self) -> bool:
@@ -95,7 +95,6 @@ class LineFile:
             self._session = session
             self._places[session.source_names] = session
             self._intake.report.files += 1
-            self._beside = list(self._lines.beside(self._path, session)) if self._lines.beside is not None else []
             return records
         if is_end:
             self._intake.report.files += 1
@@ -110,8 +109,10 @@ class LineFile:
     def _entries(self, records: list[Record[Any]], session: Place, otherwise: datetime | None) -> Iterator[Entry]:
         """The records in their places. ``otherwise``: the time of those that state none."""
         lines = self._lines
-        beside, self._beside = self._beside, []
-        yield from (Entry(found.line, found.text, session, found.time or otherwise) for found in beside)
+        for found in () if lines.beside is None else lines.beside(self._path, session):
+            if found.text not in self._beside:
+                self._beside.add(found.text)
+                yield Entry(found.line, found.text, session, found.time or otherwise)
         for record in records:
             head = record.head
             if record.unfinished:

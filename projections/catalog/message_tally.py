@@ -83,7 +83,8 @@ class Messages:
         saw_model(kept, event.model, stored.seq)
         known = self._known(event.message_id)
         cell = cell_of(kept, (event.model or kept.model) if event.role == "assistant" else None)
-        text = self._said(event.content) if "user" in (event.role, known.role if known is not None else None) else ""
+        is_by_a_user = "user" in (event.role, known.role if known is not None else None)
+        text = self._said(event.content) if is_by_a_user and event.metadata.get("is_meta") is not True else ""
         records = _records(self._kept, stored, event.message_id, event.content)
         entry = Added(
             stored.seq,
@@ -386,7 +387,7 @@ def _records(kept: Summary, stored: StoredEvent, message_id: str | None, content
 def _first_text(content: str | list[e.Part], size: int) -> str:
     if isinstance(content, str):
         return content[:size]
-    texts = (part.content for part in content if part.type == "text")
+    texts = (part.content for part in content if part.type == "text" and not (part.metadata and part.metadata.get("is_meta") is True))
     return next((text[:size] for text in texts if isinstance(text, str) and text), "")
 
 

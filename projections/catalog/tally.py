@@ -120,7 +120,7 @@ class Tally:
 
     def __init__(self, prices: Prices = NO_PRICES) -> None:
         self.prices = prices
-        self.version = f"4.{prices.version}"
+        self.version = f"5.{prices.version}"
         self._handlers: dict[type, Handler] = {**_HANDLERS, e.UsageRecorded: partial(count_usage, prices)}
 
     def initial(self) -> State[Summary]:

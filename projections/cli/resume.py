@@ -28,7 +28,7 @@ def resume_session(context: Context, session: str, tool: str | None) -> None:
 
     A session that its tool still has is resumed there, and nothing is written. Else a new file is made for the tool, in its own folder,
     under a new id. Prints the command that goes on with it; on a terminal, asks whether to run it, and where."""
-    from ..exporters.native import MADE
+    from ..exporters import MADE
     from ..exporters.native.resuming import resume
 
     if tool is not None and tool not in MADE:

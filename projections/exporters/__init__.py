@@ -48,9 +48,15 @@ FORMATS: Final[dict[str, Format]] = {
     "sharegpt": Format("projections.exporters.sharegpt", ".jsonl", trains=True),
     "parquet": Format("projections.exporters.parquet", ".parquet", trains=True),
 }
+MADE: Final = {"claude-code": "claude_code", "codex": "codex", "gemini-cli": "gemini_cli", "pi": "pi", "opencode": "opencode"}
+"""The formats of other tools in which any session can be written, with the module in ``native`` that makes the file."""
+
 for _name in IMPORTED:
     if _name not in OWN:
         FORMATS.setdefault(_name, Format("projections.exporters.native", ".jsonl", joins=False, is_native=True))
+
+OFFERED: Final = [name for name, format in FORMATS.items() if not format.is_native or name in MADE]
+"""What any session can be written in; one that was imported also in the format of the tool that it came from."""
 
 
 class ExportReport(msgspec.Struct, kw_only=True):

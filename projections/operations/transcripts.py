@@ -14,7 +14,7 @@ from eventlog.errors import InvalidInput
 from eventlog.events import SessionResumed
 
 from ..catalog.windows import MOST_MESSAGES, Outline, Window, WindowMessage
-from ..exporters import FORMATS, export
+from ..exporters import FORMATS, OFFERED, export
 from ..pricing import PricedView
 from ..view.session import SessionView
 from ..view.to_messages import Provider, system_prompt, to_messages
@@ -95,7 +95,9 @@ class ModelMessages(msgspec.Struct, frozen=True, kw_only=True):
 
 class Export(Arguments, frozen=True, kw_only=True):
     session_id: SessionId
-    format: Annotated[str, Meta(description=f"One of: {', '.join(FORMATS)}.", extra={"option": "--to"})] = "markdown"
+    format: Annotated[str, Meta(description=f"One of: {', '.join(OFFERED)}; or the tool that it came from.", extra={"option": "--to"})] = (
+        "markdown"
+    )
     skip_damaged: Annotated[bool, Meta(description="Leave out what damage has made unreadable.")] = False
 
 
@@ -231,8 +233,12 @@ def for_model(context: Context, asked: ForModel) -> ModelMessages:
 def export_session(context: Context, asked: Export) -> Stream:
     if asked.format not in FORMATS:
         raise InvalidInput(f"unknown export format {asked.format[:80]!r}; give one of: {', '.join(FORMATS)}")
-    context.log.session(asked.session_id).close()
     format = FORMATS[asked.format]
+    with context.log.session(asked.session_id) as session:
+        if format.is_native:
+            from ..exporters.native import Native
+
+            Native(asked.format).check(session)
 
     def write_to(write: Callable[[bytes], object]) -> None:
         export(context.log, [asked.session_id], asked.format, write, on_damage="skip" if asked.skip_damaged else "raise")

@@ -23,8 +23,13 @@ def is_tool_result(block: Any) -> bool:
 
 def plain_text(content: Any) -> str:
     """The text of a message's content, blocks joined by line breaks."""
+    return "\n".join(texts_of(content))
+
+
+def texts_of(content: Any) -> list[str]:
+    """The texts of a message's content, block by block."""
     if isinstance(content, str):
-        return content
+        return [content]
     blocks = content if isinstance(content, list) else []
     texts = [block if isinstance(block, str) else mapping_of(block).get("text") for block in blocks]
-    return "\n".join(text for text in texts if isinstance(text, str))
+    return [text for text in texts if isinstance(text, str)]

@@ -25,9 +25,11 @@ from eventlog.events import (
     Event,
     ModeChanged,
     ModelChanged,
+    Part,
     SessionStarted,
     SessionUpdated,
     SourceRecord,
+    ToolCalled,
     ToolReturned,
     UsageRecorded,
 )
@@ -39,7 +41,7 @@ from ..values import count_of, list_of, mapping_of, text_of
 from .content import is_tool_result, parts_of, plain_text
 from .messages import SYNTHETIC, Messages
 from .results import tool_returned
-from .titles import Titles, prompt_of
+from .titles import Titles, is_the_tools, prompt_of
 
 _SURROUNDINGS = {"cwd": "cwd", "gitBranch": "git_branch", "version": "version", "entrypoint": "entrypoint"}
 _TITLE_FIELDS = {"custom-title": "customTitle", "ai-title": "aiTitle", "last-prompt": "lastPrompt"}
@@ -125,7 +127,7 @@ class ClaudeCodeMeaning:
         else:
             events += self._mode_of(record.get("permissionMode"), "permission-mode" in overruled)
             events += self._results_in(record, uuid, blocks)
-        parts = parts_of(blocks)
+        parts = parts_of(blocks) if is_assistant else _marked(parts_of(blocks))
         if is_assistant or parts or self._was_message(uuid):
             if message_id not in self._messages:
                 events += self._compaction(record, blocks)
@@ -245,6 +247,15 @@ class ClaudeCodeMeaning:
         refused = record.get("refusedUserMessageUuid")
         return self._messages.retract([*list_of(record.get("retractedMessageUuids")), *([refused] if refused else [])], "refused")
 
+    def _call_record(self, record: dict[str, Any], overruled: Collection[str]) -> list[Event]:
+        """A call, or its result, in a record of its own: some old files have them so, without ids."""
+        name = text_of(record.get("name"))
+        if record["type"] == "tool_use":
+            return [ToolCalled(name=name or "unknown", arguments=record.get("input"), call_id=text_of(record.get("id")))]
+        answered = text_of(record.get("tool_use_id")) or text_of(record.get("id"))
+        output = record.get("output", record.get("content"))
+        return [ToolReturned(call_id=answered, name=name, output=output, is_error=record.get("is_error") is True)]
+
     def _mode_record(self, record: dict[str, Any], overruled: Collection[str]) -> list[Event]:
         kind = record["type"]
         return self._mode_of(record.get("mode") or record.get("permissionMode"), kind in overruled)
@@ -267,6 +278,8 @@ _OTHERS: dict[str, _Handler] = {
     "system": ClaudeCodeMeaning._system,
     "tag": ClaudeCodeMeaning._tagged,
     "mode": ClaudeCodeMeaning._mode_record,
+    "tool_use": ClaudeCodeMeaning._call_record,
+    "tool_result": ClaudeCodeMeaning._call_record,
     "permission-mode": ClaudeCodeMeaning._mode_record,
     "agent-name": ClaudeCodeMeaning._named,
     "agent-setting": ClaudeCodeMeaning._named,
@@ -294,6 +307,16 @@ def kind_of(record: dict[str, Any]) -> str | None:
     nested = {"system": record, "progress": mapping_of(record.get("data")), "attachment": mapping_of(record.get("attachment"))}
     subtype = text_of(nested.get(kind, {}).get("subtype" if kind == "system" else "type")) if kind else None
     return f"{kind}/{subtype}" if subtype else kind
+
+
+def _marked(parts: list[Part]) -> list[Part]:
+    """The parts of a user's message, those marked that the tool has put beside what a person typed."""
+    theirs = [part.type == "text" and isinstance(part.content, str) and is_the_tools(part.content) for part in parts]
+    if not any(theirs) or all(theirs):
+        return parts
+    return [
+        msgspec.structs.replace(part, metadata={"is_meta": True}) if is_one else part for part, is_one in zip(parts, theirs, strict=True)
+    ]
 
 
 def _api_error(record: dict[str, Any], blocks: Any) -> list[Event]:

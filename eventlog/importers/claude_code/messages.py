@@ -14,9 +14,14 @@ import msgspec
 
 from eventlog.events import Event, MessageAdded, MessageAmended, MessageRetracted, Part
 
-from ..values import text_of
+from ..values import mapping_of, text_of
+from .content import texts_of
+from .titles import is_the_tools
 
 SYNTHETIC = "<synthetic>"  # the model of messages that Claude Code wrote itself
+
+
+_NOTICES = ("task-notification",)  # where a user's record comes from that nobody typed
 
 
 class Line(msgspec.Struct, gc=False):
@@ -119,9 +124,13 @@ class Messages:
 
 
 def _marks(record: dict[str, Any], in_sidechain: bool) -> dict[str, Any]:
-    """What a reader of the message must know of its record."""
+    """What a reader of the message must know of its record. ``is_meta``: no person typed it, so that it is no session's first text."""
     marks = {"is_meta": "isMeta", "is_compact_summary": "isCompactSummary", "is_api_error": "isApiErrorMessage"}
     found: dict[str, Any] = {name: True for name, field in marks.items() if record.get(field) is True}
+    texts = texts_of(record["message"].get("content")) if record.get("type") == "user" else []
+    is_notice = text_of(mapping_of(record.get("origin")).get("kind")) in _NOTICES
+    if is_notice or (texts and all(map(is_the_tools, texts))):
+        found["is_meta"] = True
     if in_sidechain:
         found["is_sidechain"] = True
     return found

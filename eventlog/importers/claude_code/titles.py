@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..values import one_line, text_of
-from .content import plain_text
+from ..values import mapping_of, one_line, text_of
+from .content import texts_of
 
 SOURCES = (
     "none",
@@ -69,7 +69,12 @@ class Titles:
 
 def prompt_of(record: dict[str, Any], content: Any) -> str | None:
     """The text of a user record if a person typed it: not a meta record, a summary, or a command's echo."""
-    if record.get("isMeta") or record.get("isCompactSummary"):
+    if record.get("isMeta") or record.get("isCompactSummary") or mapping_of(record.get("origin")).get("kind") == "task-notification":
         return None
-    text = plain_text(content)
-    return None if not text.strip() or _NOT_A_PROMPT.match(text) else text
+    texts = [text for text in texts_of(content) if text.strip() and not is_the_tools(text)]
+    return "\n".join(texts) or None
+
+
+def is_the_tools(text: str) -> bool:
+    """Whether a text in a user's record is a command's echo, a reminder or another notice of the tool."""
+    return _NOT_A_PROMPT.match(text) is not None

@@ -22,11 +22,8 @@ from eventlog.importers.giving_back import beside, main, names
 from eventlog.importers.provenance import Records
 
 from ... import SessionView, replay
-from .. import Write
+from .. import MADE, Write
 from .told import Told
-
-MADE = {"claude-code": "claude_code", "codex": "codex", "gemini-cli": "gemini_cli", "pi": "pi", "opencode": "opencode"}
-"""The formats in which any session can be written, with the module that makes the file."""
 
 
 class Native:
@@ -35,6 +32,14 @@ class Native:
     def __init__(self, format: str) -> None:
         self.format = format
         self._declared = declared(format)
+
+    def check(self, session: Session) -> None:
+        """Raise `InvalidInput` where the session did not come from the tool, and its format cannot be made."""
+        if self.format not in MADE and not self.is_from_there(session):
+            raise InvalidInput(
+                f"session {session.id} did not come from {self.format}, and its files cannot be made of other sessions; "
+                f"give one of: {', '.join(MADE)}"
+            )
 
     def export_session(self, session: Session, write: Write, on_damage: OnDamage) -> None:
         """Write the session's file. Raises `InvalidInput` where it did not come from the tool and its format cannot be made."""
@@ -73,11 +78,7 @@ class Native:
         self, session: Session, *, id: str | None = None, cwd: str | None = None, on_damage: OnDamage = "raise"
     ) -> tuple[Told, Iterator[bytes]]:
         """The session told anew, and its file. ``id``: the new session's, a UUID; ``cwd``: the folder that it is of."""
-        if self.format not in MADE:
-            raise InvalidInput(
-                f"session {session.id} did not come from {self.format}, and its files cannot be made of other sessions; "
-                f"give one of: {', '.join(MADE)}"
-            )
+        self.check(session)
         view = replay(session.read(on_damage=on_damage), SessionView)
         told = Told(view, id or native_id(self.format, session.id), cwd or folder_of(view))
         return told, module_of(self.format).compose(told)

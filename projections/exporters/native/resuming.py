@@ -19,7 +19,8 @@ from eventlog.importers.opencode.meaning import NAME as OPENCODE
 from eventlog.importers.provenance import Records
 
 from ... import SessionView, replay
-from . import MADE, Native, folder_of, module_of
+from .. import MADE
+from . import Native, folder_of, module_of
 from .homes import databases_of, file_at, home_of, is_safe, place
 
 _COMMANDS = {
@@ -62,7 +63,8 @@ def resume(session: Session, tool: str | None = None) -> Resumption:
     folder = cwd if cwd != "/" and Path(cwd).is_dir() else None
     name = view.metadata.get("source_session_id") or session.id
     if chosen == source and isinstance(name, str) and is_safe(name):
-        known = _still_there(session, chosen, name)
+        is_an_agents = "agent_id" in view.metadata  # which has no file that its tool would go on with
+        known = None if is_an_agents else _still_there(session, chosen, name)
         if known is not None:
             path, gone_on = known
             command = _filled(_COMMANDS[chosen], name, path)

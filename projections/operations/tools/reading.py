@@ -13,7 +13,7 @@ from eventlog.errors import InvalidInput
 from ...catalog.listing import SessionItem
 from ...catalog.statistics import Statistics
 from ...catalog.statistics import Usage as Amounts
-from ...exporters import FORMATS
+from ...exporters import OFFERED
 from ...view.session import Counts, SessionView
 from ...view.usage import ModelUsage, Money, Usage
 from .. import questions, transcripts
@@ -243,7 +243,7 @@ def _resume_session(context: Context, asked: ResumeSession) -> Resumed:
 
 class ExportSession(Arguments, frozen=True, kw_only=True):
     session_id: SessionId
-    format: Annotated[str, Meta(description=f"One of: {', '.join(FORMATS)}.")] = "markdown"
+    format: Annotated[str, Meta(description=f"One of: {', '.join(OFFERED)}.")] = "markdown"
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from eventlog import EventLog
 from eventlog.events import MessageAdded
 from eventlog.importers import import_paths
 from eventlog.importers.looking import recognise
-from projections.exporters.native import MADE
+from projections.exporters import MADE
 
 from ...command_line import eventlog
 from ..importers.test_formats import SAMPLES

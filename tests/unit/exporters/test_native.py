@@ -17,8 +17,7 @@ from eventlog.importers import FORMATS, OWN, import_paths
 from eventlog.importers.looking import recognise
 from projections import SessionView, replay, to_messages
 from projections.exporters import FORMATS as EXPORTED
-from projections.exporters import export
-from projections.exporters.native import MADE
+from projections.exporters import MADE, export
 from projections.exporters.native.claude_code import project_of
 
 from ..importers.samples import Sample

@@ -61,6 +61,27 @@ def test_a_stream_of_droid_tells_its_calls_by_their_ids_and_its_tokens_at_the_en
     assert (view.usage.input_tokens, view.usage.output_tokens, view.usage.cache_read_tokens) == (10, 5, 2)
 
 
+def test_what_lies_beside_a_file_that_is_followed_is_read_again_as_it_grows(tmp_path: Path) -> None:
+    from eventlog.importers.follow import Follower
+
+    def line(number: int) -> dict[str, Any]:
+        message = {"role": "user", "content": [{"type": "text", "text": f"Number {number}"}]}
+        return {"type": "message", "id": f"m{number}", "timestamp": at(number), "message": message}
+
+    path, settings = tmp_path / "d.jsonl", tmp_path / "d.settings.json"
+    with EventLog.memory() as log:
+        follower = Follower(log, "droid", [tmp_path])
+        for number in (1, 2):
+            settings.write_text(json.dumps({"model": "droid-x", "tokenUsage": {"inputTokens": number * 10}}))
+            with open(path, "ab") as file:
+                file.write(as_lines([line(number)]))
+            list(follower.look([str(path)]))
+        list(follower.finish())
+        view = replay(log.session("d").read(), SessionView)
+        assert (view.counts.user_messages, view.usage.input_tokens) == (2, 20)
+        assert import_paths(log, "droid", [path]).events_added == 0
+
+
 # --- grok, kimi ------------------------------------------------------------------------------------------------------------------------
 
 

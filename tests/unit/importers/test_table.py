@@ -9,7 +9,7 @@ from pathlib import Path
 from eventlog.importers import FORMATS, OWN, declared
 from eventlog.importers.declaration import Format
 from projections.exporters import FORMATS as EXPORTED
-from projections.exporters.native import MADE
+from projections.exporters import MADE
 
 README = Path(__file__).parents[3] / "README.md"
 _EDITOR = re.compile(r"\$CONFIG/([^/]+)/User/(.*)")

@@ -200,6 +200,12 @@ def test_every_export_is_a_stream(ask: Asker, format: str) -> None:
         ask("export", session_id="s1", format="pdf")
 
 
+def test_a_session_is_exported_for_a_tool_where_that_is_known_before_the_stream_begins(ask: Asker) -> None:
+    assert b'"type":"session_meta"' in ask("export", session_id="s1", format="codex")
+    with pytest.raises(InvalidInput, match=r"session s1 did not come from chatgpt"):
+        ask("export", session_id="s1", format="chatgpt")
+
+
 # --- commands --------------------------------------------------------------------------------------------------------------------
 
 
