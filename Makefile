@@ -1,4 +1,4 @@
-# What a person types. Everything is installed into .venv (and .venv-newest, -oldest, -recorders), nothing outside this folder.
+# What a person types. Everything is installed into .venv (and .venv-newest, -oldest, -recorders, -adapters), nothing outside this folder.
 #
 #   make demo      a session recorded, crashed, recovered and replayed before your eyes
 #   make test      the suite, in one small environment of pinned packages
@@ -8,6 +8,7 @@
 #   make page      the page in a real Chromium (and what its suite needs)
 #   make mcp       the tests of `eventlog mcp`, which need its extra
 #   make recorders the recorders with real SDKs, against a provider on loopback
+#   make adapters  the stores of SDKs, with the SDKs and their own suites
 #   make suites    all of them but the demo and the page, as .ci/run does
 #   make constraints   the pins anew
 #
@@ -16,7 +17,7 @@
 
 PYTHON ?= python3
 # Not yet `page`: two races of the page were mended last; it goes in when it has passed several times in a row.
-SUITES = test check mcp recorders newest oldest
+SUITES = test check mcp recorders adapters newest oldest
 # The lowest Python that pyproject.toml allows: what is pinned with it can be installed with the later ones, too.
 PINNING_PYTHON ?= python3.11
 
@@ -90,6 +91,14 @@ readers: .venv/tested
 	npm install --prefix .readers --no-audit --no-fund opencode-ai@1.18.33
 	EVENTLOG_READERS=.readers .venv/bin/python -m pytest tests/conformance/test_native_readers.py
 
+# constraints-adapters.txt: the SDKs of `projections.adapters`, and what they bring; made by hand like the recorders'. Then the SDKs' own suites
+# (`python -m tests.adapters_sdk`), whose tests come with the source archives of the versions that are installed.
+adapters: .venv-adapters/bin/python
+	$< $(INSTALL) $(PINNED) $(BUILD)
+	$< $(INSTALL) $(PINNED) --constraint constraints-adapters.txt $(EDITABLE) '.[test,adapters-test]'
+	$< -m pytest -n auto -p no:asyncio tests/unit/adapters
+	$< -m tests.adapters_sdk
+
 # constraints.txt: what a user's installation brings. constraints-tools.txt: what building, the tests and the checks need besides.
 # From a new environment, so that nothing is pinned that nobody asked for; by pip, since a new machine has nothing else.
 constraints:
@@ -110,9 +119,9 @@ constraints:
 	rm -rf .venv-constraints
 
 clean:
-	rm -rf .node .readers .venv .venv-page .venv-mcp .venv-newest .venv-oldest .venv-recorders .venv-constraints build
+	rm -rf .node .readers .venv .venv-page .venv-mcp .venv-newest .venv-oldest .venv-recorders .venv-adapters .venv-constraints build
 
-.venv/bin/python .venv-page/bin/python .venv-mcp/bin/python .venv-newest/bin/python .venv-oldest/bin/python .venv-recorders/bin/python:
+.venv/bin/python .venv-page/bin/python .venv-mcp/bin/python .venv-newest/bin/python .venv-oldest/bin/python .venv-recorders/bin/python .venv-adapters/bin/python:
 	$(call needs,$(PYTHON),install CPython 3.11 or later with pip and venv or name it with PYTHON=...)
 	$(PYTHON) -m venv $(@:/bin/python=)
 

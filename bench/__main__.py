@@ -32,6 +32,7 @@ AREAS = {
     "memory": "memory",
     "growth": "growth",
     "sessions": "sessions",
+    "adapters": "adapters",
 }
 
 

@@ -28,7 +28,7 @@ _ROLES = {
 def is_message(value: Any) -> bool:
     """Whether it is one of LangChain's messages, or a mapping in a provider's shape."""
     if isinstance(value, dict):
-        return isinstance(value.get("role"), str) and telling.of_message(value) is not None
+        return isinstance(value.get("role"), str) and ("content" in value or "tool_calls" in value)
     return isinstance(getattr(value, "type", None), str) and hasattr(value, "content") and hasattr(value, "additional_kwargs")
 
 

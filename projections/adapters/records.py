@@ -57,3 +57,14 @@ def has_record(found: Whence) -> bool:
 def item_of(record: msgspec.Raw) -> Any:
     """The item, equal to the one that was given, and the caller's own."""
     return restore(record)
+
+
+def with_numbers(written: Any, value: Any) -> Any:
+    """What a serializer made of a value, with the numbers that JSON has no text for, which it made null."""
+    if isinstance(value, float) and written is None:
+        return value
+    if isinstance(written, dict) and isinstance(value, dict):
+        return {name: with_numbers(item, value.get(name)) for name, item in written.items()}
+    if isinstance(written, list) and isinstance(value, list | tuple) and len(written) == len(value):
+        return [with_numbers(item, other) for item, other in zip(written, value, strict=True)]
+    return written

@@ -44,10 +44,14 @@ THIRD_PARTY = {
 }
 # The SDK that an adapter is of, and what it brings that the adapter needs. No other file imports it.
 SDKS = {
+    "agent_framework": {"agent_framework"},
     "claude_agent_sdk": {"anyio", "claude_agent_sdk"},
     "google_adk": {"google", "pydantic_core"},
+    "langchain": {"langchain_core"},
     "langgraph": {"langchain_core", "langgraph"},
+    "llama_index": {"llama_index", "pydantic"},
     "openai_agents": {"agents"},
+    "pydantic_ai": {"pydantic", "pydantic_ai"},
 }
 # Too slow to be paid for by `import eventlog`: only ever imported inside the function that needs them.
 LAZY = {"sqlite3", "tomllib", "watchfiles", "zstandard"}

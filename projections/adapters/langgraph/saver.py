@@ -20,7 +20,7 @@ from eventlog.line import Envelope
 from ...catalog.facade import Catalog
 from ..keys import Keys, keys_of
 from ..sessions import Key, Sessions, in_thread, to_its_end
-from .thread import FORMAT, Saved, Thread, ThreadFold, Writer, messages_in, removal, shown_changes
+from .thread import FORMAT, Saved, Thread, ThreadFold, Writer, conversation_in, removal, shown_changes
 from .values import Values
 
 _FOLD = ThreadFold()
@@ -87,15 +87,17 @@ class EventLogSaver(BaseCheckpointSaver[str]):
         held: dict[str, Any] = checkpoint["channel_values"]
         rest = values.dump({name: value for name, value in checkpoint.items() if name != "channel_values"})
         about = values.dump(get_checkpoint_metadata(config, metadata))
-        messages = messages_in(held) if ns == "" and values.is_readable else None
+        talk = conversation_in(held) if ns == "" and values.is_readable else None
 
         def decide(state: Thread) -> list[Envelope]:
             writer = Writer(state, values)
             new = {channel: (version, held.get(channel)) for channel, version in new_versions.items()}
             writer.checkpoint(ns, id, parent, rest, about, new, held)
-            if messages is not None and id >= (state.newest("") or ""):
-                follows = state.head is None or parent == state.head
-                writer.drafts += shown_changes(state, messages, values, follows=follows)
+            if talk is not None and id >= (state.newest("") or ""):
+                messages: list[Any] = held[talk]
+                is_new = talk in new and bool(messages) and ("", talk) in writer.latest
+                items = writer.latest["", talk].whole() if is_new else [values.dump(message) for message in messages]
+                writer.drafts += shown_changes(state, messages, items, follows=state.head is None or parent == state.head)
             return writer.drafts
 
         self._append(thread_id, decide, exact=True)

@@ -178,19 +178,17 @@ def forget(state: Thread, gone: Ranges) -> None:
 
 
 class Writer:
-    """Makes the events of one append; what it encodes begins with what the state, or this append, has already."""
+    """Makes the events of one append; what it encodes begins with what the state, or this append, has already. ``latest``: the lists."""
 
     def __init__(self, state: Thread, values: Values, *, anew: bool = False) -> None:
         self._values = values
-        self._latest: dict[tuple[str, str], List] = {} if anew else dict(state.latest)
-        self.stands_on_others = False
+        self.latest: dict[tuple[str, str], List] = {} if anew else dict(state.latest)
         self.drafts: list[Envelope] = []
 
     def value(self, ns: str, channel: str, value: Any) -> msgspec.Raw:
-        text, as_list = self._values.dump_after(value, self._latest.get((ns, channel)))
+        text, as_list = self._values.dump_after(value, self.latest.get((ns, channel)))
         if as_list is not None:
-            self.stands_on_others = self.stands_on_others or as_list.after is not None
-            self._latest[ns, channel] = as_list
+            self.latest[ns, channel] = as_list
         return msgspec.Raw(text)
 
     def checkpoint(
@@ -210,43 +208,50 @@ class Writer:
         self.drafts.append(draft(UnknownEvent(WRITES, msgspec.Raw(msgspec.json.encode(found)))))
 
 
-def messages_in(values: Mapping[str, Any]) -> list[Any] | None:
-    """The conversation among the channels' values: the one named ``messages``, else the first that is one. None where there is none."""
+def conversation_in(values: Mapping[str, Any]) -> str | None:
+    """The channel that holds the conversation: the one named ``messages``, else the first that is one. None where there is none."""
     for name in (_MESSAGES, *sorted(values)):
         found = values.get(name)
-        if isinstance(found, list) and found and all(langchain_messages.is_message(each) for each in found):
-            return found
-    return [] if isinstance(values.get(_MESSAGES), list) and not values[_MESSAGES] else None
+        if isinstance(found, list) and found and all(map(langchain_messages.is_message, found)):
+            return name
+    return _MESSAGES if values.get(_MESSAGES) == [] else None
 
 
-def shown_changes(state: Thread, messages: Sequence[Any], values: Values, *, follows: bool) -> Iterator[Envelope]:
-    """What makes the session's messages these, of the checkpoint that is newest now. ``follows``: it comes after the one that is shown."""
-    wanted = [(langchain_messages.id_of(message), digest_of(values.dump(message))) for message in messages]
-    ids = {id for id, _ in wanted if id is not None}
+def shown_changes(state: Thread, messages: Sequence[Any], items: Sequence[bytes], *, follows: bool) -> Iterator[Envelope]:
+    """What makes the session's messages these (``items``: as they are stored), of the checkpoint that is newest now. ``follows``: it comes
+    after the one that is shown."""
+    wanted = [digest_of(item) for item in items]
     place = 0
-    gone: list[Shown] = []
+    left: list[Shown] = []
     for each in state.shown:
-        if not each.hidden and place < len(wanted) and each.digest == wanted[place][1]:
+        if not each.hidden and place < len(wanted) and each.digest == wanted[place]:
             place += 1
-        elif not each.hidden and follows and each.id is not None and each.id not in ids:
-            yield draft(MessageAmended(message_id=each.id, exclude_from_context=True), origin={"format": FORMAT, "note": {"hidden": True}})
-        elif not (each.hidden and follows and each.id not in ids):
+        else:
+            left.append(each)
+    if not left and place == len(wanted):
+        return
+    ids = [langchain_messages.id_of(message) for message in messages]
+    gone: list[Shown] = []
+    for each in left:
+        if not (follows and each.id is not None and each.id not in ids):
             gone.append(each)
+        elif not each.hidden:
+            yield draft(MessageAmended(message_id=each.id, exclude_from_context=True), origin={"format": FORMAT, "note": {"hidden": True}})
     if gone:
         yield draft(HistoryRetracted(ranges=[(each.first, each.last) for each in gone], reason="another path"))
-    used = {each.id for each in state.shown if each not in gone}
+    used = {each.id for each in state.shown} - {each.id for each in gone}
     for index in range(place, len(wanted)):
-        id, digest = wanted[index]
-        id = id if id is not None and id not in used else f"{digest}-{index}"
+        id = ids[index]
+        id = id if id is not None and id not in used else f"{wanted[index]}-{index}"
         used.add(id)
-        yield from _said(messages[index], id, digest)
+        yield from _said(messages[index], id, wanted[index])
 
 
 def _said(message: Any, id: str, digest: str) -> Iterator[Envelope]:
     first: dict[str, Any] = {"format": FORMAT, "note": {"digest": digest}}
     rest: dict[str, Any] = {"format": FORMAT, "note": {}}
     try:
-        events = langchain_messages.events_of(message, id)
+        events = langchain_messages.events_of(message, id) or [MessageAdded(role="unknown", content=[], message_id=id)]
         made = [draft(event, origin=rest if index else first) for index, event in enumerate(events)]
     except InvalidEvent:  # content of a shape that nobody has seen: the checkpoint has it
         made = [draft(MessageAdded(role="unknown", content=[], message_id=id), origin=first)]

@@ -33,7 +33,7 @@ _encode = msgspec.json.encode
 class List:
     """A list as it is stored: part of an earlier one, and more. ``seq`` is the event that it is in."""
 
-    __slots__ = ("after", "end", "first", "id", "items", "seq")
+    __slots__ = ("_whole", "after", "end", "first", "id", "items", "seq")
 
     def __init__(self, id: str, items: list[bytes], after: List | None = None, first: int = 0, end: int = 0) -> None:
         self.id = id
@@ -42,17 +42,22 @@ class List:
         self.first = first
         self.end = end
         self.seq = 0
+        self._whole: list[bytes] | None = None
 
     def whole(self) -> list[bytes]:
-        """All of its elements, as JSON."""
+        """All of its elements, as JSON; to be read only. Of a list and those after it, the one asked for last remembers them."""
         chain = [self]
-        while chain[-1].after is not None:
+        while chain[-1]._whole is None and chain[-1].after is not None:
             chain.append(chain[-1].after)
-        found: list[bytes] = []
+        last = chain.pop()
+        found = last.items if last._whole is None else last._whole
+        if chain:
+            found, last._whole = list(found), None
         for each in reversed(chain):
             if each.first or each.end < len(found):
                 found = found[each.first : each.end]
             found.extend(each.items)
+        self._whole = found
         return found
 
     def stands_on(self, seqs: Any) -> bool:
@@ -79,8 +84,7 @@ class Values:
         """One value, a list as a whole. Raises what the serializer raises for what it has no form for."""
         if self.is_readable:
             if _is_plain(value):
-                wrong = unwritable(value)
-                return _encode({"j": value} if wrong is None else {"s": json.dumps(value)})
+                return _plainly(value)
             if isinstance(value, BaseMessage) and unwritable(value.content) is not None:
                 return _encode({"m": json.dumps(message_to_dict(value))})
         kind, data = self._serde.dumps_typed(value)
@@ -92,18 +96,18 @@ class Values:
             return self.dump(value), None
         items = [self.dump(item) for item in value]
         first, end = (0, 0) if before is None else _common(before.whole(), items)
-        if end == first:
-            made = List(token_hex(6), items)
-            return _encode({"l": made.id, "i": [msgspec.Raw(item) for item in items]}), made
-        assert before is not None
-        made = List(token_hex(6), items[end - first :], before, first, end)
-        raw = [msgspec.Raw(item) for item in made.items]
-        return _encode({"l": made.id, "i": raw, "a": before.id, "f": first, "n": end}), made
+        made = List(token_hex(6), items[end - first :], before if end > first else None, first, end)
+        stored: dict[str, Any] = {"l": made.id, "i": [msgspec.Raw(item) for item in made.items]}
+        if made.after is not None:
+            stored |= {"a": made.after.id, "f": first, "n": end}
+        return _encode(stored), made
 
     def load(self, stored: Stored) -> Any:
         if isinstance(stored, List):
-            return [self.load(item) for item in stored.whole()]
-        found = msgspec.json.decode(stored)
+            return [self._loaded(each) for each in msgspec.json.decode(b"[" + b",".join(stored.whole()) + b"]")]
+        return self._loaded(msgspec.json.decode(stored))
+
+    def _loaded(self, found: dict[str, Any]) -> Any:
         if "j" in found:
             return found["j"]
         if "s" in found:
@@ -111,6 +115,16 @@ class Values:
         if "m" in found:
             return messages_from_dict([json.loads(found["m"])])[0]
         return self._serde.loads_typed((found["t"], base64.b64decode(found["b"])))
+
+
+def _plainly(value: Any) -> bytes:
+    try:
+        text = _encode({"j": value})
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return _encode({"s": json.dumps(value)})
+    if b"null" in text and unwritable(value) is not None:  # NaN
+        return _encode({"s": json.dumps(value)})
+    return text
 
 
 class _Form(msgspec.Struct, gc=False):
