@@ -112,7 +112,7 @@ async function show(id, seq) {
   }
   header.draw(list.items.get(id) ?? { session_id: id, title: id, tags: [] });
   header.known().catch(() => {});
-  const opened = (transcript = new Transcript(scroller, { seen: note, news, drawn: () => find.mark(), fork: (at) => header.fork(at).catch(failed), open: (other) => open(other).catch(failed) }));
+  const opened = (transcript = new Transcript(scroller, { seen: note, news, drawn: () => find.mark(), fork: (at) => header.fork(at).catch(failed), open: (other) => open(other).catch(failed), failed }));
   try {
     await opened.open(id, seq);
     if (shown === id) marked();
