@@ -21,14 +21,15 @@ export function state(call) {
   return [call.is_error && "failed", typeof call.duration_ms === "number" && duration(call.duration_ms)].filter(Boolean).join(", ");
 }
 
-/** @param {any} call @param {boolean} unfolded */
-export function calling(call, unfolded = false) {
+/** @param {any} call @param {boolean} unfolded @param {() => void} [whole] fetches what was cut of it */
+export function calling(call, unfolded = false, whole = undefined) {
   const changes = edits(call.arguments);
   const given = asText(call.arguments);
   const result = asText(call.display ?? call.output);
   return make(`details.call${call.is_error ? ".failed" : isOpen(call) ? ".open" : ""}`, { open: unfolded, "data-called": call.called_seq, "data-returned": call.returned_seq },
     make("summary", {}, make("b", {}, call.name ?? "tool"), " ", make("code", {}, inOneLine(call)), " ", make("span", {}, state(call))),
     changes ?? (given && make("pre", {}, broken(given.slice(0, MOST_CHARACTERS)))),
-    !isOpen(call) && folded("Result", result),
+    !isOpen(call) && folded("Result", result, call.truncated && whole ? { chars: call.chars, whole } : undefined),
+    call.truncated && !whole && make("p.faint", {}, "Cut: the session itself has all of it."),
     call.artifacts?.length ? make("p.faint", {}, "Left behind: ", call.artifacts.map((each) => each.path ?? each.uri ?? each.name ?? "").join(", ")) : null);
 }

@@ -10,7 +10,7 @@ const IMAGES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
 const AS_MARKDOWN = new Set(["assistant", "system", "model"]);
 
 /**
- * @typedef {{ id: string, thinking?: boolean, tools?: boolean, whole?: (seq: number) => void, stored: (seq: number) => Promise<string>,
+ * @typedef {{ id: string, thinking?: boolean, tools?: boolean, whole?: (seq: number, called?: number) => void, stored: (seq: number) => Promise<string>,
  *   fork?: (seq: number) => void, open: (id: string) => void, inside: (id: string) => Promise<any[]> }} Doing what can be done with a message,
  *   and whether thinking and tool calls are unfolded
  * @param {any} item a message of a window, with `calls`, `errors`, `compactions` and `children`  @param {Doing} doing
@@ -22,7 +22,7 @@ export function message(item, doing) {
   const content = make("div.content", {}, item.parts.map((part) => one(part, item, doing)));
   shown.append(item.retracted ? make("details", {}, make("summary", {}, "What was taken back"), content) : content);
   const said = new Set(item.parts.filter((part) => part.type === "tool_call").map((part) => part.id));
-  for (const call of item.calls) if (!said.has(call.call_id)) shown.append(calling(call, doing.tools));
+  for (const call of item.calls) if (!said.has(call.call_id)) shown.append(used(call, item, doing));
   for (const child of item.children ?? []) shown.append(subagent(child, doing));
   if (item.truncated && doing.whole) shown.append(make("button", { on: { click: () => doing.whole(item.seq) } }, "Show all of it"));
   return shown;
@@ -84,7 +84,7 @@ function one(part, item, doing) {
       return make("details.thinking", { open: doing.thinking }, make("summary", {}, content ? "Thinking" : "Thinking (not recorded)"), content && plain(content));
     }
     case "tool_call":
-      return calling(item.calls.find((call) => call.call_id === part.id) ?? { ...part, call_id: part.id }, doing.tools);
+      return used(item.calls.find((call) => call.call_id === part.id) ?? { ...part, call_id: part.id }, item, doing);
     case "tool_call_response":
       return folded("Result", asText(part.response));
     case "blob":
@@ -93,6 +93,8 @@ function one(part, item, doing) {
       return make("div.note", {}, `[${part.type}] ${asText(part.uri ?? part.file_id ?? part.mime_type ?? part.content).slice(0, 2_000)}`);
   }
 }
+
+const used = (call, item, doing) => calling(call, doing.tools, doing.whole && (() => doing.whole(item.seq, call.called_seq)));
 
 /** An image is shown by a click; nothing else becomes more than its name. */
 function blob(part) {

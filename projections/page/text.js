@@ -21,17 +21,19 @@ export const isLong = (content) => content.length > MOST_CHARACTERS || content.s
 
 export const broken = (content) => content.replace(new RegExp(`[^\\n]{${MOST_IN_A_LINE}}(?=[^\\n])`, "g"), "$&\n");
 
-/** Long text: its first lines, and a way to all of it. */
-export function folded(title, content) {
+/** Long text: its first lines, and a way to all of it. `cut`: it is the beginning of `chars` characters, and `whole` fetches them. */
+export function folded(title, content, cut) {
   const lines = content.split("\n");
   const short = lines.slice(0, MOST_LINES).join("\n").slice(0, MOST_CHARACTERS);
   const block = make("pre", {}, broken(short));
-  const more = lines.length > 1 ? `All ${count(lines.length, "line")}` : `All ${count(content.length, "character")}`;
+  const more = cut ? `All ${count(cut.chars, "character")}` : lines.length > 1 ? `All ${count(lines.length, "line")}` : `All ${count(content.length, "character")}`;
   const all = (event) => {
+    if (cut) return cut.whole();
     block.replaceChildren(broken(content));
     event.target.remove();
+    return undefined;
   };
-  return make("div", {}, title && make("span.faint", {}, title), block, short.length < content.length && make("button", { on: { click: all } }, more));
+  return make("div", {}, title && make("span.faint", {}, title), block, (cut || short.length < content.length) && make("button.all", { on: { click: all } }, more));
 }
 
 /** Text as it is, with its fenced code as blocks. */

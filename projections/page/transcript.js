@@ -14,8 +14,8 @@ const estimate = (chars) => 62 + Math.ceil(Math.min(chars, 8_000) / 90) * 22;
 
 /** A transcript in `scroller`. `seen(seq)` is told which message is at the top, `news(count)` how many came while the end was not followed. */
 export class Transcript {
-  constructor(scroller, { seen, news, drawn = () => {}, fork, open }) {
-    Object.assign(this, { scroller, seen, news, fork, opening: open });
+  constructor(scroller, { seen, news, drawn = () => {}, fork, open, failed }) {
+    Object.assign(this, { scroller, seen, news, fork, opening: open, failed });
     this.missed = 0;
     this.ending = new AbortController();
     this.children = [];
@@ -78,7 +78,7 @@ export class Transcript {
   }
 
   /** Put the message of this seq on top, or that to which what stands at the seq belongs. */
-  async jump(seq, mark = true) {
+  async jump(seq, mark = true, focus = true) {
     let index = this.indexOf(seq);
     const window = Math.floor(index / WINDOW);
     const items = await this.load(window);
@@ -93,7 +93,7 @@ export class Transcript {
     for (const [at, node] of this.list.nodes) node.classList.toggle("target", at === this.target);
     const node = this.list.nodes.get(index);
     if (mark && former !== index) node?.querySelectorAll(`[data-called="${seq}"], [data-returned="${seq}"]`).forEach((call) => (call.open = true));
-    node?.focus({ preventScroll: true });
+    if (focus) node?.focus({ preventScroll: true });
   }
 
   /** The last message that does not stand behind the seq. */
@@ -123,7 +123,7 @@ export class Transcript {
       return known;
     }
     const loading = this.fetch(window * WINDOW, WINDOW + 1).then((found) => {
-      const items = this.taken(found.items, found, WINDOW);
+      const items = this.taken(found);
       if (this.windows.get(window) === loading) this.windows.set(window, items);
       return items;
     });
@@ -137,10 +137,9 @@ export class Transcript {
     return get(session(this.id, "/messages"), { after: this.seqs[first] - 1, limit, max_chars: MOST_CHARACTERS, retracted: true }, this.ending.signal);
   }
 
-  /** By seq: the first `most` messages, each with what is its own. One more says when the next one was. */
-  taken(messages, found, most) {
-    const items = withTheirOwn(found, this.children);
-    return new Map(items.slice(0, most).map((item) => [item.seq, item]));
+  /** By seq: a window's messages, each with what is its own. One more was fetched, which says when the next one was. */
+  taken(found) {
+    return new Map(withTheirOwn(found, this.children).slice(0, WINDOW).map((item) => [item.seq, item]));
   }
 
   node(index) {
@@ -155,7 +154,7 @@ export class Transcript {
     const node = message(item, {
       id: this.id,
       ...this.unfolded,
-      whole: (seq) => this.whole(seq, window),
+      whole: (seq, called) => this.whole(seq, window, called).catch(this.failed),
       stored: (seq) => getText(session(this.id, "/events"), { after: seq - 1, before: seq + 1 }),
       fork: this.fork,
       open: this.opening,
@@ -165,12 +164,16 @@ export class Transcript {
     return node;
   }
 
-  /** All of a message that was cut. */
-  async whole(seq, window) {
+  /** All of a message that was cut, or of a call of it. */
+  async whole(seq, window, called) {
     const found = await get(session(this.id, "/messages"), { around: seq, limit: 1, retracted: true }, this.ending.signal);
     const items = this.windows.get(window);
     if (items instanceof Map) items.set(seq, withTheirOwn(found, this.children)[0]);
     this.list.renew((at) => this.seqs[at] === seq);
+    const call = called && this.list.space.querySelector(`[data-called="${called}"]`);
+    if (!call) return;
+    call.open = true;
+    call.querySelector("button.all")?.click();
   }
 
   /** Thinking or tool calls of all messages, folded or not. */
@@ -195,11 +198,19 @@ export class Transcript {
     for (const [window, items] of this.windows) {
       if (window === last || !(items instanceof Map)) continue;
       if ([...items.values()].some((item) => (message_id && item.message_id === message_id) || (call_id && item.calls.some((call) => call.call_id === call_id)))) {
-        this.windows.delete(window);
-        this.list.renew((at) => Math.floor(at / WINDOW) === window);
+        const found = await this.fetch(window * WINDOW, WINDOW + 1);
+        if (this.windows.get(window) === items) this.take(window, this.taken(found));
       }
     }
     return this.refresh();
+  }
+
+  /** These are the messages of a window now. What is in sight is made anew only where it has changed: who has unfolded it still reads it. */
+  take(window, items) {
+    const former = this.windows.get(window);
+    this.windows.set(window, items);
+    const isSame = (seq) => former instanceof Map && JSON.stringify(former.get(seq)) === JSON.stringify(items.get(seq));
+    this.list.renew((at) => Math.floor(at / WINDOW) === window && !isSame(this.seqs[at]));
   }
 
   async anew() {
@@ -238,9 +249,8 @@ export class Transcript {
     const added = items.filter((item) => item.seq > former.at(-1)).length;
     this.seqs.splice(first + kept, Infinity, ...items.slice(kept).map((item) => item.seq));
     this.rows = [...this.rows.filter(([seq]) => seq < items[0]?.seq), ...rowsOf(items, found, this.flags)];
-    for (let at = 0; at < items.length; at += WINDOW) this.windows.set(window + at / WINDOW, new Map(items.slice(at, at + WINDOW).map((item) => [item.seq, item])));
     this.list.replace(first + kept, items.slice(kept).map((item) => estimate(JSON.stringify(item.parts).length)));
-    this.list.renew((at) => at >= first);
+    for (let at = 0; at < items.length; at += WINDOW) this.take(window + at / WINDOW, new Map(items.slice(at, at + WINDOW).map((item) => [item.seq, item])));
     if (!this.list.following && added) this.news((this.missed += added));
     return found.next === null ? undefined : this.fetchNews();
   }

@@ -59,6 +59,7 @@ export class Virtual {
     const kept = Math.min(first, this.count);
     this.heights = new Heights([...this.heights.each.subarray(0, kept), ...estimates]);
     this.forget(kept);
+    for (const node of this.nodes.values()) node.setAttribute("aria-setsize", this.count);
   }
 
   forget(first) {
