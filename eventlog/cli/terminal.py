@@ -54,7 +54,8 @@ class Terminal:
         return self.colors and self.is_there and known
 
     def styled(self, text: str, style: str = "") -> str:
-        """The text in a style: words of bold, dim, italic, reverse, underline and a colour (bright_black, red, ...)."""
+        """The text in a style: words of bold, dim, italic, reverse, underline and a colour (red, ...): the
+        sixteen of the terminal's own palette, but for those that are its background in some."""
         if not style or not text or not self.colors:
             return text
         words = style.split()
@@ -64,7 +65,7 @@ class Terminal:
 
     def linked(self, text: str, address: str) -> str:
         """The text as a link, where the terminal has them."""
-        return f"\x1b]8;;{address}\x1b\\{text}\x1b]8;;\x1b\\" if self.links else text
+        return f"\x1b]8;;{address}\x1b\\{text}\x1b]8;;\x1b\\" if self.links and address else text
 
     def page(self, lines: Iterable[str], *, paged: bool) -> None:
         """Write lines that are ready; through the pager (PAGER, else less) where a person looks at a real terminal and wants it."""

@@ -7,9 +7,10 @@ the third row. In a pipe everything is whole, and the columns do not depend on w
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timezone
+from datetime import datetime
 from operator import attrgetter
 from typing import Any
+from urllib.parse import quote
 
 import click
 import msgspec
@@ -42,7 +43,7 @@ def list_sessions(context: Context, given: dict[str, Any], wide: bool, fields: s
         raise click.UsageError(f"--json and --format {format} contradict each other; give one of them")
     asked = msgspec.convert(given, type=questions.List)
     with open_catalog(context) as catalog:
-        page = questions.list_sessions(asking(catalog), asked)
+        page = questions.list_sessions(asking(context, catalog), asked)
         if not page.total:
             say_unknown(context, catalog, given)
         fits = format in (None, "table") and not context.json and context.terminal.is_there and not wide and fields is None
@@ -62,7 +63,7 @@ def list_sessions(context: Context, given: dict[str, Any], wide: bool, fields: s
             context.write(line.encode() + b"\n")
         return
     if rows:
-        now = datetime.now(timezone.utc)
+        now = context.now()
         if fields is not None:
             columns = chosen([*_whole(), *_data()], fields)
         elif fits:
@@ -108,10 +109,10 @@ def _fitted(
         return f"{mark}{f'(+{agents}) ' if agents else ''}{called(item, 200)}"
 
     return [
-        Column(name="@", value=lambda item: numbers[item.session_id], right=True, style="bright_black", rank=4 if are_short else 0),
+        Column(name="@", value=lambda item: numbers[item.session_id], right=True, style="dim", rank=4 if are_short else 0),
         Column(name="id", value=lambda item: shortest[item.session_id], style="yellow", rank=0 if are_short else 8, most=200),
         Column(name="age", value=lambda item: age(item.updated_at, now), right=True, style="green", rank=1),
-        Column(name="project", value=lambda item: _last_folder(item.project), style="cyan", rank=5, most=18),
+        Column(name="project", value=lambda item: _last_folder(item.project), style="cyan", rank=5, most=18, link=_folder),
         Column(name="kind", value=lambda item: item.kind, rank=10, most=10),
         Column(
             name="status",
@@ -132,6 +133,10 @@ def _fitted(
 
 def _cost(item: SessionItem) -> str:
     return "" if item.cost is None else money(item.cost.amount, item.cost.currency)
+
+
+def _folder(item: SessionItem) -> str:
+    return f"file://{quote(item.project)}" if item.project else ""
 
 
 def _last_folder(path: str | None) -> str:
