@@ -155,7 +155,7 @@ class FileFollower:
         except (FileNotFoundError, NotRegular):
             return  # finished or replaced meanwhile: it is looked for again at the next look
         try:
-            start = scan.find_start(fd, self._position)
+            start = scan.find_start(fd, self._position, name.first_seq)
             inode = os.fstat(fd).st_ino
         except BaseException:
             os.close(fd)

@@ -65,7 +65,7 @@ def scan_file(path: str, name: SegmentName, *, after: int = 0, max_append_bytes:
         elif name.compressed:
             yield from compressed.scan(fd, after=after, max_append_bytes=max_append_bytes)
         else:
-            start = find_start(fd, after) if after >= name.first_seq else Start()
+            start = find_start(fd, after, name.first_seq) if after >= name.first_seq else Start()
             if start.offset:
                 yield from _opening(fd)
             yield from scan_raw(fd, start=start, first_seq=name.first_seq, max_append_bytes=max_append_bytes, judged_bytes=judged_bytes)
@@ -358,14 +358,21 @@ def last_seq_before(fd: int, offset: int, default: int) -> int:
     return default
 
 
-def find_start(fd: int, after: int) -> Start:
-    """A line boundary at or before the first event with seq > ``after``, found by halving, so that what is not needed is not read.
+def find_start(fd: int, after: int, first_seq: int) -> Start:
+    """A line boundary at or before the first event with seq > ``after``, so that what is not needed is not read. It is looked for where it
+    would be if all events were as large as those before the last probe, by turns with halving, since they are not.
 
     The line before the boundary vouches for the checksum there; where it does not, reading finds a mismatch and begins at 0."""
     low, high = 0, os.fstat(fd).st_size
     best = Start()
+    event_size = 0.0
+    halves = True
     while high - low > FIRST_CHUNK_SIZE:
         middle = (low + high) // 2
+        if not halves:
+            guess = int(event_size * (after + 1 - first_seq)) - FIRST_CHUNK_SIZE // 2
+            middle = max(low + FIRST_CHUNK_SIZE // 2, min(guess, high - FIRST_CHUNK_SIZE // 2))
+        halves = not halves
         found = _append_end(fd, middle)
         if found is None:
             high = middle
@@ -375,6 +382,7 @@ def find_start(fd: int, after: int) -> Start:
             seq = stored.position.decode(line).seq
         except (msgspec.DecodeError, UnicodeDecodeError):
             return Start()
+        event_size = end / max(1, seq + 1 - first_seq)
         if seq > after:
             high = middle
             continue
@@ -384,6 +392,8 @@ def find_start(fd: int, after: int) -> Start:
             if running is None:
                 return Start()
             best = Start(low, running)
+            if max(event_size, len(line)) * (after - seq) < FIRST_CHUNK_SIZE // 2:
+                break  # it is in what is read first
     return best
 
 

@@ -94,10 +94,11 @@ def list_tool_calls(connection: sqlite3.Connection, log: EventLog, filter: ToolF
         f"SELECT {_COLUMNS} FROM {source} WHERE {condition}{place} ORDER BY {order} LIMIT ?", [*values, limit + 1]
     ).fetchall()
     following = to_cursor(_ORDER + str(one), *rows[limit - 1][:4]) if len(rows) > limit else None
-    page = rows[:limit]
-    items = [_item(row) for row in page]
-    _fill_in(log, page, items)
-    return Page(items, total, following)
+    calls = Calls(rows[:limit])
+    for session_id, seqs in calls.needed.items():  # each read once, from the first event that is needed to the last
+        for stored in read_some(log, session_id, seqs):
+            calls.fill_in(stored)
+    return Page(calls.items, total, following)
 
 
 _COLUMNS = (
@@ -106,7 +107,7 @@ _COLUMNS = (
 )
 
 
-def calls_between(connection: sqlite3.Connection, log: EventLog, session_id: str, start: int, end: int | None) -> list[ToolItem]:
+def calls_between(connection: sqlite3.Connection, session_id: str, start: int, end: int | None) -> Calls:
     """The calls of a session that were made from one seq up to, but not including, another (None: its end), in order."""
     condition, values = ToolFilter(session_id=session_id).condition()
     condition, values = condition + " AND call.seq >= ?", [*values, start]
@@ -114,9 +115,7 @@ def calls_between(connection: sqlite3.Connection, log: EventLog, session_id: str
         condition, values = condition + " AND call.seq < ?", [*values, end]
     source = "catalog.tool_call AS call JOIN catalog.session AS session USING (sid)"
     rows = connection.execute(f"SELECT {_COLUMNS} FROM {source} WHERE {condition} ORDER BY call.seq, call.part", values).fetchall()
-    items = [_item(row) for row in rows]
-    _fill_in(log, rows, items)
-    return items
+    return Calls(rows)
 
 
 def _item(row: tuple[Any, ...]) -> ToolItem:
@@ -135,23 +134,27 @@ def _item(row: tuple[Any, ...]) -> ToolItem:
     )
 
 
-def _fill_in(log: EventLog, rows: list[tuple[Any, ...]], items: list[ToolItem]) -> None:
-    """Arguments and outputs, each session read once, from the first event that is needed to the last."""
-    needed: dict[str, dict[int, list[tuple[ToolItem, int, bool]]]] = {}
-    for row, item in zip(rows, items, strict=True):
-        for seq, part, of_result in ((row[13], row[14], False), (row[15], row[16], True)):
-            if seq is not None:
-                needed.setdefault(item.session_id, {}).setdefault(seq, []).append((item, part, of_result))
-    for session_id, by_seq in needed.items():
-        for stored in read_some(log, session_id, by_seq):
-            for item, part, of_result in by_seq[stored.seq]:
-                content = content_at(stored, part, of_result=of_result)
-                if of_result:
-                    item.output = content
-                    item.display = getattr(stored.event, "display", None)
-                    item.artifacts = getattr(stored.event, "artifacts", [])
-                else:
-                    item.arguments = content
+class Calls:
+    """Calls of which the rows are known. What they were asked and gave is in the events at ``needed``, by session and seq."""
+
+    def __init__(self, rows: list[tuple[Any, ...]]) -> None:
+        self.items = [_item(row) for row in rows]
+        self.needed: dict[str, dict[int, list[tuple[ToolItem, int, bool]]]] = {}
+        for row, item in zip(rows, self.items, strict=True):
+            for seq, part, of_result in ((row[13], row[14], False), (row[15], row[16], True)):
+                if seq is not None:
+                    self.needed.setdefault(item.session_id, {}).setdefault(seq, []).append((item, part, of_result))
+
+    def fill_in(self, stored: StoredEvent) -> None:
+        """Take arguments or outputs from one of these events; from another one nothing."""
+        for item, part, of_result in self.needed.get(stored.session_id, {}).get(stored.seq, ()):
+            content = content_at(stored, part, of_result=of_result)
+            if of_result:
+                item.output = content
+                item.display = getattr(stored.event, "display", None)
+                item.artifacts = getattr(stored.event, "artifacts", [])
+            else:
+                item.arguments = content
 
 
 _GAP = 200  # events that are cheaper to read over than to look for what follows them

@@ -10,12 +10,12 @@ The events of the messages are folded by `SessionView` itself, so a message in a
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from eventlog import EventLog
+from eventlog import EventLog, StoredEvent
 from eventlog.errors import InvalidInput, SessionNotFound
 from eventlog.events import MessageRetracted
 
@@ -23,7 +23,7 @@ from ..view.messages import Message
 from ..view.outline import AMENDED, MESSAGE, RETRACTED
 from ..view.session import Compaction, LoggedError, SessionView
 from ..view.tool_calls import ToolCall
-from .tool_history import ToolItem, calls_between, read_some
+from .tool_history import Calls, ToolItem, calls_between, read_some
 
 MOST_MESSAGES: Final = 10_000
 _ranges = msgspec.json.Decoder(list[tuple[int, int]])
@@ -126,11 +126,11 @@ def find(
     start, end = (rows[0].seq if previous is not None else 0), following
     if not rows and total:  # asked for behind the last message, or before the first: what lies there is in another window
         end = 0
-    between = _between(connection, sid, start, end)
-    view = _fold(log, session_id, [*rows, *between])
+    calls = calls_between(connection, session_id, start, end)
+    view = _fold(log, session_id, [*rows, *_between(connection, sid, start, end)], calls)
     return Window(
         items=_items(view, rows, max_chars),
-        tool_calls=_calls(calls_between(connection, log, session_id, start, end), max_chars),
+        tool_calls=_calls(calls.items, max_chars),
         errors=view.errors,
         compactions=view.compactions,
         total=total,
@@ -216,11 +216,17 @@ def _between(connection: sqlite3.Connection, sid: int, start: int, end: int | No
     return [_Row(*row) for row in connection.execute(statement + " ORDER BY seq", values)]
 
 
-def _fold(log: EventLog, session_id: str, rows: Iterable[_Row]) -> SessionView:
-    """A view of nothing but these: their events, folded as all events are."""
+def _fold(log: EventLog, session_id: str, rows: Iterable[_Row], calls: Calls) -> SessionView:
+    """A view of nothing but these: their events, folded as all events are. The calls are filled in from the same reading."""
     wanted = {seq for row in rows for first, last in row.ranges for seq in range(first, last + 1)}
-    events = (stored for stored in read_some(log, session_id, wanted) if not isinstance(stored.event, MessageRetracted))
-    return SessionView.fold_all(SessionView.initial(), events)
+
+    def events() -> Iterator[StoredEvent]:
+        for stored in read_some(log, session_id, wanted.union(calls.needed.get(session_id, ()))):
+            calls.fill_in(stored)
+            if stored.seq in wanted and not isinstance(stored.event, MessageRetracted):
+                yield stored
+
+    return SessionView.fold_all(SessionView.initial(), events())
 
 
 def _items(view: SessionView, rows: Iterable[_Row], max_chars: int | None) -> list[WindowMessage]:
@@ -229,8 +235,9 @@ def _items(view: SessionView, rows: Iterable[_Row], max_chars: int | None) -> li
     found = []
     for message in view.messages:
         row = owners[message.seq]
-        fields = {name: getattr(message, name) for name in message.__struct_fields__}
-        shown = WindowMessage(**{**fields, "seq": row.seq}, retracted=bool(row.flags & RETRACTED), amended=bool(row.flags & AMENDED))
+        fields = msgspec.structs.asdict(message)
+        fields["seq"] = row.seq
+        shown = WindowMessage(**fields, retracted=bool(row.flags & RETRACTED), amended=bool(row.flags & AMENDED))
         if max_chars is not None:
             shown.parts = [_cut(part, max_chars) for part in shown.parts]
             shown.truncated = any("chars" in part for part in shown.parts if part.get("truncated") is True)

@@ -89,7 +89,9 @@ def test_all_windows_together_give_each_list_of_the_view_once(history: list[Any]
             windows = walk(catalog, session_id, {"limit": limit, "roles": roles})
             wanted = [message for message in view.messages if roles is None or message.role in roles]
             shown = [message for window in windows for message in window.items]
-            assert [{**each, "truncated": False, "retracted": False} for each in as_json(wanted)] == as_json(shown)
+            amended = {"amended": False}, {"amended": True}  # which of them, other tests say
+            for each, found in zip(as_json(wanted), as_json(shown), strict=True):
+                assert found in [{**each, "truncated": False, "retracted": False, **flag} for flag in amended]
             assert as_json([error for window in windows for error in window.errors]) == as_json(view.errors)
             assert as_json([each for window in windows for each in window.compactions]) == as_json(view.compactions)
             calls = [[getattr(call, name) for name in CALL] for window in windows for call in window.tool_calls]
