@@ -118,7 +118,7 @@ class _Nothing:
 
 
 def _no_watch(session_id: str | None) -> Watch:
-    from .watch import InProcessWatch
+    from .tails.watch import InProcessWatch
 
     return InProcessWatch(session_id, lambda watch: None)
 

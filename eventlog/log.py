@@ -16,15 +16,15 @@ from .events import Event, SessionStarted
 from .ids import check_session_id, in_id_order, new_session_id
 from .session import Session, check_on_damage
 from .settings import Settings, load
-from .sharing import Tails
+from .tails.sharing import Tails
 
 if TYPE_CHECKING:
     from . import reports
     from .backend import Bundle, Watch
-    from .following import After
     from .stored import StoredEvent
-    from .subscription import Callback, OnError, Subscription
     from .tail import AnyTail, CaughtUp, Tail
+    from .tails.following import After
+    from .tails.subscription import Callback, OnError, Subscription
 
 
 class EventLog:
@@ -268,7 +268,7 @@ class EventLog:
         calls come from a thread of the subscription's own, one at a time, each session in its order, after the append was acknowledged.
         A callback that raises is reported (to ``on_error`` with the error and the event, else to `logging`) and called again for the
         next event; it holds up no writer and no other subscriber. Raises `SessionNotFound`."""
-        from .subscription import Subscription
+        from .tails.subscription import Subscription
 
         tail = self.tail(session, "end", types)
         made = Subscription(tail, self._live.settle, callback, on_error, self._subscriptions.discard)

@@ -240,7 +240,7 @@ class MemoryBackend:
         return MemoryFeed(self.appends, cursor)
 
     def watch(self, session_id: str | None = None) -> Watch:
-        from .watch import InProcessWatch
+        from .tails.watch import InProcessWatch
 
         watch = InProcessWatch(session_id, self._unwatch)
         with self._mutex:

@@ -25,9 +25,9 @@ from .timestamps import normalise, now
 
 if TYPE_CHECKING:
     from .backend import Watch
-    from .following import After, OneSession, Where
-    from .sharing import Tails
     from .tail import AnyTail, CaughtUp, Tail
+    from .tails.following import After, OneSession, Where
+    from .tails.sharing import Tails
 
 _DELTA = MessageDelta.type
 _ENDED = SessionEnded.type
@@ -246,8 +246,8 @@ class Session:
         """`tail`. ``watch``: what to wait with, given by whoever waits for many."""
         self._check_open()
         check_on_damage(on_damage)
-        from .following import OneSession
         from .tail import begin
+        from .tails.following import OneSession
 
         stream = self._stream
 

@@ -17,10 +17,10 @@ import msgspec
 
 from . import stored
 from .backend import Backend, Lines, OnDamage, Watch
-from .following import After, AllSessions, OneSession, Where
 from .settings import Settings
-from .sharing import Chunk, Head, Key, SharedPlace, Tails
 from .stored import StoredEvent
+from .tails.following import After, AllSessions, OneSession, Where
+from .tails.sharing import Chunk, Head, Key, SharedPlace, Tails
 
 
 class CaughtUp(msgspec.Struct, frozen=True):

@@ -35,8 +35,8 @@ REPAIR = "tests/unit/files/test_repair.py"
 INTERRUPTED = "tests/crash/test_interrupted.py"
 TAIL = "tests/unit/test_tail.py"
 TAILS = f"{TAIL} tests/properties/test_tail.py"
-SHARING = "tests/unit/test_sharing.py"
-SUBSCRIPTION = "tests/unit/test_subscription.py"
+SHARING = "tests/unit/tails/test_sharing.py"
+SUBSCRIPTION = "tests/unit/tails/test_subscription.py"
 AIO = "tests/unit/aio/test_aio.py"
 AIO_HANDLES = "tests/unit/aio/test_handles.py"
 GROUP = "tests/unit/files/test_group_commit.py"
@@ -148,23 +148,23 @@ MUTATIONS = [
     Mutation("remove a segment that holds something", "eventlog/files/locking.py", "if self._held and self._size == 0:", "if self._held:", f"{LIFE} {NAMES}"),
     Mutation("rewrite before the event says so", "eventlog/files/upkeep/erasing.py", "        if not stream.seal():\n            raise NotStored(session_id", "        if False:\n            raise NotStored(session_id", LIFE),
     # what a tail means
-    Mutation("tail: forget who was not read to its end", "eventlog/following.py", " - changes.sessions.keys() - self.behind - stay", " - changes.sessions.keys() - stay", TAILS),
-    Mutation("tail: forget who is noted as open", "eventlog/following.py", " - changes.sessions.keys() - self.behind - stay", " - self.behind - stay", TAILS),
-    Mutation("tail: begin a noted session at its start", "eventlog/following.py", "            if self.is_ahead(session_id):\n                position = 0", "            if True:\n                position = 0", TAILS),
-    Mutation("tail: forget who is open at the end", "eventlog/following.py", "                self._begin_at_the_end()\n", "                pass\n", TAILS),
-    Mutation("tail: leave out who is still ahead", "eventlog/following.py", "                position = 0\n", "                pass\n", TAILS),
+    Mutation("tail: forget who was not read to its end", "eventlog/tails/following.py", " - changes.sessions.keys() - self.behind - stay", " - changes.sessions.keys() - stay", TAILS),
+    Mutation("tail: forget who is noted as open", "eventlog/tails/following.py", " - changes.sessions.keys() - self.behind - stay", " - self.behind - stay", TAILS),
+    Mutation("tail: begin a noted session at its start", "eventlog/tails/following.py", "            if self.is_ahead(session_id):\n                position = 0", "            if True:\n                position = 0", TAILS),
+    Mutation("tail: forget who is open at the end", "eventlog/tails/following.py", "                self._begin_at_the_end()\n", "                pass\n", TAILS),
+    Mutation("tail: leave out who is still ahead", "eventlog/tails/following.py", "                position = 0\n", "                pass\n", TAILS),
     Mutation("tail: no look without a notification", "eventlog/tail.py", "if now >= self._look_at or (changed is None and now < due):", "if changed is None and now < due:", TAILS),
     Mutation("tail: the cursor runs ahead", "eventlog/tail.py", "        self._events, self._index = events, 0\n", "        self._events, self._index = events, 0\n        self._place.positions[lines.session_id] = self._reached\n", TAILS),
     Mutation("tail: the cursor stays behind", "eventlog/tail.py", "event.seq if self._index < len(self._events) else self._reached", "self._place.positions[self._session_id]", TAILS),
     Mutation("tail: give out what was given out", "eventlog/tail.py", "stored.events(lines, position, None, self._types)", "stored.events(lines, 0, None, self._types)", TAILS),
     Mutation("tail: caught up at every look", "eventlog/tail.py", "            self._caught_up = True\n", "", TAILS),
-    Mutation("tail: forget what was read beyond the head", "eventlog/sharing.py", "self._stay if self._number < self._stay_until else frozenset()", "frozenset()", SHARING),
-    Mutation("tail: take a place that others have gone on with", "eventlog/sharing.py", "            where = own.where.copy()  # before others may go on with it\n            self._head = self._tails.lead(self._key, own)\n", "            self._head = self._tails.lead(self._key, own)\n            where = own.where.copy()\n", SHARING),
-    Mutation("tail: decode for each", "eventlog/sharing.py", "            if not self._decoded:\n", "            if True:\n", SHARING),
-    Mutation("tail: give out what was read long ago", "eventlog/sharing.py", "self.has_failed or made_at < time.monotonic() - _KEPT_S:", "self.has_failed:", SHARING),
+    Mutation("tail: forget what was read beyond the head", "eventlog/tails/sharing.py", "self._stay if self._number < self._stay_until else frozenset()", "frozenset()", SHARING),
+    Mutation("tail: take a place that others have gone on with", "eventlog/tails/sharing.py", "            where = own.where.copy()  # before others may go on with it\n            self._head = self._tails.lead(self._key, own)\n", "            self._head = self._tails.lead(self._key, own)\n            where = own.where.copy()\n", SHARING),
+    Mutation("tail: decode for each", "eventlog/tails/sharing.py", "            if not self._decoded:\n", "            if True:\n", SHARING),
+    Mutation("tail: give out what was read long ago", "eventlog/tails/sharing.py", "self.has_failed or made_at < time.monotonic() - _KEPT_S:", "self.has_failed:", SHARING),
     Mutation("aio: forget who was looked after for nothing", "eventlog/aio/waking.py", "            self._waiting.update(self._at_work)\n", "", SHARING),
-    Mutation("tail: a gap instead of an error", "eventlog/following.py", "            elif position < 0:\n", "            elif position < -1:\n", TAILS),
-    Mutation("tail: a lost journal is no reason", "eventlog/following.py", "        if changes.full:\n            raise", "        if False:\n            raise", TAILS),
+    Mutation("tail: a gap instead of an error", "eventlog/tails/following.py", "            elif position < 0:\n", "            elif position < -1:\n", TAILS),
+    Mutation("tail: a lost journal is no reason", "eventlog/tails/following.py", "        if changes.full:\n            raise", "        if False:\n            raise", TAILS),
     Mutation("tail: list the session at every look", "eventlog/files/follower.py", "            if self._name is not None:\n                return\n", "", TAILS),
     Mutation("tail: a cut segment is not noticed", "eventlog/files/follower.py", "        self._leave()\n        return 0\n", "        return 0\n", TAILS),
     Mutation("tail: growth is believed", "eventlog/files/follower.py", "            if proven is None:  #", "            proven = proven or 1\n            if proven is None:  #", TAILS),
@@ -177,9 +177,9 @@ MUTATIONS = [
     Mutation("journal: a note in a deleted file counts", "eventlog/files/changes.py", "noted = _has_name(self._fd, self._path(self._number))", "noted = True", HOLES),
     Mutation("journal: wait for a stopped process for ever", "eventlog/files/changes.py", "            fcntl.flock(fd, kind | fcntl.LOCK_NB)\n", "            fcntl.flock(fd, kind)\n", HOLES),
     Mutation("let go: keep a descriptor that nobody will close", "eventlog/files/locking.py", "            if self.is_gone:", "            if False:", TAILS),
-    Mutation("subscription: tell before it is acknowledged", "eventlog/subscription.py", "                self._settle(event.session_id)\n", "", SUBSCRIPTION),
-    Mutation("subscription: an error ends it", "eventlog/subscription.py", "            self._callback(event)\n        except Exception as error:", "            self._callback(event)\n        except ArithmeticError as error:", SUBSCRIPTION),
-    Mutation("subscription: leave what is not delivered", "eventlog/subscription.py", "self._tail.finish()", "self._tail.stop()", SUBSCRIPTION),
+    Mutation("subscription: tell before it is acknowledged", "eventlog/tails/subscription.py", "                self._settle(event.session_id)\n", "", SUBSCRIPTION),
+    Mutation("subscription: an error ends it", "eventlog/tails/subscription.py", "            self._callback(event)\n        except Exception as error:", "            self._callback(event)\n        except ArithmeticError as error:", SUBSCRIPTION),
+    Mutation("subscription: leave what is not delivered", "eventlog/tails/subscription.py", "self._tail.finish()", "self._tail.stop()", SUBSCRIPTION),
     Mutation("aio: a sync for each append", "eventlog/aio/session.py", "            loop.call_soon(self._store_waiting, loop)", "            self._store_waiting(loop)", AIO),
     Mutation("aio: an end overtakes appends", "eventlog/aio/session.py", "return await self.append(ended(status, reason))", "return await self._work.run(lambda: self.sync_session.end(status, reason))", AIO_HANDLES),
     Mutation("aio: keep a lock that nobody waits for", "eventlog/aio/work.py", "        opening.add_done_callback(_close_unwanted)\n", "", AIO_HANDLES),

@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from .. import backend as port
-from .. import subscription as sync_subscription
 from .. import tail as sync_tail
 from ..backend import Lines
 from ..stored import StoredEvent
-from ..subscription import Callback, OnError
 from ..tail import CaughtUp, Item
+from ..tails import subscription as sync_subscription
+from ..tails.subscription import Callback, OnError
 from .waking import Waker
 from .work import Work
 
@@ -187,7 +187,7 @@ def _expect_the_end() -> None:
 
 
 class Subscription:
-    """`eventlog.subscription.Subscription`: awaiting its call ends it. The callbacks run on the event loop, one at a time."""
+    """`eventlog.tails.subscription.Subscription`: awaiting its call ends it. The callbacks run on the event loop, one at a time."""
 
     def __init__(self, callback: Callback, on_error: OnError | None) -> None:
         self._callback = callback

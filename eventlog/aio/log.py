@@ -14,11 +14,11 @@ from weakref import WeakSet
 from .. import log as sync_log
 from .. import session as sync_session
 from ..backend import Changes, OnDamage, Sync
-from ..following import After
 from ..settings import Settings
 from ..stored import StoredEvent
-from ..subscription import Callback, OnError
 from ..tail import CaughtUp
+from ..tails.following import After
+from ..tails.subscription import Callback, OnError
 from .handles import AnyTail, Bundle, Opening, Subscription, Tail
 from .session import Session
 from .waking import Waker

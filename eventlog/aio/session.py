@@ -15,12 +15,12 @@ from ..backend import OnDamage, PendingAppend, Sync
 from ..entry import Origin
 from ..errors import SessionLocked
 from ..events import SessionResumed
-from ..following import After
 from ..line import Envelope
 from ..registry import Event, UnknownEvent
 from ..session import as_envelopes, check_copies, ended, what_was_said
 from ..stored import StoredEvent
 from ..tail import CaughtUp
+from ..tails.following import After
 from ..timestamps import now
 from .handles import AnyTail, Later, Tail
 from .waking import Waker

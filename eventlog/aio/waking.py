@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Iterable
 
 from ..backend import Watch
-from ..sharing import Head, Tails
 from ..tail import AnyTail
+from ..tails.sharing import Head, Tails
 
 Outcome = tuple[asyncio.Future[bool], bool | BaseException]
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..backend import Watch
-from ..watch import Forget, InProcessWatch
+from ..tails.watch import Forget, InProcessWatch
 from .layout import parse_segment_name
 
 _IN_MODIFY: Final = 0x2

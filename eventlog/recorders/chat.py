@@ -22,7 +22,7 @@ from .context import NOWHERE, Context, described
 
 if TYPE_CHECKING:
     from ..log import EventLog
-    from ..subscription import Subscription
+    from ..tails.subscription import Subscription
     from .recorder import Recorder
 
 _log = logging.getLogger("eventlog.recorders")

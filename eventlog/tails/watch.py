@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from .backend import Watch
+from ..backend import Watch
 
 Forget = Callable[[Watch], None]
 

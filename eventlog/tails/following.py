@@ -22,10 +22,10 @@ from typing import Final
 
 import msgspec
 
-from .backend import Backend, Changes, Feed, Follower, Lines, OnDamage, Stream
-from .decoding import decoder
-from .errors import CursorExpired, InvalidCursor
-from .ids import order
+from ..backend import Backend, Changes, Feed, Follower, Lines, OnDamage, Stream
+from ..decoding import decoder
+from ..errors import CursorExpired, InvalidCursor
+from ..ids import order
 
 After = int | str  # a position, a cursor, "start" or "end"
 Note = Callable[[Changes | str], None]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from .errors import EventLogError
-from .stored import StoredEvent
-from .tail import Tail
+from ..errors import EventLogError
+from ..stored import StoredEvent
+from ..tail import Tail
 
 Callback = Callable[[StoredEvent], object]
 OnError = Callable[[Exception, StoredEvent | None], object]

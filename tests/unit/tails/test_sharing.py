@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
-from eventlog import EventLog, Settings, aio, sharing
+from eventlog import EventLog, Settings, aio
 from eventlog.errors import Damaged
 from eventlog.files.layout import Layout, last_name
-from eventlog.sharing import Head, Tails
 from eventlog.stored import StoredEvent
+from eventlog.tails import sharing
+from eventlog.tails.sharing import Head, Tails
 from tests.tails import PATIENCE_S, leaving_nothing_open, note, places, rest, take
 
 READING = {"open", "pread", "preadv", "decode_lines"}

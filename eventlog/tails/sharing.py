@@ -21,13 +21,13 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from weakref import WeakSet
 
-from . import stored
-from .backend import Backend, Changes, Lines, OnDamage, Watch
-from .line import seq_of
+from .. import stored
+from ..backend import Backend, Changes, Lines, OnDamage, Watch
+from ..line import seq_of
 
 if TYPE_CHECKING:
+    from ..stored import StoredEvent
     from .following import After, AllSessions, OneSession, Where
-    from .stored import StoredEvent
 
 _KEPT_S: Final = 1.0  # so long is a step kept: what was taken out of a session is not given out for longer, either
 _MOST_STEPS: Final = 1024
