@@ -158,6 +158,22 @@ def test_what_cannot_be_stored_and_what_a_callback_raises_stop_no_conversation(
     assert "the conversation goes on" in caplog.text
 
 
+def test_a_session_whose_beginning_was_not_stored_is_begun_by_its_first_call_with_all_that_it_was_given(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> EventLog:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(talk.program.recorder, "open", full)
+        talk.chat.set_pending(context_size=8192)
+        talk.chat.new_session(title="Begun late")
+    talk.program.chat([user("q")], "a", temperature=1)
+    talk.program.chat([user("q"), assistant("a"), user("r")], "b")
+    view = talk.view()
+    assert (view.title, view.settings, len(view.messages)) == ("Begun late", {"context_size": 8192}, 4)
+
+
 def test_the_process_has_one_chat_until_it_is_reset() -> None:
     with pytest.raises(LookupError, match="initialise"):
         Chat.get()

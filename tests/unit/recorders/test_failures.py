@@ -236,3 +236,29 @@ def test_what_a_mapper_raises_is_a_loss_and_nothing_else(monkeypatch: pytest.Mon
         it.chat([user("r")])
         it.flush()
         assert it.recorder.stats == (1, 2, 0, "RuntimeError: broken")
+
+
+class CountedLock:
+    def __init__(self) -> None:
+        self.count = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self.count += 1
+        self._lock.acquire()
+
+    def __exit__(self, *failure: object) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize(("size", "locks"), [(1000, 2), (200_000, 3), (600_000, 5)], ids=["short", "long", "longer"])
+def test_a_call_takes_one_lock_and_one_more_for_every_quarter_of_a_mebibyte(size: int, locks: int) -> None:
+    with program() as it:
+        counted = it.recorder._room._lock = CountedLock()  # type: ignore[assignment]
+        call = it.begin([user("q")], stream=True)
+        call.status, call.is_stream = 200, True
+        for _ in range(size // 100):
+            call.take(b"x" * 100)
+        call.end("complete")
+        it.flush()
+        assert counted.count == locks  # the last one is the writer's, when it is over
