@@ -14,6 +14,7 @@ from eventlog import EventLog
 from eventlog.importers import import_paths
 from eventlog.importers.looking import recognise
 from projections.exporters import export
+from projections.exporters.native import Native
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
@@ -79,6 +80,19 @@ def test_every_session_is_what_its_file_said(folder: str) -> None:
         inside = source[0].get("samples", source[0].get("loglines", ())) if isinstance(source[0], dict) else source[0]
         for each in given:
             assert values(each) == source or all(value in inside for value in values(each)), path
+
+
+@pytest.mark.parametrize(("folder", "format"), [("openai-messages", "openai"), ("sharegpt", "sharegpt")])
+def test_what_an_export_makes_samples_of_is_held_as_it_came(folder: str, format: str) -> None:
+    for path in sorted((DATA / folder).rglob("*.json")):
+        source = values(path.read_bytes())[0]
+        items = source if isinstance(source, list) and "role" not in source[0] else [source]
+        with EventLog.memory() as log:
+            import_paths(log, format, [path])
+            pieces: list[bytes] = []
+            for session_id in log.session_ids():
+                Native(format).export_session(log.session(session_id), pieces.append, "raise")
+        assert counted([json.loads(piece) for piece in pieces]) == counted(list({json.dumps(each): each for each in items}.values())), path
 
 
 def test_the_samples_of_an_evaluation_are_what_their_archive_has(tmp_path: Path) -> None:
