@@ -84,6 +84,8 @@ class EventLog:
         ``template`` is the name of a beginning that was prepared (README, "Templates"): its details where none are given here, its context
         and its first messages, all in one append. Raises `SessionExists` and `InvalidSessionId` for a given ``id``, `InvalidTemplate`."""
         session_id = new_session_id() if id is None else check_session_id(id)
+        if template is None and self.settings.default_model and not details.get("model"):
+            details["model"] = self.settings.default_model
         started: list[Event] = [SessionStarted(**details)]
         if template is not None:
             from .templates import load as load_template

@@ -25,6 +25,8 @@ PREFIX: Final = "EVENTLOG_"
 CONFIG_VARIABLE: Final = "EVENTLOG_CONFIG"
 DEFAULT: Final = "default"
 PROGRAM: Final = "the program"
+_FOLDER: Final = r"|[/~][^\x00]*"
+_FOLDER_FORM: Final = "an absolute path (~ is your home), or empty: none"
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -104,6 +106,37 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         default_factory=_default_templates
     )
 
+    keep_days: Annotated[
+        int, Meta(ge=0, le=36_600, description="`maintain` deletes sessions older than this; 0: of no age.", extra={"unit": "days"})
+    ] = 0
+    keep_sessions: Annotated[
+        int, Meta(ge=0, le=1_000_000_000, description="`maintain` deletes the oldest sessions beyond this number; 0: any number stays.")
+    ] = 0
+    backup_folder: Annotated[str, Meta(pattern=_FOLDER, description="Where `maintain` makes backups.", extra={"allowed": _FOLDER_FORM})] = (
+        ""
+    )
+    backup_every: Annotated[
+        str,
+        Meta(
+            pattern=r"[0-9]{1,9}(\.[0-9]{1,9})?[smhdw]",
+            description="How old the newest backup becomes before `maintain` makes the next.",
+            extra={"allowed": "a number and s, m, h, d or w (1d)"},
+        ),
+    ] = "1d"
+    backup_generations: Annotated[int, Meta(ge=1, le=1_000, description="How many backups `maintain` keeps.")] = 7
+    mirror_folder: Annotated[
+        str,
+        Meta(pattern=_FOLDER, description="Where `maintain` keeps each session as Markdown.", extra={"allowed": _FOLDER_FORM}),
+    ] = ""
+    default_model: Annotated[
+        str,
+        Meta(
+            pattern=r"[^\x00-\x1f]{0,256}",
+            description="The model of a session that begins without naming one.",
+            extra={"allowed": "a model's name, or empty: none"},
+        ),
+    ] = ""
+
     def __post_init__(self) -> None:
         for name, default in zip(self.__struct_fields__, self.__struct_defaults__, strict=True):
             value = getattr(self, name)
@@ -112,6 +145,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             checked = described(name).check(value, PROGRAM)
             if checked is not value:
                 msgspec.structs.force_setattr(self, name, checked)
+
+    @property
+    def backup_every_s(self) -> float:
+        """`backup_every` in seconds."""
+        return float(self.backup_every[:-1]) * _UNITS_S[self.backup_every[-1]]
 
     @property
     def compress_after_s(self) -> float | None:

@@ -27,13 +27,7 @@ def cat(
     """Print a session's stored event lines, as they are.
 
     One JSON object per line, as they stand in the log, also where it is compressed: made for jq and grep. With --all --json each has
-    its session_id as its first field.
-
-    \b
-    Examples:
-      eventlog cat last | jq -r 'select(.type=="message.added") | .data.content'
-      eventlog cat --all --type usage.recorded --json | jq -c '[.session_id, .data.output_tokens]'
-    """
+    its session_id as its first field."""
     if (session is None) != everything:
         raise click.UsageError("give a SESSION or --all, one of the two")
     with context.open_log() as log:

@@ -43,6 +43,10 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
         "export": Command("projections.cli.export:export_sessions", "Write sessions as documents, data or training samples."),
     },
     "Keep": {
+        "maintain": Command("projections.cli.maintain:maintain", "Apply the configured policies once."),
+        "watch": Command("projections.cli.watch:watch", "Import what every known tool writes, and maintain the store, until stopped."),
+        "doctor": Command("projections.cli.doctor:doctor", "Say what is wrong with this installation, and what to do."),
+        "secrets": Command("eventlog.cli.secrets:secrets", "Find keys and tokens that were recorded, and take them out."),
         "rebuild": Command("projections.cli.rebuild:rebuild", "Make the projections anew from the log, or check them."),
         "repair": Command("eventlog.cli.repair:repair", "Make whole what verify finds damaged, or only say so."),
         "verify": Command("eventlog.cli.verify:verify", "Check every byte of the store, or of some sessions."),
@@ -58,7 +62,9 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
     },
     "Set up": {
         "demo": Command("eventlog.cli.demo:demo", "Record a small session, crash it, recover it and replay it."),
-        "config": Command("eventlog.cli.config:config", "Show every setting, its value and where that comes from."),
+        "config": Command("eventlog.cli.config:config", "Show every setting, its value and where that comes from, or set one."),
+        "completion": Command("eventlog.cli.completion:completion", "Print the script that completes commands, sessions and values."),
+        "schema": Command("projections.cli.schema:schema", "Print the JSON Schema of what a command answers with --json."),
     },
 }
 
@@ -66,3 +72,4 @@ COMMANDS: Final[dict[str, Command]] = {name: command for section in SECTIONS.val
 
 CATCH_UP: Final = "projections.cli.catch_up:catch_up"  # no command: what one that has written much ends with
 FIND: Final = "projections.cli.finding:find"  # no command either: what a person may call a session by
+COMPLETE: Final = "projections.cli.completing:candidates"  # nor this: what a shell offers

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from ..settings import table
+import difflib
+
+import click
+
+from ..settings import Settings, described, table
 from .context import Context, command
 
 
 @command("config")
-def config(context: Context) -> None:
-    """Show every setting, its value and where that comes from.
+@click.argument("action", type=click.Choice(["get", "set", "unset"]), required=False, metavar="[get|set|unset]")
+@click.argument("name", required=False, metavar="[NAME]")
+@click.argument("value", required=False, metavar="[VALUE]")
+def config(context: Context, action: str | None, name: str | None, value: str | None) -> None:
+    """Show every setting, its value and where that comes from, or set one.
 
     The environment wins over the config file, the config file over the defaults. The config file is TOML with lines like
-    sync = "always"; EVENTLOG_CONFIG names another one."""
+    sync = "always"; EVENTLOG_CONFIG names another one. set and unset change one line of it and keep all others."""
+    if action is not None:
+        _one(context, action, name, value)
+        return
     loaded = context.loaded()
     if context.json:
         context.emit(
@@ -41,6 +51,29 @@ def config(context: Context) -> None:
         right=["value"],
     )
     context.say(f"\nconfig file: {loaded.config_file}{'' if loaded.config_file.exists() else ' (not there)'}")
+
+
+def _one(context: Context, action: str, name: str | None, value: str | None) -> None:
+    from .config_file import with_value
+
+    if name is None or (value is None) == (action == "set"):
+        raise click.UsageError("config get NAME, config set NAME VALUE or config unset NAME")
+    if name not in Settings.__struct_fields__:
+        near = difflib.get_close_matches(name.lower(), Settings.__struct_fields__, 1)
+        hint = f"did you mean {near[0]!r}?" if near else "`eventlog config` shows what there is"
+        raise click.UsageError(f"there is no setting {name!r}; {hint}")
+    if action != "get":
+        checked = None if value is None else described(name).parse(value, "the command line")
+        with_value(context.loaded().config_file, name, checked)
+        context.reload()
+    loaded = context.loaded()
+    current, source = getattr(loaded.settings, name), loaded.sources[name]
+    if context.json:
+        context.emit({"name": name, "value": shown(current), "source": source})
+    elif action == "get":
+        context.say(as_text(current))
+    else:
+        context.say(f"{name} is {as_text(current) or 'empty'} ({source})")
 
 
 def shown(value: object) -> object:

@@ -17,6 +17,8 @@ from ..log import EventLog
 from ..settings import Loaded, load_with_sources
 from . import finding
 from .commands import FIND
+from .completing import attach
+from .examples import EXAMPLES
 from .failures import BAD_NEWS, Refused, escaped, visible
 from .terminal import Color, Terminal
 
@@ -53,6 +55,10 @@ class Context:
                 loaded = loaded.with_value("store", self.store, "--store")
             self._loaded = loaded
         return self._loaded
+
+    def reload(self) -> None:
+        """Read the settings again: the config file has changed."""
+        self._loaded = None
 
     def open_log(self, *, write: bool = False, create: bool = False) -> EventLog:
         """The log. Without ``write`` nothing is ever made or changed; with it, ``create`` makes a store that is not there.
@@ -223,8 +229,10 @@ def command(name: str) -> Callable[[Callable[..., None]], click.Command]:
     """Make a function ``(context, ...)`` a command: its docstring is the help, ``--store`` and ``--json`` are added."""
 
     def decorate(function: Callable[..., None]) -> click.Command:
-        made = click.command(name)(click.pass_obj(function))
+        examples = "\n".join(f"  {line}" for line in EXAMPLES.get(name, ()))
+        made = click.command(name, epilog=f"\b\nExamples:\n{examples}" if examples else None)(click.pass_obj(function))
         made.params += shared_options(hidden=True)
+        attach(made)
         return made
 
     return decorate

@@ -45,14 +45,7 @@ def grep(
     """Print the lines of all sessions that a pattern matches.
 
     Also of sealed and compressed ones. Reads every event; `eventlog search` has an index of words. A line is SESSION:SEQ:TYPE: and the
-    text; with --json it is {"session_id","seq","type","time","text"}. Exit code 1 where nothing matches.
-
-    \b
-    Examples:
-      eventlog grep 'Traceback .most recent'
-      eventlog grep -il cookie
-      eventlog grep -F 'a[0]' last --type tool.returned
-    """
+    text; with --json it is {"session_id","seq","type","time","text"}. Exit code 1 where nothing matches."""
     try:
         expression = re.compile(re.escape(pattern) if fixed_strings else pattern, re.IGNORECASE if ignore_case else 0)
     except (re.error, OverflowError, RecursionError) as error:

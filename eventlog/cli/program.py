@@ -14,6 +14,7 @@ import click
 
 from .. import __version__
 from .commands import COMMANDS, SECTIONS
+from .completing import VARIABLE, answer
 from .context import Context, shared_options
 from .failures import Refused, explain
 
@@ -88,6 +89,8 @@ def run(arguments: Sequence[str] | None) -> int:
     try:
         # Not through Program.main: that one has answers of its own to an interrupt and to a closed pipe.
         program = _program()
+        if asked := os.environ.get(VARIABLE):
+            return answer(program, context, asked)
         with program.make_context("eventlog", list(sys.argv[1:] if arguments is None else arguments), obj=context) as ctx:
             program.invoke(ctx)
         sys.stdout.flush()

@@ -43,14 +43,7 @@ def tail(context: Context, session: str | None, after: str, types: tuple[str, ..
 
     Runs until it is interrupted (exit code 130; 143 by SIGTERM), and then prints the cursor to go on from. With --json each event is the
     stored line with its session_id, and {"caught_up":true,"cursor":...} says when everything that was there has been printed. For a
-    person, what an importer only kept (source.record) is left out unless --type asks for it.
-
-    
-    Examples:
-      eventlog tail --after end
-      eventlog tail last
-      eventlog tail --json --type message.added | jq -r .data.content
-    """
+    person, what an importer only kept (source.record) is left out unless --type asks for it."""
     with context.open_log() as log:
         session_id = None if session is None else context.find_session(log, session)
         with log.tail(session_id, after, types or None, marks=True, on_damage="skip" if skip_damaged else "raise") as running:

@@ -156,6 +156,10 @@ class Catalog:
         Raises `SessionNotFound`, and `AmbiguousSession`, which has the ``candidates``."""
         return self._serving.ask(("catalog",), lambda connection: finding.find(connection, given, rows))
 
+    def starting(self, beginning: str, limit: int = 100) -> Sequence[SessionItem]:
+        """The sessions that are not deleted whose ids begin so, the latest first, subagents last."""
+        return self._serving.ask(("catalog",), lambda connection: finding.starting(connection, beginning, limit))
+
     def short_ids(self, ids: Sequence[str], least: int = 8) -> dict[str, str]:
         """For each of these ids its shortest beginning (of at least so many characters) by which `find` finds it now."""
         return self._serving.ask(("catalog",), lambda connection: finding.shortest(connection, ids, least))

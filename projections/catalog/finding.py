@@ -50,6 +50,15 @@ def find(connection: sqlite3.Connection, given: str, rows: Sequence[str] | None)
     return found
 
 
+def starting(connection: sqlite3.Connection, beginning: str, limit: int) -> list[SessionItem]:
+    """See `Catalog.starting`."""
+    if beginning and _ID.fullmatch(beginning) is None:
+        return []
+    values = [beginning, beginning + "\x7f"]
+    order = f"ORDER BY json_extract(parent, '$.relation') IS 'subagent', {_NEWEST_FIRST.removeprefix('ORDER BY ')} LIMIT {limit}"
+    return items_where(connection, "deleted = 0 AND session_id >= ? AND session_id < ?", values, order)
+
+
 def shortest(connection: sqlite3.Connection, ids: Sequence[str], least: int) -> dict[str, str]:
     """For each id the beginning of it, not shorter than ``least``, by which `find` finds it."""
     found = {}

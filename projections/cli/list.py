@@ -37,15 +37,7 @@ def list_sessions(context: Context, given: dict[str, Any], wide: bool, fields: s
     """List sessions, those of the latest activity first.
 
     All filters must hold. Times are local, or of --zone. On a terminal the table fits its width, ids are as short as they can be, and
-    subagents are counted at their parent; in a pipe everything is whole.
-
-    \b
-    Examples:
-      eventlog list
-      eventlog list --since yesterday --project .
-      eventlog list --tag bug --sort cost --limit 10
-      eventlog list --format csv --fields session_id,title,cost
-    """
+    subagents are counted at their parent; in a pipe everything is whole."""
     if context.json and format not in (None, "json"):
         raise click.UsageError(f"--json and --format {format} contradict each other; give one of them")
     asked = msgspec.convert(given, type=questions.List)

@@ -29,15 +29,7 @@ def search(context: Context, query: tuple[str, ...], given: dict[str, Any]) -> N
     """Find events by their words, the best hits first.
 
     Looks into messages, reasoning, tool arguments and outputs, titles. All words must be there; also "a phrase", prefix*, -without,
-    this OR that; C++ and C# are words. A query that begins with a dash goes after --.
-
-    \b
-    Examples:
-      eventlog search login cookie
-      eventlog search '"connection refused"' --since "2 weeks"
-      eventlog search deploy --session last --role user
-      eventlog search -- -draft report
-    """
+    this OR that; C++ and C# are words. A query that begins with a dash goes after --."""
     words = " ".join(query)
     with open_catalog(context) as catalog:
         if "session_id" in given:

@@ -52,15 +52,7 @@ def show(
     """Show a session: its header, messages, tools and totals.
 
     SESSION is an id or the beginning of one, last, @3 (the third row of the last list), a foreign key, or words of the title. On a
-    terminal it goes through a pager, and Markdown is rendered. Long tool output is shortened; --json has everything.
-
-    \b
-    Examples:
-      eventlog show last
-      eventlog show @3 --last 4 --no-tools
-      eventlog show 0193ab --seq 120 -C 3
-      eventlog show "debug login" --grep cookie -C 1
-    """
+    terminal it goes through a pager, and Markdown is rendered. Long tool output is shortened; --json has everything."""
     wanted = Wanted(last=last, seq=seq, pattern=_pattern(pattern), around=around, tools=tools)
     with context.open_log() as log:
         session_id = context.find_session(log, session)
