@@ -37,6 +37,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "eventlog stats",
         "eventlog stats last",
         "eventlog stats --since 2026-02 --until 2026-02 --by model",
+        "eventlog stats --since 1y --plot year.svg",
     ),
     "tools": (
         "eventlog tools last",
