@@ -34,7 +34,7 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
         "serve": Command("projections.cli.serve:serve", "Serve the HTTP API, the live stream and the page."),
         "open": Command("projections.cli.open:open_page", "Open the page in the browser."),
         "cat": Command("eventlog.cli.cat:cat", "Print a session's stored event lines, as they are."),
-        "grep": Command("eventlog.cli.grep:grep", "Print the lines of all sessions that a pattern matches."),
+        "grep": Command("eventlog.cli.grep:grep", "Print the lines of sessions that a pattern matches."),
         "mcp": Command("projections.cli.mcp:mcp", "Serve the sessions to an agent, by MCP on stdin and stdout."),
     },
     "Replay": {
@@ -44,9 +44,9 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
     },
     "Keep": {
         "maintain": Command("projections.cli.maintain:maintain", "Apply the configured policies once."),
-        "watch": Command("projections.cli.watch:watch", "Import what every known tool writes, and maintain the store, until stopped."),
-        "doctor": Command("projections.cli.doctor:doctor", "Say what is wrong with this installation, and what to do."),
-        "secrets": Command("eventlog.cli.secrets:secrets", "Find keys and tokens that were recorded, and take them out."),
+        "watch": Command("projections.cli.watch:watch", "Import what every known tool writes, as a service would."),
+        "doctor": Command("projections.cli.doctor:doctor", "Say what is wrong here, and what to do about it."),
+        "secrets": Command("eventlog.cli.secrets:secrets", "Find keys and tokens in what was recorded."),
         "rebuild": Command("projections.cli.rebuild:rebuild", "Make the projections anew from the log, or check them."),
         "repair": Command("eventlog.cli.repair:repair", "Make whole what verify finds damaged, or only say so."),
         "verify": Command("eventlog.cli.verify:verify", "Check every byte of the store, or of some sessions."),
@@ -62,9 +62,9 @@ SECTIONS: Final[dict[str, dict[str, Command]]] = {
     },
     "Set up": {
         "demo": Command("eventlog.cli.demo:demo", "Record a small session, crash it, recover it and replay it."),
-        "config": Command("eventlog.cli.config:config", "Show every setting, its value and where that comes from, or set one."),
-        "completion": Command("eventlog.cli.completion:completion", "Print the script that completes commands, sessions and values."),
-        "schema": Command("projections.cli.schema:schema", "Print the JSON Schema of what a command answers with --json."),
+        "config": Command("eventlog.cli.config:config", "Show every setting, its value and where that comes from."),
+        "completion": Command("eventlog.cli.completion:completion", "Print the script that completes words in a shell."),
+        "schema": Command("projections.cli.schema:schema", "Print the JSON Schema of a command's --json."),
     },
 }
 

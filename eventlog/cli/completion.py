@@ -12,7 +12,7 @@ from .context import Context, command
 @command("completion")
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(context: Context, shell: str) -> None:
-    """Print the script that completes commands, sessions and values.
+    """Print the script that completes words in a shell.
 
     Sessions are completed by their ids, with their titles beside where the shell shows such (zsh, fish); also tags, models, users, tools,
     formats and event types."""

@@ -15,9 +15,9 @@ from .context import Context, command
 @click.argument("name", required=False, metavar="[NAME]")
 @click.argument("value", required=False, metavar="[VALUE]")
 def config(context: Context, action: str | None, name: str | None, value: str | None) -> None:
-    """Show every setting, its value and where that comes from, or set one.
+    """Show every setting, its value and where that comes from.
 
-    The environment wins over the config file, the config file over the defaults. The config file is TOML with lines like
+    Or set one. The environment wins over the config file, the config file over the defaults. The config file is TOML with lines like
     sync = "always"; EVENTLOG_CONFIG names another one. set and unset change one line of it and keep all others."""
     if action is not None:
         _one(context, action, name, value)

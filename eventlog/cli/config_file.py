@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 from ..errors import InvalidSetting
+from ..files.disk import Disk
+from ..ids import new_session_id
 
 
 def with_value(path: Path, name: str, value: Any) -> None:
@@ -30,9 +32,22 @@ def with_value(path: Path, name: str, value: Any) -> None:
     if {key: found[key] for key in (name,) if key in found} != expected:
         raise InvalidSetting(name, value, f"the config file {path}", "its line there cannot be told; edit it by hand")
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(after, encoding="utf-8")
-    beside.replace(path)
+    _replace(path, after.encode())
+
+
+def _replace(path: Path, data: bytes) -> None:
+    disk = Disk()
+    beside = str(path.with_name(f".{path.name}.{new_session_id()}.tmp"))
+    fd = disk.open(beside, create=True)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[disk.write(fd, rest) :]
+        disk.sync(fd)
+    finally:
+        disk.close(fd)
+    disk.rename(beside, str(path))
+    disk.sync_directory(str(path.parent))
 
 
 def changed(text: str, name: str, value: Any) -> str:

@@ -42,7 +42,7 @@ def grep(
     limit: int | None,
     deleted: bool,
 ) -> None:
-    """Print the lines of all sessions that a pattern matches.
+    """Print the lines of sessions that a pattern matches.
 
     Also of sealed and compressed ones. Reads every event; `eventlog search` has an index of words. A line is SESSION:SEQ:TYPE: and the
     text; with --json it is {"session_id","seq","type","time","text"}. Exit code 1 where nothing matches."""

@@ -49,7 +49,7 @@ class Secrets(msgspec.Struct, kw_only=True):
 @click.option("--guess", is_flag=True, help="Also what only looks like one: after words like password, or random characters.")
 @click.option("--reason", help="With --redact: why; it stays in the log.")
 def secrets(context: Context, sessions: tuple[str, ...], fingerprints: tuple[str, ...], guess: bool, reason: str | None) -> None:
-    """Find keys and tokens that were recorded, and take them out.
+    """Find keys and tokens in what was recorded.
 
     By the rules of detect-secrets (the extra "secrets"), over every session that is named, or all, deleted ones too. Shows them masked,
     with a fingerprint by which --redact takes them out of every file of the store. Nothing is sent anywhere. Exit code 1 where something

@@ -57,7 +57,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 @command("doctor")
 @click.option("--deep", is_flag=True, help="Also verify every byte of the store, and compare the indexes with the log.")
 def doctor(context: Context, deep: bool) -> None:
-    """Say what is wrong with this installation, and what to do.
+    """Say what is wrong here, and what to do about it.
 
     Looks at versions, settings, the store, its disk, locks, indexes, the clock, backups and what other tools have that is not imported.
     Changes nothing. Exit code 1 where something is wrong."""

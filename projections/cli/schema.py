@@ -257,7 +257,7 @@ EVENTS: Final = "events"
 @command("schema")
 @click.argument("name", required=False, metavar="[COMMAND|events]", type=click.Choice([*ANSWERS, EVENTS]))
 def schema(context: Context, name: str | None) -> None:
-    """Print the JSON Schema of what a command answers with --json.
+    """Print the JSON Schema of a command's --json.
 
     "events" is that of the stored lines themselves. Without a name: all of them, by name. Of commands that answer line by line (cat,
     tail, grep) it is that of a line."""

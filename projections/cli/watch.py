@@ -66,9 +66,10 @@ _LAUNCHD: Final = """\
 @click.option("--once", is_flag=True, help="Import and maintain once, then end.")
 @click.option("--unit", type=click.Choice(["systemd", "launchd"]), help="Only print the file that makes a service of this.")
 def watch(context: Context, every: float, once: bool, unit: str | None) -> None:
-    """Import what every known tool writes, and maintain the store, until stopped.
+    """Import what every known tool writes, as a service would.
 
-    Ends at Ctrl-C (exit code 130) or SIGTERM (0: a service was stopped), after the file at hand. --verbose says what is imported."""
+    Also applies the policies (`eventlog maintain`) now and then. Ends at Ctrl-C (exit code 130) or SIGTERM (0: a service was stopped), after
+    the file at hand. --verbose says what is imported."""
     if unit is not None:
         click.echo(_unit(context, unit), nl=False)
         return

@@ -23,7 +23,7 @@ THIRD_PARTY = {
     "eventlog/cli": {"click", "msgspec", "rich"},
     "eventlog/files": {"msgspec", "watchfiles", "zstandard"},
     "eventlog/importers": {"msgspec", "watchfiles", "zstandard"},
-    "eventlog/maintenance": {"msgspec"},
+    "eventlog/maintenance": {"detect_secrets", "msgspec"},  # the extra `secrets`
     "eventlog/recorders": {"genai_prices", "msgspec"},  # no SDK and no HTTP library: their classes are found where they are loaded
     "eventlog/replays": {"msgspec"},
     "eventlog/schema": {"msgspec"},
@@ -66,10 +66,14 @@ ROOMS = {
     "projections/catalog": {"eventlog.files", "projections.catalog", "projections.index", "projections.view"},
     "projections/cli": {
         "eventlog.cli",
+        "eventlog.importers",  # `watch` follows, `doctor` looks for what is not imported
+        "eventlog.maintenance",  # `maintain`: the policies
+        "eventlog.schema",
         "projections.catalog",
         "projections.cli",
         "projections.exporters",
         "projections.http",  # inside the functions that serve
+        "projections.index",
         "projections.mcp",
         "projections.operations",
         "projections.view",

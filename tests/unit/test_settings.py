@@ -176,4 +176,4 @@ def test_every_setting_says_what_it_is() -> None:
         assert setting.description.endswith(".")
         assert setting.allowed
         assert setting.variable == "EVENTLOG_" + setting.name.upper()
-        assert (setting.unit is not None) == setting.name.endswith(("_ms", "_s", "_bytes", "_files"))
+        assert (setting.unit is not None) == setting.name.endswith(("_ms", "_s", "_bytes", "_files", "_days"))

@@ -65,10 +65,10 @@ FIXED = {  # other people's scripts rely on these: names and flags are only ever
     "unpin": ["SESSION"],
     "grep": ["PATTERN", "SESSIONS"],
     "cat": ["SESSION", "--all", "--after", "--before", "--type", "--skip-damaged"],
-    "show": ["SESSION"],
-    "list": [*FILTERS, "--sort", "--limit", "--after"],
+    "show": ["SESSION", "--last", "--seq", "--context", "--grep", "--no-tools"],
+    "list": [*FILTERS, "--sort", "--limit", "--after", "--wide", "--fields", "--format"],
     "search": ["QUERY", *FILTERS],
-    "stats": ["SESSION"],
+    "stats": ["SESSION", "--since", "--until", "--user", "--project", "--by", "--plot", "--zone"],
     "tools": ["SESSION", "--name", "--open"],
     "rebuild": ["NAMES", "--check", "--jobs", "--full"],
     "verify": ["SESSIONS", "--digest", "--expect"],
@@ -85,11 +85,17 @@ FIXED = {  # other people's scripts rely on these: names and flags are only ever
     "restore": ["SESSIONS"],
     "cleanup": ["--older-than", "--keep", "--dry-run"],
     "purge": ["SESSIONS"],
-    "redact": ["SESSION"],
+    "redact": ["SESSIONS", "--all"],
+    "maintain": ["--dry-run"],
+    "watch": ["--once", "--unit"],
+    "doctor": ["--deep"],
+    "secrets": ["SESSIONS", "--redact"],
+    "completion": ["SHELL"],
+    "schema": ["NAME"],
     "backup": ["FOLDER"],
     "restore-backup": ["FOLDER", "SESSIONS"],
     "bundle": ["SESSIONS"],
-    "config": [],
+    "config": ["ACTION", "NAME", "VALUE"],
     "demo": [],
 }
 
@@ -99,7 +105,9 @@ def test_names_and_flags_that_scripts_rely_on(name: str) -> None:
     module, attribute = COMMANDS[name].target.split(":")
     parameters = getattr(importlib.import_module(module), attribute).params
     arguments = [(parameter.name or "").upper() for parameter in parameters if isinstance(parameter, click.Argument)]
-    flags = {option for parameter in parameters if isinstance(parameter, click.Option) for option in parameter.opts}
+    flags = {
+        option for parameter in parameters if isinstance(parameter, click.Option) for option in (*parameter.opts, *parameter.secondary_opts)
+    }
     assert arguments == [each for each in FIXED[name] if each.isupper()]
     assert flags >= {each for each in FIXED[name] if each.startswith("-")}
 
