@@ -7,12 +7,14 @@ asks for candidates has nobody to tell.
 from __future__ import annotations
 
 import importlib
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
-from click.shell_completion import CompletionItem
 
 from .commands import COMPLETE
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 VARIABLE: Final = "_EVENTLOG_COMPLETE"
 SHELLS: Final = ("bash", "zsh", "fish")
@@ -25,6 +27,8 @@ class Completed(click.types.StringParamType):
     """A text whose candidates are known by what the parameter is called."""
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
         what = param.name or ""
         try:
             if what in OWN:

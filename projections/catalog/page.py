@@ -15,6 +15,8 @@ import msgspec
 
 from eventlog.errors import InvalidCursor, InvalidInput
 
+from .. import tables
+
 T = TypeVar("T")
 MOST_ITEMS = 10_000
 
@@ -25,6 +27,29 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     items: list[T]
     total: int
     next: str | None = None
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """The items as flat rows, for `pandas.DataFrame` and its like: a column for each field, those of a struct within an item under
+        both names (``parent_relation``); ``cost`` is a number, and ``cost_currency`` says of what."""
+        columns: dict[str, None] = {}
+        rows = [tables.flat(item) for item in self.items if isinstance(item, msgspec.Struct)]
+        for row in rows:
+            columns.update(dict.fromkeys(row))
+        return [{name: row.get(name) for name in columns} for row in rows]
+
+    def __repr__(self) -> str:
+        kind = type(self.items[0]).__name__ if self.items else "item"
+        return f"<{type(self).__name__}: {len(self.items):,} of {self.total:,}, {kind}{', more behind next' if self.next else ''}>"
+
+    def _repr_html_(self) -> str:
+        return tables.html(self.to_dicts(), f"{len(self.items):,} of {self.total:,}", _SHOWN if _is_of_sessions(self.items) else None)
+
+
+_SHOWN = ("session_id", "title", "preview", "status", "tags", "project", "model", "updated_at", "messages", "tool_calls", "cost")
+
+
+def _is_of_sessions(items: list[Any]) -> bool:
+    return bool(items) and hasattr(items[0], "preview")
 
 
 def check_limit(limit: int) -> int:

@@ -68,8 +68,8 @@ _LAUNCHD: Final = """\
 def watch(context: Context, every: float, once: bool, unit: str | None) -> None:
     """Import what every known tool writes, as a service would.
 
-    Also applies the policies (`eventlog maintain`) now and then. Ends at Ctrl-C (exit code 130) or SIGTERM (0: a service was stopped), after
-    the file at hand. --verbose says what is imported."""
+    Also applies the policies (`eventlog maintain`) now and then. Ends at Ctrl-C (exit code 130) or SIGTERM (0: a service was stopped),
+    after the file at hand. --verbose says what is imported."""
     if unit is not None:
         click.echo(_unit(context, unit), nl=False)
         return

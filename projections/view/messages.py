@@ -65,6 +65,11 @@ class Message(msgspec.Struct, gc=False):
     interrupted: str | None = None
     alternative_to: str | None = None
 
+    @property
+    def text(self) -> str:
+        """What it says in words: its text parts, a paragraph each."""
+        return "\n\n".join(str(part["content"]) for part in self.parts if part["type"] == "text" and part.get("content"))
+
 
 class Retracted(msgspec.Struct, gc=False):
     """A message that was taken back: where it stood, and where that was said."""

@@ -57,6 +57,7 @@ from eventlog.meaning.history import is_about_the_record, named
 from eventlog.meaning.merge_patch import merge_patch
 from eventlog.stored import NO_ORIGIN, StoredEvent
 
+from .. import tables
 from .messages import Message, Messages, Retracted
 from .models import Seen
 from .taking_back import Journal, take_back
@@ -149,6 +150,18 @@ class SessionView(msgspec.Struct, dict=True, kw_only=True):
     mode: str | None = None
     pinned: bool = False
     settings: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        counts = self.counts
+        return (
+            f"<SessionView {self.session_id!r}{f' {self.title!r}' if self.title else ''}, {self.status}: {counts.messages:,} messages,"
+            f" {counts.tool_calls:,} tool calls>"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = ({"seq": each.seq, "role": each.role, "time": each.time, "text": each.text} for each in self.messages)
+        return tables.html(rows, f"{self.title or self.session_id} ({self.status})")
+
     retracted: list[Retracted] = []
     orphan_results: list[ToolCall] = []
 

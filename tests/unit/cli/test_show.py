@@ -179,3 +179,105 @@ def test_damage_is_bad_news_and_can_be_left_out(store: Path) -> None:
     shown = eventlog("show", "s", "--skip-damaged", "--store", store, "--json").json
     assert isinstance(shown, dict)
     assert shown["counts"]["messages"] == 3
+
+
+# --- what of it -----------------------------------------------------------------------------------------------------------------
+
+
+def headings(store: Path, *arguments: object) -> list[str]:
+    outcome = eventlog("show", "s", *arguments, "--store", store)
+    assert outcome.code == 0
+    lines = [line.split() for line in outcome.out.splitlines() if line[:1].isdigit() and "  " in line]
+    return [" ".join(words[: 3 if words[1] == "tool" else 2]) for words in lines]
+
+
+def test_the_last_messages_with_what_happened_between_them(store: Path) -> None:
+    assert headings(store, "--last", 2) == [
+        "3 assistant",
+        "3 tool grep",
+        "5 tool bash",
+        "7 tool fetch",
+        "8 context",
+        "9 error",
+        "11 assistant",
+    ]
+    assert headings(store, "--last", 1) == ["11 assistant"]
+    assert headings(store, "--last", 99, "--no-tools") == ["2 user", "3 assistant", "8 context", "9 error", "11 assistant"]
+
+
+def test_one_event_and_what_is_around_it(store: Path) -> None:
+    assert headings(store, "--seq", 5) == ["5 tool bash"]
+    assert headings(store, "--seq", 3) == ["3 assistant", "3 tool grep"]
+    assert headings(store, "--seq", 4) == ["5 tool bash"]  # the result of the call that began before
+    assert headings(store, "--seq", 8, "-C", 1) == ["7 tool fetch", "8 context", "9 error"]
+    outcome = eventlog("show", "s", "--seq", 99, "--store", store)
+    assert (outcome.code, "the last one is 11" in outcome.one_line_error()) == (2, True)
+
+
+def test_grep_shows_what_matches_with_the_lines_that_were_meant(store: Path) -> None:
+    outcome = eventlog("show", "s", "--grep", "14", "--store", store)
+    assert outcome.out.splitlines() == ["Debug login", "", "5  tool  bash  failed in 0.25 s", '{"command":"make"}', "14"]
+    assert headings(store, "--grep", "too many") == ["9 error"]
+    assert headings(store, "--grep", "Looking") == ["3 assistant"]
+    nothing = eventlog("show", "s", "--grep", "nothing such", "--store", store)
+    assert (nothing.code, nothing.err) == (0, "eventlog: nothing in the session is meant by that\n")
+    assert eventlog("show", "s", "--grep", "(", "--store", store).code == 2
+
+
+def test_tools_shows_all_that_they_said(store: Path) -> None:
+    whole = eventlog("show", "s", "--tools", "--store", store).out
+    assert "\n13\n14\n" in whole
+    assert "more characters" not in whole
+
+
+def test_a_program_gets_the_same_choice_with_the_totals_of_the_whole(store: Path) -> None:
+    shown = eventlog("show", "s", "--last", 1, "--store", store, "--json").json
+    assert isinstance(shown, dict)
+    assert [message["seq"] for message in shown["messages"]] == [11]
+    assert (shown["tool_calls"], shown["errors"], shown["compactions"], shown["counts"]["messages"]) == ([], [], [], 4)
+
+
+def test_images_are_named_with_the_command_that_writes_them(store: Path, tmp_path: Path) -> None:
+    outcome = eventlog("show", "s", "--seq", 2, "--save", tmp_path / "images", "--store", store)
+    assert outcome.out == f"{tmp_path / 'images' / '2-1.png'}\n"
+    assert (tmp_path / "images" / "2-1.png").read_bytes() == b"\0\0\0"
+    assert "--seq 2 --save FOLDER" in eventlog("show", "s", "--store", store).out
+
+
+def test_markdown_is_rendered_on_a_terminal_and_itself_in_a_pipe(tmp_path: Path) -> None:
+    with EventLog.open(tmp_path / "store") as log:
+        log.start(id="s").append(MessageAdded(role="assistant", content="# Head\n\n* an item, **bold**, [x](http://evil)"))
+    assert "* an item, **bold**, [x](http://evil)" in eventlog("show", "s", "--store", tmp_path / "store").out
+    shown = eventlog("show", "s", "--store", tmp_path / "store", "--color", "never", terminal=True).out
+    assert "• an item, bold, x (http://evil)" in shown
+
+
+@pytest.mark.parametrize("pager", ["cat", "less"])
+def test_a_real_terminal_gets_it_through_the_pager(store: Path, pager: str, tmp_path: Path) -> None:
+    """In a pseudo-terminal, whose size makes a page."""
+    import os
+    import pty
+    import shutil
+    import sys
+
+    if shutil.which(pager) is None:
+        pytest.skip(f"{pager} is not installed")
+    called = tmp_path / "called"
+    script = tmp_path / "pager"
+    script.write_text(f"#!/bin/sh\ntouch {called}\nexec {shutil.which(pager)} {'-FX' if pager == 'less' else ''}\n")
+    script.chmod(0o700)
+    environment = {**os.environ, "PAGER": str(script), "TERM": "xterm", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", "eventlog", "show", "s", "--last", "1", "--store", str(store)]
+    child, terminal = pty.fork()
+    if child == 0:  # pragma: no cover
+        os.execve(command[0], command, environment)
+    said = b""
+    try:
+        while piece := os.read(terminal, 65536):
+            said += piece
+    except OSError:
+        pass  # the end of a pseudo-terminal
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert called.exists()
+    assert b"And now" in said

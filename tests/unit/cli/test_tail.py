@@ -21,6 +21,7 @@ from eventlog.events import (
     Part,
     SessionEnded,
     SessionStarted,
+    SourceRecord,
     ToolCalled,
     ToolReturned,
     UnknownEvent,
@@ -69,9 +70,9 @@ class Running:
     def json(self) -> Any:
         return json.loads(self.line())
 
-    def interrupt(self) -> tuple[int, str, str]:
+    def interrupt(self, number: int = signal.SIGINT) -> tuple[int, str, str]:
         """Ctrl-C: the exit code, the rest of standard output, standard error."""
-        self.process.send_signal(signal.SIGINT)
+        self.process.send_signal(number)
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         out, err = self.process.stdout.read(), self.process.stderr.read()  # what `line` has read ahead is in the first
@@ -229,3 +230,27 @@ def test_what_cannot_be_tailed_is_said_in_one_line(log: EventLog, store: Path, a
 def test_a_store_that_is_not_there_is_not_made(store: Path) -> None:
     assert eventlog("--store", store, "tail").code == 1
     assert not store.exists()
+
+
+def test_sigterm_leaves_the_cursor_too(log: EventLog, store: Path) -> None:
+    session = log.start(id="a")
+    with Running(store, "--json") as tail:
+        tail.line()
+        assert tail.json()["caught_up"]
+        code, _, err = tail.interrupt(signal.SIGTERM)
+    assert code == 128 + signal.SIGTERM
+    cursor = err.split("--after ")[1].split("`")[0]
+    session.append(MessageAdded(role="user", content="later"))
+    with Running(store, "--json", "--after", cursor) as tail:
+        assert tail.json()["seq"] == 2
+
+
+def test_a_person_is_spared_what_an_importer_only_kept(log: EventLog, store: Path) -> None:
+    log.start(id="a").append(SourceRecord(), MessageAdded(role="user", content="hi"))
+    with Running(store, "a") as tail:
+        assert "started" in tail.line()
+        assert "hi" in tail.line()
+    with Running(store, "a", "--type", "source.record") as tail:
+        assert "record" in tail.line()
+    with Running(store, "a", "--json") as tail:
+        assert [tail.json()["type"] for _ in range(2)] == ["session.started", "source.record"]
