@@ -184,7 +184,12 @@ class Context:
 
             colors = self.terminal.colors
             self._console = Console(
-                highlight=False, markup=False, emoji=False, width=self.terminal.width, no_color=not colors, force_terminal=colors or None
+                highlight=False,
+                markup=False,
+                emoji=False,
+                width=self.terminal.width,
+                force_terminal=colors,
+                color_system="auto" if colors else None,
             )
         return self._console
 
