@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,10 @@ class Context:
                 loaded = loaded.with_value("store", self.store, "--store")
             self._loaded = loaded
         return self._loaded
+
+    def now(self) -> datetime:
+        """The time, by which ages are told."""
+        return datetime.now(timezone.utc)
 
     def reload(self) -> None:
         """Read the settings again: the config file has changed."""

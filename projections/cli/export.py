@@ -84,7 +84,7 @@ def export_sessions(
 
 def _filtered(context: Context, log: EventLog, filters: Filters) -> Iterator[str]:
     with Catalog.open(log, notice=context.warn) as catalog:
-        chosen = filters.chosen(asking(catalog))
+        chosen = filters.chosen(asking(context, catalog))
         after = None
         while True:
             page = catalog.list(limit=_PAGE, after=after, sort="started", **chosen)

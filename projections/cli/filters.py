@@ -46,9 +46,9 @@ def open_catalog(context: Context) -> Iterator[Catalog]:
         yield catalog
 
 
-def asking(catalog: Catalog) -> Asking:
+def asking(context: Context, catalog: Catalog) -> Asking:
     """Who asks the operations: somebody at this machine, who only reads."""
-    return Asking(log=catalog.log, catalog=catalog, may_write=False)
+    return Asking(log=catalog.log, catalog=catalog, may_write=False, now=context.now)
 
 
 def say_next(context: Context, shown: int, total: int, following: str | None, things: str) -> None:

@@ -7,7 +7,7 @@ the third row. In a pipe everything is whole, and the columns do not depend on w
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timezone
+from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
@@ -42,7 +42,7 @@ def list_sessions(context: Context, given: dict[str, Any], wide: bool, fields: s
         raise click.UsageError(f"--json and --format {format} contradict each other; give one of them")
     asked = msgspec.convert(given, type=questions.List)
     with open_catalog(context) as catalog:
-        page = questions.list_sessions(asking(catalog), asked)
+        page = questions.list_sessions(asking(context, catalog), asked)
         if not page.total:
             say_unknown(context, catalog, given)
         fits = format in (None, "table") and not context.json and context.terminal.is_there and not wide and fields is None
@@ -62,7 +62,7 @@ def list_sessions(context: Context, given: dict[str, Any], wide: bool, fields: s
             context.write(line.encode() + b"\n")
         return
     if rows:
-        now = datetime.now(timezone.utc)
+        now = context.now()
         if fields is not None:
             columns = chosen([*_whole(), *_data()], fields)
         elif fits:

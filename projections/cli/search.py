@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import Any
 
 import click
@@ -34,7 +33,7 @@ def search(context: Context, query: tuple[str, ...], given: dict[str, Any]) -> N
     with open_catalog(context) as catalog:
         if "session_id" in given:
             given["session_id"] = context.find_session(catalog.log, given["session_id"])
-        page = questions.search(asking(catalog), msgspec.convert({**given, "query": words}, type=questions.Search))
+        page = questions.search(asking(context, catalog), msgspec.convert({**given, "query": words}, type=questions.Search))
         if not page.total:
             say_unknown(context, catalog, given)
         groups: dict[str, list[SearchItem]] = {}
@@ -47,15 +46,16 @@ def search(context: Context, query: tuple[str, ...], given: dict[str, Any]) -> N
     for number, (session_id, hits) in enumerate(groups.items()):
         if number:
             click.echo()
-        _print(context.terminal, words, short[session_id], hits)
+        _print(context, words, short[session_id], hits)
     if groups:
         click.echo()
     say_next(context, len(page.items), page.total, page.next, "hits")
 
 
-def _print(terminal: Terminal, query: str, session: str, hits: list[SearchItem]) -> None:
+def _print(context: Context, query: str, session: str, hits: list[SearchItem]) -> None:
+    terminal = context.terminal
     when = max(hit.time for hit in hits)
-    said = age(when, datetime.now(timezone.utc)) if terminal.is_there else local(when)
+    said = age(when, context.now()) if terminal.is_there else local(when)
     head = f"{session}  {said}"
     title = one_line(hits[0].title or "")
     room = terminal.width - cells_of(head) - 2

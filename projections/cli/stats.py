@@ -35,7 +35,7 @@ def stats(context: Context, session: str | None, given: dict[str, Any], by: tupl
     with open_catalog(context) as catalog:
         if session is not None:
             given["session_id"] = context.find_session(catalog.log, session)
-        found = questions.statistics(asking(catalog), msgspec.convert(given, type=questions.Stats))
+        found = questions.statistics(asking(context, catalog), msgspec.convert(given, type=questions.Stats))
         if not found.sessions.total:
             say_unknown(context, catalog, {"user": given.get("user")})
     if plot is not None:

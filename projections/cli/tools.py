@@ -28,7 +28,7 @@ def tools(context: Context, session: str | None, given: dict[str, Any]) -> None:
     with open_catalog(context) as catalog:
         if session is not None:
             given["session_id"] = context.find_session(catalog.log, session)
-        page = questions.tool_calls(asking(catalog), msgspec.convert(given, type=questions.ToolCalls))
+        page = questions.tool_calls(asking(context, catalog), msgspec.convert(given, type=questions.ToolCalls))
         if not page.total:
             say_unknown(context, catalog, {"name": given.get("name")})
     if context.json:
