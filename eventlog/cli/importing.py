@@ -189,8 +189,12 @@ def _taken(context: Context, log: EventLog, paths: list[tuple[Path, str | None]]
             show(done, total_bytes)
 
         takeover = Takeover(log, through)
-        for path, format in paths:
-            takeover.take(path, format)
+        try:
+            for path, format in paths:
+                takeover.take(path, format)
+        except KeyboardInterrupt:
+            context.hint("stopped; what is imported stays, and the same command goes on from there")
+            raise
         log.seal(takeover.grown)
         try:
             log.compact(takeover.grown)  # which compresses what is old already

@@ -64,7 +64,7 @@ class Terminal:
 
     def linked(self, text: str, address: str) -> str:
         """The text as a link, where the terminal has them."""
-        return f"\x1b]8;;{address}\x1b\\{text}\x1b]8;;\x1b\\" if self.links else text
+        return f"\x1b]8;;{address}\x1b\\{text}\x1b]8;;\x1b\\" if self.links and address else text
 
     def page(self, lines: Iterable[str], *, paged: bool) -> None:
         """Write lines that are ready; through the pager (PAGER, else less) where a person looks at a real terminal and wants it."""

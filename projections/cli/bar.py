@@ -20,7 +20,8 @@ class Bar:
 
     def __init__(self, context: Context, label: str) -> None:
         self._label = label
-        self._shown = not context.json and sys.stderr.isatty()
+        self._context = context
+        self._shown = not context.json and not context.quiet and sys.stderr.isatty()
         self._began = time.monotonic()
         self._bar: Progress | None = None
         self.sessions = 0
@@ -54,3 +55,5 @@ class Bar:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._bar is not None:
             self._bar.stop()
+        if kind is KeyboardInterrupt and self.sessions:
+            self._context.hint("stopped; what is indexed stays, and the next command goes on from there")

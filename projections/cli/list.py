@@ -10,6 +10,7 @@ from collections import Counter
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
+from urllib.parse import quote
 
 import click
 import msgspec
@@ -111,7 +112,7 @@ def _fitted(
         Column(name="@", value=lambda item: numbers[item.session_id], right=True, style="bright_black", rank=4 if are_short else 0),
         Column(name="id", value=lambda item: shortest[item.session_id], style="yellow", rank=0 if are_short else 8, most=200),
         Column(name="age", value=lambda item: age(item.updated_at, now), right=True, style="green", rank=1),
-        Column(name="project", value=lambda item: _last_folder(item.project), style="cyan", rank=5, most=18),
+        Column(name="project", value=lambda item: _last_folder(item.project), style="cyan", rank=5, most=18, link=_folder),
         Column(name="kind", value=lambda item: item.kind, rank=10, most=10),
         Column(
             name="status",
@@ -132,6 +133,10 @@ def _fitted(
 
 def _cost(item: SessionItem) -> str:
     return "" if item.cost is None else money(item.cost.amount, item.cost.currency)
+
+
+def _folder(item: SessionItem) -> str:
+    return f"file://{quote(item.project)}" if item.project else ""
 
 
 def _last_folder(path: str | None) -> str:

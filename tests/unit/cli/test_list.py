@@ -49,7 +49,7 @@ def store(tmp_path: Path) -> Path:
 def screen(monkeypatch: pytest.MonkeyPatch, store: Path, width: int, *arguments: object) -> list[str]:
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("NO_COLOR", "1")
-    outcome = eventlog("list", *arguments, "--store", store, terminal=True)
+    outcome = eventlog("list", *arguments, "--quiet", "--store", store, terminal=True)  # a loaded machine shows a bar
     assert (outcome.code, outcome.err) == (0, "")
     return outcome.out.splitlines()
 
@@ -149,3 +149,11 @@ def test_a_message_is_no_title(tmp_path: Path) -> None:
     with EventLog.open(tmp_path / "store") as log:
         log.start(id="s").append(MessageAdded(role="user", content="first\nwords"))
     assert "first words" in eventlog("list", "--store", tmp_path / "store", terminal=True).out
+
+
+def test_a_project_is_a_link_where_the_terminal_has_them(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "\x1b]8;;" not in eventlog("list", "--store", store, terminal=True).out
+    monkeypatch.setenv("TERM_PROGRAM", "WezTerm")
+    assert "\x1b]8;;file:///home/u/shop\x1b\\" in eventlog("list", "--store", store, terminal=True).out
+    assert "\x1b]8;;" not in eventlog("list", "--store", store).out

@@ -34,7 +34,7 @@ def store(tmp_path: Path) -> Path:
 def screen(monkeypatch: pytest.MonkeyPatch, store: Path, width: int, *arguments: object) -> list[str]:
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("NO_COLOR", "1")
-    outcome = eventlog("stats", "--zone", "UTC", *arguments, "--store", store, terminal=True)
+    outcome = eventlog("stats", "--zone", "UTC", *arguments, "--quiet", "--store", store, terminal=True)
     assert (outcome.code, outcome.err) == (0, "")
     return outcome.out.splitlines()
 
