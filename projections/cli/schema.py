@@ -113,15 +113,9 @@ class FormatReport(ImportReport, kw_only=True):
     format: str
 
 
-class Imported(msgspec.Struct, kw_only=True):
-    """With a FORMAT or a PATH the first six; of all that is found also ``formats`` and ``found``; with --dry-run only ``found``."""
+class Imported(ImportReport, kw_only=True):
+    """With a FORMAT or a PATH the report; of all that is found also ``formats`` and ``found``; with --dry-run only ``found``."""
 
-    files: int = 0
-    sessions: int = 0
-    events_added: int = 0
-    records: int = 0
-    skipped: list[Any] = []
-    refused: int = 0
     formats: list[FormatReport] = []
     found: list[Found] = []
 

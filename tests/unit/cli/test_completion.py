@@ -17,6 +17,7 @@ import pytest
 from eventlog import EventLog
 from eventlog.cli.commands import COMMANDS
 from eventlog.cli.examples import EXAMPLES
+from eventlog.cli.manual import page
 from eventlog.cli.program import Program, _program
 from eventlog.events import MessageAdded, Parent, SessionStarted, ToolCalled, ToolReturned, UsageRecorded
 from projections.cli.schema import ANSWERS, SILENT, of
@@ -187,6 +188,14 @@ def test_every_example_is_a_line_that_the_program_takes(line: str) -> None:
     assert made is not None
     arguments = [word.replace("/mnt/disk/eventlog", os.curdir) for word in words[1:]]
     made.make_context(words[0], arguments, resilient_parsing=False)
+
+
+def test_the_manual_page_is_what_the_help_says() -> None:
+    """Where not: ``python -m eventlog.cli.manual > man/eventlog.1``."""
+    stored = (Path(__file__).parents[3] / "man" / "eventlog.1").read_text()
+    assert page() == stored
+    for name in COMMANDS:
+        assert f'.SS "{name.replace("-", chr(92) + "-")}' in stored
 
 
 # --- what is said beside ------------------------------------------------------------------------------------------------------
