@@ -63,9 +63,7 @@ def for_eyes(terminal: Terminal, columns: Sequence[Column[Row]], rows: Sequence[
     sizes = {column.name: _size(column, texts[column.name], width) for column in kept}
     if width is not None:
         kept = _fitting(kept, sizes, width)
-    yield terminal.styled(
-        _joined((column, _placed(column.name, sizes[column.name], column.right)) for column in kept).rstrip(), "bright_black"
-    )
+    yield terminal.styled(_joined((column, _placed(column.name, sizes[column.name], column.right)) for column in kept).rstrip(), "dim")
     for number, row in enumerate(rows):
         cells = []
         for column in kept:

@@ -54,7 +54,8 @@ class Terminal:
         return self.colors and self.is_there and known
 
     def styled(self, text: str, style: str = "") -> str:
-        """The text in a style: words of bold, dim, italic, reverse, underline and a colour (bright_black, red, ...)."""
+        """The text in a style: words of bold, dim, italic, reverse, underline and a colour (red, ...): the
+        sixteen of the terminal's own palette, but for those that are its background in some."""
         if not style or not text or not self.colors:
             return text
         words = style.split()

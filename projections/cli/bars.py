@@ -71,4 +71,4 @@ def strip(terminal: Terminal, title: str, values: Sequence[float], every: int) -
     shades = [_SHADES[0 if not value else 1 + min(3, int(4 * value / most))] * cell for value in values]
     yield terminal.styled(title, "bold")
     yield terminal.styled("".join(shades).rstrip(), "green")
-    yield terminal.styled("".join(f"{number:<{every * cell}}" for number in range(0, len(values), every)).rstrip(), "bright_black")
+    yield terminal.styled("".join(f"{number:<{every * cell}}" for number in range(0, len(values), every)).rstrip(), "dim")

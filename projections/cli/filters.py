@@ -54,8 +54,8 @@ def asking(context: Context, catalog: Catalog) -> Asking:
 def say_next(context: Context, shown: int, total: int, following: str | None, things: str) -> None:
     """How many there are, and how to see more: on a terminal without the cursor, which would take lines."""
     if following is None:
-        context.say(f"{total:,} {things}", "bright_black")
+        context.say(f"{total:,} {things}", "dim")
     elif context.terminal.is_there:
-        context.say(f"{shown:,} of {total:,} {things}; --limit {2 * shown} shows more", "bright_black")
+        context.say(f"{shown:,} of {total:,} {things}; --limit {2 * shown} shows more", "dim")
     else:
         context.say(f"{shown:,} of {total:,} {things}; more with --after {following}")

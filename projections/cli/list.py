@@ -109,7 +109,7 @@ def _fitted(
         return f"{mark}{f'(+{agents}) ' if agents else ''}{called(item, 200)}"
 
     return [
-        Column(name="@", value=lambda item: numbers[item.session_id], right=True, style="bright_black", rank=4 if are_short else 0),
+        Column(name="@", value=lambda item: numbers[item.session_id], right=True, style="dim", rank=4 if are_short else 0),
         Column(name="id", value=lambda item: shortest[item.session_id], style="yellow", rank=0 if are_short else 8, most=200),
         Column(name="age", value=lambda item: age(item.updated_at, now), right=True, style="green", rank=1),
         Column(name="project", value=lambda item: _last_folder(item.project), style="cyan", rank=5, most=18, link=_folder),

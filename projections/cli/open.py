@@ -9,8 +9,6 @@ import click
 from eventlog.cli.context import Context, command
 from eventlog.cli.failures import Refused
 
-from .filters import open_catalog
-
 
 @command("open")
 @click.argument("session", required=False)
@@ -29,9 +27,9 @@ def open_page(context: Context, session: str | None, only_print: bool) -> None:
         raise Refused(f"no server of {store} is running{others}; start one with: eventlog serve")
     address = found.page
     if session is not None:
-        with open_catalog(context) as catalog:
-            item = catalog.find(session)
-        address = address.replace(found.url, f"{found.url}s/{item.session_id}", 1)
+        with context.open_log() as log:
+            session_id = context.find_session(log, session)
+        address = address.replace(found.url, f"{found.url}s/{session_id}", 1)
     if context.json:
         context.emit({"url": address})
     elif only_print or not webbrowser.open(address):

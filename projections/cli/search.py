@@ -67,7 +67,7 @@ def _print(context: Context, query: str, session: str, hits: list[SearchItem]) -
         start = f"  {hit.seq:>{numbers}}  {one_line(hit.role or hit.kind):<9}  "
         click.echo(f"{start}{_marked(terminal, query, hit.snippet, terminal.width - len(start))}", color=terminal.colors)
     if terminal.is_there:
-        click.echo(terminal.styled(f"  eventlog show {session} --seq {hits[0].seq}", "bright_black"), color=terminal.colors)
+        click.echo(terminal.styled(f"  eventlog show {session} --seq {hits[0].seq}", "dim"), color=terminal.colors)
 
 
 def _marked(terminal: Terminal, query: str, snippet: str, room: int) -> str:

@@ -89,7 +89,7 @@ def _lines(context: Context, view: SessionView, everything: Sequence[Entry], cho
     for entry in chosen:
         place = places[id(entry)]
         if before is not None and place > before + 1 and wanted.around:
-            yield terminal.styled("--", "bright_black")
+            yield terminal.styled("--", "dim")
         before = place
         yield ""
         yield terminal.styled(visible(entry.heading), entry.style)
