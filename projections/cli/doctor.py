@@ -13,6 +13,7 @@ import shutil
 import sqlite3
 import stat
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
@@ -86,14 +87,20 @@ def doctor(context: Context, deep: bool) -> None:
     if context.json:
         context.emit(diagnosis)
         return
-    width = max(len(each.check) for each in found)
     for each in found:
-        if context.quiet and each.state == "ok":
-            continue
-        mark = context.terminal.styled(f"{each.state:<7}", _STATES[each.state])
-        click.echo(f"{mark}  {each.check:<{width}}  {visible(each.detail)}", color=context.terminal.colors)
-        if each.advice:
-            click.echo(f"{'':<7}  {'':<{width}}  {visible(each.advice)}")
+        if not context.quiet or each.state != "ok":
+            _print(context, each, max(len(other.check) for other in found))
+
+
+def _print(context: Context, each: Finding, width: int) -> None:
+    """What was found, and what to do below it; on a terminal wrapped within its own column."""
+    terminal = context.terminal
+    margin = " " * (7 + 2 + width + 2)
+    room = max(12, terminal.width - len(margin)) if terminal.is_there else 10_000
+    lines = [line for text in (each.detail, each.advice or "") for line in textwrap.wrap(visible(text), room, break_on_hyphens=False)]
+    for number, line in enumerate(lines):
+        head = margin if number else f"{terminal.styled(f'{each.state:<7}', _STATES[each.state])}  {each.check:<{width}}  "
+        click.echo(f"{head}{line}", color=terminal.colors)
 
 
 def _guarded(name: str, check: Callable[[], Iterator[Finding]]) -> list[Finding]:

@@ -14,7 +14,7 @@ import pytest
 
 from eventlog import EventLog
 from eventlog.cli.columns import cells_of
-from eventlog.events import Cost, MessageAdded, Parent, SessionStarted, SessionUpdated, UsageRecorded
+from eventlog.events import Cost, MessageAdded, Parent, SessionStarted, SessionUpdated, ToolCalled, ToolReturned, UsageRecorded
 
 from ...command_line import eventlog
 
@@ -157,3 +157,18 @@ def test_a_project_is_a_link_where_the_terminal_has_them(store: Path, monkeypatc
     monkeypatch.setenv("TERM_PROGRAM", "WezTerm")
     assert "\x1b]8;;file:///home/u/shop\x1b\\" in eventlog("list", "--store", store, terminal=True).out
     assert "\x1b]8;;" not in eventlog("list", "--store", store).out
+
+
+@pytest.mark.parametrize("width", [40, 80, 160])
+def test_tool_calls_have_a_line_each_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    with EventLog.open(tmp_path / "store") as log:
+        session = log.start(id="a-session-with-a-name")
+        session.append(ToolCalled(name="Bash", call_id="1", arguments={"command": "echo " + "x" * 300}))
+        session.append(ToolReturned(call_id="1", output="no", is_error=True, duration_ms=1500), ToolCalled(name="Read", call_id="2"))
+    monkeypatch.setenv("COLUMNS", str(width))
+    outcome = eventlog("tools", "--quiet", "--color", "never", "--store", tmp_path / "store", terminal=True)
+    lines = outcome.out.splitlines()
+    assert max(map(cells_of, lines)) <= width
+    assert len(lines) == 4
+    assert "failed" in lines[2]
+    assert '{"command":"echo xx' in lines[2]
