@@ -36,8 +36,6 @@ class AmbiguousSession(SessionError):
 
 def find(connection: sqlite3.Connection, given: str, rows: Sequence[str] | None) -> SessionItem:
     """The session; see `Catalog.find`. Raises `SessionNotFound`, `AmbiguousSession`."""
-    if not given.isprintable():  # nothing is called so, and SQLite takes no half of a character
-        raise SessionNotFound(given)
     found = _by_id(connection, given)
     if found is None and given == "last":
         found = _last(connection)

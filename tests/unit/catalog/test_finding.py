@@ -181,3 +181,27 @@ def test_the_nearest_names_of_one_that_never_occurred(log: EventLog, catalog: Ca
     assert catalog.nearest("tool", "bash") == []
     for what, name in (("tag", "bugs"), ("kind", "chats"), ("project", "x"), ("namespace", "x"), ("role", "x")):
         assert catalog.nearest(what, name) is not None  # type: ignore[arg-type]
+
+
+# --- short ids -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_short_id_is_the_shortest_beginning_that_finds_its_session(log: EventLog, catalog: Catalog) -> None:
+    families = ["0193ab42-1", "0193ab42-27", "0193ab43-9", "b", "bc", "last-word-of-all"]
+    for session_id in families:
+        start(log, session_id)
+    log.session("0193ab43-9.agent-1", create=True).append(SessionStarted(parent=Parent(session_id="0193ab43-9", relation="subagent")))
+    listed = [item.session_id for item in catalog.list().items]
+    short = catalog.short_ids(listed, least=2)
+    assert {given: catalog.find(given).session_id for given in short.values()} == {value: key for key, value in short.items()}
+    assert short["0193ab42-27"] == "0193ab42-27"  # its beginning would save two characters
+    assert short["0193ab43-9"] == "0193ab43-9"
+    assert catalog.short_ids(["last-word-of-all"], least=6) == {"last-word-of-all": "last-w"}
+
+
+def test_ids_that_begin_so_are_offered_the_latest_first_and_subagents_last(log: EventLog, catalog: Catalog) -> None:
+    for session_id in ("aa", "ab", "b"):
+        start(log, session_id)
+    assert {item.session_id for item in catalog.starting("a")} == {"aa", "ab"}
+    assert [item.session_id for item in catalog.starting("a", 1)] != []
+    assert list(catalog.starting("../")) == []
