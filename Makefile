@@ -7,6 +7,7 @@
 #   make oldest    the suite with the oldest ones that pyproject.toml allows
 #   make page      the page in a real Chromium (and what its suite needs)
 #   make mcp       the tests of `eventlog mcp`, which need its extra
+#   make secrets   the tests of `eventlog secrets`, which need its extra
 #   make recorders the recorders with real SDKs, against a provider on loopback
 #   make suites    all of them but the demo and the page, as .ci/run does
 #   make constraints   the pins anew
@@ -16,7 +17,7 @@
 
 PYTHON ?= python3
 # Not yet `page`: two races of the page were mended last; it goes in when it has passed several times in a row.
-SUITES = test check mcp recorders newest oldest
+SUITES = test check mcp secrets recorders newest oldest
 # The lowest Python that pyproject.toml allows: what is pinned with it can be installed with the later ones, too.
 PINNING_PYTHON ?= python3.11
 
@@ -73,6 +74,12 @@ mcp: .venv-mcp/bin/python
 	$< $(INSTALL) $(PINNED) --constraint constraints-mcp.txt $(EDITABLE) '.[test,mcp]'
 	$< -m pytest -n auto tests/unit/mcp
 
+# What `make test` skips where the rules of detect-secrets are not there. constraints-secrets.txt: they, and what they bring.
+secrets: .venv-secrets/bin/python
+	$< $(INSTALL) $(PINNED) $(BUILD)
+	$< $(INSTALL) $(PINNED) --constraint constraints-secrets.txt $(EDITABLE) '.[test,secrets]'
+	$< -m pytest tests/unit/cli/test_keeping.py
+
 # constraints-recorders.txt: the SDKs, and what they bring; made by hand of `pip freeze` in .venv-recorders when they are to be newer.
 recorders: .venv-recorders/bin/python
 	$< $(INSTALL) $(PINNED) $(BUILD)
@@ -96,12 +103,16 @@ constraints:
 	.venv-constraints/bin/python $(INSTALL) --constraint .venv-constraints/all.txt '.[mcp]'
 	{ echo "# What the extra mcp brings besides. Made by 'make constraints'; not to be edited."; \
 	  .venv-constraints/bin/python $(PIP) freeze --exclude session-eventlog | grep -vxFf .venv-constraints/all.txt; } > constraints-mcp.txt
+	.venv-constraints/bin/python $(PIP) freeze --exclude session-eventlog > .venv-constraints/mcp.txt
+	.venv-constraints/bin/python $(INSTALL) --constraint .venv-constraints/mcp.txt '.[secrets]'
+	{ echo "# What the extra secrets brings besides. Made by 'make constraints'; not to be edited."; \
+	  .venv-constraints/bin/python $(PIP) freeze --exclude session-eventlog | grep -vxFf .venv-constraints/mcp.txt; } > constraints-secrets.txt
 	rm -rf .venv-constraints
 
 clean:
-	rm -rf .venv .venv-page .venv-mcp .venv-newest .venv-oldest .venv-recorders .venv-constraints build
+	rm -rf .venv .venv-page .venv-mcp .venv-secrets .venv-newest .venv-oldest .venv-recorders .venv-constraints build
 
-.venv/bin/python .venv-page/bin/python .venv-mcp/bin/python .venv-newest/bin/python .venv-oldest/bin/python .venv-recorders/bin/python:
+.venv/bin/python .venv-page/bin/python .venv-mcp/bin/python .venv-secrets/bin/python .venv-newest/bin/python .venv-oldest/bin/python .venv-recorders/bin/python:
 	$(call needs,$(PYTHON),install CPython 3.11 or later with pip and venv or name it with PYTHON=...)
 	$(PYTHON) -m venv $(@:/bin/python=)
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from eventlog import EventLog
@@ -20,6 +21,7 @@ from eventlog.errors import InvalidSetting
 from eventlog.events import MessageAdded, SessionStarted
 from eventlog.maintenance.policies import generations
 from eventlog.settings import Settings
+from projections.cli.schema import of
 
 from ...command_line import eventlog
 
@@ -343,7 +345,7 @@ def test_redact_takes_the_same_words_out_of_all_sessions(store: Path) -> None:
 
 
 def test_secrets_are_found_shown_masked_and_taken_out_by_fingerprint(store: Path) -> None:
-    pytest.importorskip("detect_secrets", reason="the rules come with the extra secrets")
+    pytest.importorskip("detect_secrets", reason="the rules come with the extra secrets; `make secrets` has it")
     token = "ghp_" + "a1B2c3D4e5" * 3 + "a1B2c3"
     private = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA PRIVATE KEY-----"
     with EventLog.open(store) as log:
@@ -353,6 +355,7 @@ def test_secrets_are_found_shown_masked_and_taken_out_by_fingerprint(store: Path
     outcome = eventlog("secrets", "--store", store, "--json")
     assert outcome.code == 1
     found: Any = outcome.json
+    jsonschema.validate(found, of("secrets"))
     by_rule = {each["rule"]: each for each in found["findings"]}
     assert set(by_rule) == {"AWS Access Key", "GitHub Token", "Private Key"}
     assert by_rule["AWS Access Key"]["places"] == [{"session_id": "old-001", "seq": 3}, {"session_id": "old-040", "seq": 3}]
