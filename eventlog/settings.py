@@ -306,6 +306,11 @@ def tables_in_config(name: str, environment: Mapping[str, str] | None = None) ->
     return path, dict(_read_toml(path, required=is_named)).get(name)
 
 
+def config_file(environment: Mapping[str, str] | None = None) -> Path:
+    """Where the config file is, or would be."""
+    return _config_file(os.environ if environment is None else environment)[0]
+
+
 def _config_file(environment: Mapping[str, str]) -> tuple[Path, bool]:
     """Where it is or would be, and whether the environment names it."""
     named = environment.get(CONFIG_VARIABLE)

@@ -42,25 +42,28 @@ def append(context: Context, session: str, create: bool, template: str | None) -
     Prints the seq of the last event."""
     if template is not None and not create:
         raise click.UsageError("--template is for a session that begins; give --create, too")
-    with context.open_log(write=True, create=create) as log, _open(log, session, create, template) as handle:
+    with context.open_log(write=True, create=create) as log, _open(context, log, session, create, template) as handle:
         if sys.stdin.isatty():
             context.warn('reading JSON lines like {"type":"message.added","data":{"role":"user","content":"Hello"}}; Ctrl-D ends')
         last_seq = _append_lines(handle, sys.stdin.buffer, log.settings.max_event_bytes)
         handle.sync()
     if context.json:
-        context.emit({"session_id": session, "last_seq": last_seq})
+        context.emit({"session_id": handle.id, "last_seq": last_seq})
     else:
         context.say(str(last_seq))
 
 
-def _open(log: EventLog, session: str, create: bool, template: str | None) -> Session:
+def _open(context: Context, log: EventLog, session: str, create: bool, template: str | None) -> Session:
+    """The session; with ``create`` only that of exactly this id."""
     try:
+        if not create:
+            return log.session(context.session_to_change(log, session))
         if template is not None:
             try:
                 return log.start(id=session, template=template)
             except SessionExists:
                 pass  # it has begun already
-        return log.session(session, create=create)
+        return log.session(session, create=True)
     except SessionNotFound as error:
         raise Refused(f"no session {session!r} in this store; --create begins it, `eventlog list` shows what there is") from error
 

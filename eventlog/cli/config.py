@@ -6,7 +6,7 @@ import difflib
 
 import click
 
-from ..settings import Settings, described, table
+from ..settings import Settings, config_file, described, table
 from .context import Context, command
 
 
@@ -64,7 +64,7 @@ def _one(context: Context, action: str, name: str | None, value: str | None) -> 
         raise click.UsageError(f"there is no setting {name!r}; {hint}")
     if action != "get":
         checked = None if value is None else described(name).parse(value, "the command line")
-        with_value(context.loaded().config_file, name, checked)
+        with_value(config_file(), name, checked)  # which need not be there, nor be right yet
         context.reload()
     loaded = context.loaded()
     current, source = getattr(loaded.settings, name), loaded.sources[name]

@@ -144,6 +144,8 @@ def _import_found(context: Context, format: str | None, dry_run: bool, follow: b
         context.say(f"{name}: {report.sessions:,} sessions, {report.events_added:,} events added now{skipped}")
     _print(context, takeover.report)
     _warn_of_first(context, takeover.report.skipped)
+    if context.terminal.is_there:
+        context.hint("`eventlog list` shows them, `eventlog search WORDS` finds what was said")
 
 
 def _all_of(total: ImportReport, formats: dict[str, ImportReport], found: list[Found]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from ..errors import Unsupported
 from ..reports import BackupReport, CleanupReport, CompactionReport, Expired
 
 if TYPE_CHECKING:
@@ -106,5 +107,10 @@ def _time_of(name: str) -> datetime:
 
 
 def compact(log: EventLog, *, dry_run: bool) -> CompactionReport | None:
-    """Compress what nothing happened to for `compress_after`; None where that is "never"."""
-    return None if log.settings.compress_after == "never" else log.compact(dry_run=dry_run)
+    """Compress what nothing happened to for `compress_after`; None where that is "never", or where there is nothing to compress."""
+    if log.settings.compress_after == "never":
+        return None
+    try:
+        return log.compact(dry_run=dry_run)
+    except Unsupported:
+        return None

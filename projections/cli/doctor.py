@@ -144,8 +144,10 @@ def _settings(context: Context) -> Iterator[Finding]:
 
 def _store(log: EventLog) -> Iterator[Finding]:
     count = sum(1 for _ in log.session_ids())
-    path = Path(log.path or "")
-    yield Finding(check="store", state="ok", detail=f"{path}: {count:,} sessions")
+    yield Finding(check="store", state="ok", detail=f"{log.path or log.settings.store}: {count:,} sessions")
+    if log.path is None:
+        return  # what follows is of a folder
+    path = Path(log.path)
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         yield Finding(check="store", state="problem", detail=f"others may look into it (mode {mode:o})", advice=f"chmod 700 {path}")
@@ -163,7 +165,9 @@ def _store(log: EventLog) -> Iterator[Finding]:
 
 
 def _disk(log: EventLog) -> Iterator[Finding]:
-    usage = shutil.disk_usage(log.path or ".")
+    if log.path is None:
+        return
+    usage = shutil.disk_usage(log.path)
     said = f"{size(usage.free)} of {size(usage.total)} free"
     little = usage.free < min(_LITTLE_SPACE, usage.total // 20)
     advice = "free space: appends fail when the disk is full; eventlog compact makes the store smaller" if little else None
@@ -172,7 +176,9 @@ def _disk(log: EventLog) -> Iterator[Finding]:
 
 def _locks(log: EventLog) -> Iterator[Finding]:
     """Whether the file system has locks, tried where nobody else locks anything. Nothing is written."""
-    fd = os.open(Path(log.path or "") / "store.json", os.O_RDONLY | os.O_CLOEXEC)
+    if log.path is None:
+        return
+    fd = os.open(Path(log.path) / "store.json", os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         fcntl.flock(fd, fcntl.LOCK_UN)

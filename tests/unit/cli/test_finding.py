@@ -104,6 +104,8 @@ def test_what_changes_a_session_takes_no_guess(store: Path, command: list[str], 
 def test_what_changes_a_session_takes_the_beginning_of_one_id(store: Path) -> None:
     assert eventlog("pin", "aaa", "--store", store, "--json").json == {"session_id": "aaa-1", "last_seq": 2}
     assert eventlog("pin", "aa", "--store", store).code == 1
+    assert eventlog("append", "aaa", "--store", store, "--json").json == {"session_id": "aaa-1", "last_seq": 2}
+    assert eventlog("append", "aaa", "--create", "--store", store, "--json").json == {"session_id": "aaa", "last_seq": 0}
 
 
 @pytest.mark.parametrize(("answer", "deleted"), [("y\n", True), ("n\n", False)])
