@@ -271,13 +271,6 @@ class MessageAdded(Event, frozen=True):
             return self.content
         return "\n\n".join(part.content for part in self.content if part.type == "text" and isinstance(part.content, str))
 
-    @property
-    def text(self) -> str:
-        """What it says in words: its text parts, a paragraph each."""
-        if isinstance(self.content, str):
-            return self.content
-        return "\n\n".join(part.content for part in self.content if part.type == "text" and isinstance(part.content, str))
-
 
 @event_type("message.delta")
 class MessageDelta(Event, frozen=True):
