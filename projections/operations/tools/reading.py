@@ -25,6 +25,7 @@ from ..transcripts import OpenCall, Resumed, Said, said_in
 from .finding import CallLine, call_line
 
 _ITEM: Final = 12_000  # characters of JSON for the tool calls of one message
+_MOST_EXPORTED_BYTES: Final = 100 * MOST_CHARACTERS  # of event lines: what is made of more does not fit into an answer
 _PROMPTS: Final = 20  # messages of the user that are looked at for one that says something
 _BEHIND_ALL: Final = 1 << 62
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
@@ -271,6 +272,8 @@ def _export_session(context: Context, asked: ExportSession) -> Exported:
 
     text: str | None
     try:
+        if context.catalog.find(asked.session_id).size_bytes > _MOST_EXPORTED_BYTES:
+            raise _TooMuch
         stream.write_to(take)
         text = b"".join(taken).decode()
         if size_of(text) > MOST_CHARACTERS - 500:
