@@ -204,7 +204,9 @@ def _that_fit(lines: list[CallLine], room: int) -> list[CallLine]:
 class ResumeSession(Arguments, frozen=True, kw_only=True):
     session_id: SessionId
     user_id: Annotated[str | None, Meta(description="Who goes on; another user's session is refused.")] = None
-    max_tokens: Annotated[int, Meta(ge=200, le=4_000, description="How much of the last messages to give, in tokens.")] = 3_000
+    max_tokens: Annotated[
+        int, Meta(ge=200, le=100_000, description="How much of the last messages to give, in tokens, as far as they fit into the answer.")
+    ] = 4_000
 
 
 def _resume_session(context: Context, asked: ResumeSession) -> Resumed:
@@ -239,7 +241,10 @@ def _resume_session(context: Context, asked: ResumeSession) -> Resumed:
             break
         room -= size_of(each) + 1
         kept.append(msgspec.structs.replace(each, truncated=said.truncated or each.text != said.text))
-    return msgspec.structs.replace(bounded, messages=kept[::-1])
+    previous = found.previous
+    if len(kept) < len(found.messages):
+        previous = kept[-1].seq if kept else found.messages[-1].seq + 1
+    return msgspec.structs.replace(bounded, messages=kept[::-1], previous=previous)
 
 
 class ExportSession(Arguments, frozen=True, kw_only=True):
