@@ -134,6 +134,10 @@ class Client(Asker):
         with self.process.stdout, self._patience():
             for line in self.process.stdout:
                 json.loads(line)
+        return self.ended()
+
+    def ended(self) -> tuple[int, str]:
+        """Wait for its end, whatever that comes of: its exit code, and what it said on stderr."""
         code = self.process.wait(60)
         self._draining.join(60)
         assert self.process.stderr is not None

@@ -96,7 +96,7 @@ def test_a_reader_that_is_gone_ends_the_server_with_0_though_its_input_stays_ope
     assert client.process.stdout is not None
     client.process.stdout.close()
     client.request("tools/list")
-    assert client.process.wait(60) == 0
+    assert client.ended() == (0, "")
     assert client.process.stdin is not None
     client.process.stdin.close()
 
