@@ -131,7 +131,8 @@ class OpenCall(msgspec.Struct, frozen=True, kw_only=True):
 
 class Resumed(msgspec.Struct, frozen=True, kw_only=True):
     """What whoever goes on with a session must know. ``resumed``: it has been noted, as event ``seq``. ``summary`` is that of the last
-    compaction; ``messages`` are the last ones, the oldest first."""
+    compaction; ``messages`` are the last ones, the oldest first; ``previous`` is what ``before`` of the messages takes to read those before
+    them, None where there are none."""
 
     session_id: str
     resumed: bool
@@ -141,6 +142,7 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True):
     context: dict[str, Any]
     summary: str | None
     messages: list[Said]
+    previous: int | None
     open_tool_calls: list[OpenCall]
 
 
@@ -262,6 +264,7 @@ def resume(context: Context, asked: Resume) -> Resumed:
         context=view.context,
         summary=view.compactions[-1].summary if view.compactions else None,
         messages=said,
+        previous=said[0].seq if said and context.catalog.messages(asked.session_id, before=said[0].seq, limit=1).items else None,
         open_tool_calls=[
             OpenCall(call_id=call.call_id, name=call.name, arguments=call.arguments, called_seq=call.called_seq) for call in open_calls
         ],

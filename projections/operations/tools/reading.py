@@ -25,6 +25,7 @@ from ..transcripts import OpenCall, Resumed, Said, said_in
 from .finding import CallLine, call_line
 
 _ITEM: Final = 12_000  # characters of JSON for the tool calls of one message
+_MOST_EXPORTED_BYTES: Final = 100 * MOST_CHARACTERS  # of event lines: what is made of more does not fit into an answer
 _PROMPTS: Final = 20  # messages of the user that are looked at for one that says something
 _BEHIND_ALL: Final = 1 << 62
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
@@ -203,7 +204,9 @@ def _that_fit(lines: list[CallLine], room: int) -> list[CallLine]:
 class ResumeSession(Arguments, frozen=True, kw_only=True):
     session_id: SessionId
     user_id: Annotated[str | None, Meta(description="Who goes on; another user's session is refused.")] = None
-    max_tokens: Annotated[int, Meta(ge=200, le=4_000, description="How much of the last messages to give, in tokens.")] = 3_000
+    max_tokens: Annotated[
+        int, Meta(ge=200, le=100_000, description="How much of the last messages to give, in tokens, as far as they fit into the answer.")
+    ] = 4_000
 
 
 def _resume_session(context: Context, asked: ResumeSession) -> Resumed:
@@ -238,7 +241,10 @@ def _resume_session(context: Context, asked: ResumeSession) -> Resumed:
             break
         room -= size_of(each) + 1
         kept.append(msgspec.structs.replace(each, truncated=said.truncated or each.text != said.text))
-    return msgspec.structs.replace(bounded, messages=kept[::-1])
+    previous = found.previous
+    if len(kept) < len(found.messages):
+        previous = kept[-1].seq if kept else found.messages[-1].seq + 1
+    return msgspec.structs.replace(bounded, messages=kept[::-1], previous=previous)
 
 
 class ExportSession(Arguments, frozen=True, kw_only=True):
@@ -271,6 +277,8 @@ def _export_session(context: Context, asked: ExportSession) -> Exported:
 
     text: str | None
     try:
+        if context.catalog.find(asked.session_id).size_bytes > _MOST_EXPORTED_BYTES:
+            raise _TooMuch
         stream.write_to(take)
         text = b"".join(taken).decode()
         if size_of(text) > MOST_CHARACTERS - 500:

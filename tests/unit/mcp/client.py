@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +15,7 @@ from typing import Any, Literal
 Era = Literal["2025-11-25", "2026-07-28"]
 ERAS: tuple[Era, ...] = ("2025-11-25", "2026-07-28")
 ME = {"name": "probe", "version": "1"}
+_PATIENCE_S = 300
 
 
 class Refused(Exception):
@@ -75,9 +78,6 @@ class Client(Asker):
         self._stderr: list[bytes] = []
         self._draining = threading.Thread(target=self._drain)
         self._draining.start()
-        self._watch = threading.Timer(300, self.process.kill)  # a test that waits for an answer that never comes fails, and does not hang
-        self._watch.daemon = True
-        self._watch.start()
         if era == "2025-11-25":
             self.about = self.ask("initialize", protocolVersion=era, capabilities={}, clientInfo=ME)
             self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
@@ -98,10 +98,21 @@ class Client(Asker):
 
     def receive(self) -> dict[str, Any]:
         assert self.process.stdout is not None
-        line = self.process.stdout.readline()
+        with self._patience():
+            line = self.process.stdout.readline()
         assert line, "the server is gone: " + b"".join(self._stderr).decode()
         found: dict[str, Any] = json.loads(line)
         return found
+
+    @contextmanager
+    def _patience(self) -> Iterator[None]:
+        """An answer that never comes fails the test, and does not hang it."""
+        watch = threading.Timer(_PATIENCE_S, self.process.kill)
+        watch.start()
+        try:
+            yield
+        finally:
+            watch.cancel()
 
     def request(self, method: str, **params: Any) -> int:
         """Send it, and do not wait: its id."""
@@ -120,11 +131,14 @@ class Client(Asker):
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
-        with self.process.stdout:
+        with self.process.stdout, self._patience():
             for line in self.process.stdout:
                 json.loads(line)
+        return self.ended()
+
+    def ended(self) -> tuple[int, str]:
+        """Wait for its end, whatever that comes of: its exit code, and what it said on stderr."""
         code = self.process.wait(60)
-        self._watch.cancel()
         self._draining.join(60)
         assert self.process.stderr is not None
         self.process.stderr.close()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from projections.operations import TOOLS
+
 from .client import ERAS, Asker, Client, Era
 
 
@@ -102,3 +104,26 @@ def test_their_names_are_there_only_when_asked_for_and_read_only_without_write(t
         assert "get_session_statistics" in names
         assert "create_session" not in names
         assert "only reading is allowed" in client.call("create_session")["failed"]
+
+
+THEIRS = {
+    "create_session",
+    "complete_session",
+    "add_conversation_message",
+    "update_session_metadata",
+    "get_session_statistics",
+    "cleanup_old_sessions",
+}
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_each_of_their_names_is_described_like_ours_and_says_which_argument_is_wrong(tmp_path: Path, era: Era) -> None:
+    with Client(tmp_path / "store", "--write", "--their-names", era=era) as client:
+        tools = {tool["name"]: tool for tool in client.ask("tools/list")["tools"]}
+        assert set(tools) == {*TOOLS, *THEIRS}
+        for name in (*THEIRS, "link_invocation"):
+            for schema in (tools[name]["inputSchema"], tools[name]["outputSchema"]):
+                assert schema["type"] == "object"
+                assert not {"anyOf", "oneOf", "allOf", "$ref"} & set(schema)
+            assert "colour" in client.call(name, colour="red")["failed"]
+        assert "invocation_dir" in tools["link_invocation"]["inputSchema"]["properties"]

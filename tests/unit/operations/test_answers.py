@@ -305,6 +305,17 @@ def test_the_last_messages_fit_the_budget(ask: Asker) -> None:
     assert (last["text"], last["truncated"]) == ("y" * 800, True)
 
 
+def test_what_is_left_out_of_the_last_messages_is_read_on_from_where_they_begin(ask: Asker) -> None:
+    for number in range(30):
+        ask("add_message", session_id="s2", role="user", content=f"{number:02} " + "x\n" * 1_000)
+    for found in (ask("resume", session_id="s2"), ask.tool("resume_session", session_id="s2", max_tokens=100_000)):
+        seen = [said["text"][:2] for said in found["messages"]]
+        assert 0 < len(seen) < 30
+        before = ask("messages", session_id="s2", before=found["previous"])["items"]
+        assert [message["parts"][0]["content"][:2] for message in before] + seen == [f"{number:02}" for number in range(30)]
+    assert ask("resume", session_id="s1")["previous"] is None
+
+
 def test_deleted_and_brought_back(ask: Asker) -> None:
     deleted = ask("delete", session_id="s1", reason="old")
     assert ask("delete", session_id="s1") == deleted
