@@ -9,7 +9,7 @@
 #   make mcp       the tests of `eventlog mcp`, which need its extra
 #   make recorders the recorders with real SDKs, against a provider on loopback
 #   make adapters  the stores of SDKs, with the SDKs and their own suites
-#   make suites    all of them but the demo and the page, as .ci/run does
+#   make suites    all of them but the demo, the page and the adapters, as .ci/run does
 #   make constraints   the pins anew
 #
 # A suite that needs more than this (an SDK, a server, a browser) is a target of its own in SUITES: `make test` stays light. It has its own
@@ -17,7 +17,8 @@
 
 PYTHON ?= python3
 # Not yet `page`: two races of the page were mended last; it goes in when it has passed several times in a row.
-SUITES = test check mcp recorders adapters newest oldest
+# Not yet `adapters`: it passes; whether its tests take less than two minutes has to be seen on a machine that does nothing else.
+SUITES = test check mcp recorders newest oldest
 # The lowest Python that pyproject.toml allows: what is pinned with it can be installed with the later ones, too.
 PINNING_PYTHON ?= python3.11
 
@@ -30,7 +31,7 @@ PINNED = --constraint constraints.txt --constraint constraints-tools.txt
 
 needs = @command -v $(1) >/dev/null || { echo "$(1) is not installed, and $@ needs it: $(2)" >&2; exit 1; }
 
-.PHONY: demo suites page $(SUITES) constraints clean
+.PHONY: demo suites page adapters $(SUITES) constraints clean
 
 demo: .venv/installed
 	.venv/bin/eventlog demo

@@ -79,6 +79,7 @@ def test_more_sessions_than_are_kept_are_all_there(log: EventLog) -> None:
     for number in range(150):
         messages.add([str(number)], str(number))
     assert [messages.read(str(number)) for number in range(150)] == [[str(number)] for number in range(150)]
+    assert len(Sessions.of(log)._kept) <= 64  # a state each, so that memory is bounded
 
 
 def test_a_store_is_opened_once_and_closed_with_its_last_user(tmp_path: Path) -> None:
