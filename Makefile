@@ -10,7 +10,7 @@
 #   make secrets   the tests of `eventlog secrets`, which need its extra
 #   make recorders the recorders with real SDKs, against a provider on loopback
 #   make adapters  the stores of SDKs, with the SDKs and their own suites
-#   make suites    all of them but the demo and the page, as .ci/run does
+#   make suites    all of them but the demo, the page and the readers, as .ci/run does
 #   make constraints   the pins anew
 #
 # A suite that needs more than this (an SDK, a server, a browser) is a target of its own in SUITES: `make test` stays light. It has its own

@@ -24,8 +24,8 @@ from ..sessions import Fold, State
 FORMAT = "google-adk"
 SHARED = "google-adk-state"
 CREATED = "created"
-_EVENT = "event"
-_REWOUND = "rewound"
+EVENT = "event"
+REWOUND = "rewound"
 
 
 class Told(NamedTuple):
@@ -89,14 +89,14 @@ class ConversationFold(Fold[Conversation]):
         if said is None:
             return
         if not has_record(said):
-            if state.told and state.last == stored.seq - 1 and said.note != _REWOUND:
+            if state.told and state.last == stored.seq - 1 and said.note != REWOUND:
                 self._more(state, stored.seq)
             return
         record = said.record.copy()
         if said.note == CREATED:
             state.change(own_part(item_of(record)["state"]))
             state.updated, state.last = stored.time.timestamp(), stored.seq
-        elif said.note == _EVENT:
+        elif said.note == EVENT:
             fields = item_of(record)
             told = Told(stored.seq, stored.seq, fields["id"], fields["timestamp"], fields.get("invocation_id", ""), record)
             state.told.append(told)
@@ -151,14 +151,14 @@ def own_part(delta: dict[str, Any]) -> dict[str, Any]:
 def events_of(kept: Kept, event: AdkEvent, known: Conversation) -> list[Envelope]:
     when = datetime.fromtimestamp(event.timestamp, timezone.utc)
     try:
-        made = drafts(FORMAT, kept, _meaning(kept.value, known) or [SourceRecord(kind="google-adk.event")], time=when, note=_EVENT)
+        made = drafts(FORMAT, kept, _meaning(kept.value, known) or [SourceRecord(kind="google-adk.event")], time=when, note=EVENT)
     except InvalidEvent:  # content of a shape that nobody has seen
-        made = drafts(FORMAT, kept, [SourceRecord(kind="google-adk.event")], time=when, note=_EVENT)
+        made = drafts(FORMAT, kept, [SourceRecord(kind="google-adk.event")], time=when, note=EVENT)
     target = (kept.value.get("actions") or {}).get("rewind_before_invocation_id")
     first = next((each.first for each in known.told if target is not None and each.invocation == target), None)
     if first is not None:
         rewound = HistoryRetracted(ranges=[(first, known.last)], reason="rewind")
-        made.append(draft(rewound, time=when, origin={"format": FORMAT, "note": _REWOUND}))
+        made.append(draft(rewound, time=when, origin={"format": FORMAT, "note": REWOUND}))
     return made
 
 

@@ -21,7 +21,6 @@ from eventlog.line import Envelope
 from eventlog.verbatim import keep
 
 from ...catalog.facade import Catalog
-from ..keys import Keys, keys_of
 from ..records import drafts, item_of
 from ..sessions import Key, Sessions, in_thread, to_its_end
 from .conversation import (
@@ -37,6 +36,7 @@ from .conversation import (
     fields_of,
     json_safe,
 )
+from .listing import Listing, listed
 
 try:  # a ValueError, which is what older ones raise
     from google.adk.errors._stale_session_error import StaleSessionError as StaleSessionError
@@ -54,7 +54,7 @@ class EventLogSessionService(BaseSessionService):
     def __init__(self, path_or_log: str | os.PathLike[str] | EventLog | None = None, *, sync: Sync | None = None) -> None:
         self._sessions = Sessions.of(path_or_log)
         self._sync = sync
-        self._catalog = Catalog.open(self._sessions.log, projections=[Keys()])
+        self._catalog = Catalog.open(self._sessions.log, projections=[Listing()])
         self._closed = False
 
     # --- the interface, in its order ----------------------------------------------------------------------------------------------
@@ -74,10 +74,16 @@ class EventLogSessionService(BaseSessionService):
         """The oldest activity first, with state and without events."""
 
         def ask() -> list[AdkSession]:
-            keys = [key for key in keys_of(self._catalog, FORMAT) if key[0] == app_name and user_id in (None, key[1])]
-            found = [self._get(key[0], key[1], key[2], GetSessionConfig(num_recent_events=0)) for key in keys]
-            there = [each for each in found if each is not None]
-            return sorted(there, key=lambda each: (each.last_update_time, each.user_id, each.id))
+            found, shared = listed(self._catalog)
+            sessions = []
+            for each in found:
+                app, user, id = each.key
+                if app == app_name and user_id in (None, user):
+                    state = each.values() | _prefixed(shared.get((app,), {}), shared.get((app, user), {}))
+                    session = AdkSession(id=id, app_name=app, user_id=user, state=state, last_update_time=each.updated)
+                    session._storage_update_marker = str(each.last)
+                    sessions.append(session)
+            return sorted(sessions, key=lambda each: (each.last_update_time, each.user_id, each.id))
 
         return ListSessionsResponse(sessions=await in_thread(ask))
 
@@ -143,8 +149,7 @@ class EventLogSessionService(BaseSessionService):
         told, state, updated, last, sharing = found
         if sharing is not None:
             self._share(app, user, sharing.id, item_of(sharing.record)["actions"]["state_delta"])
-        state |= {Prefixes.APP_PREFIX + name: value for name, value in self._shared((SHARED, app)).items()}
-        state |= {Prefixes.USER_PREFIX + name: value for name, value in self._shared((SHARED, app, user)).items()}
+        state |= _prefixed(self._shared((SHARED, app)), self._shared((SHARED, app, user)))
         events = [AdkEvent.model_validate(item_of(each.record)) for each in told]
         session = AdkSession(id=id, app_name=app, user_id=user, state=state, events=events, last_update_time=updated)
         session._storage_update_marker = str(last)
@@ -197,6 +202,12 @@ class EventLogSessionService(BaseSessionService):
             return drafts(SHARED, record, [ContextUpdated(metadata={"state": record.value["state"]})])
 
         self._sessions.append(_SHARED, key, decide, exact=True, sync=self._sync, details=lambda: {"kind": "state"})
+
+
+def _prefixed(of_app: dict[str, Any], of_user: dict[str, Any]) -> dict[str, Any]:
+    """Shared state, under the names that a session has for it."""
+    found = {Prefixes.APP_PREFIX + name: value for name, value in of_app.items()}
+    return found | {Prefixes.USER_PREFIX + name: value for name, value in of_user.items()}
 
 
 def service_of(uri: str, **options: Any) -> EventLogSessionService:

@@ -230,7 +230,7 @@ def shown_changes(state: Thread, messages: Sequence[Any], items: Sequence[bytes]
             left.append(each)
     if not left and place == len(wanted):
         return
-    ids = [langchain_messages.id_of(message) for message in messages]
+    ids = {langchain_messages.id_of(message) for message in messages} if left else set()
     gone: list[Shown] = []
     for each in left:
         if not (follows and each.id is not None and each.id not in ids):
@@ -241,7 +241,7 @@ def shown_changes(state: Thread, messages: Sequence[Any], items: Sequence[bytes]
         yield draft(HistoryRetracted(ranges=[(each.first, each.last) for each in gone], reason="another path"))
     used = {each.id for each in state.shown} - {each.id for each in gone}
     for index in range(place, len(wanted)):
-        id = ids[index]
+        id = langchain_messages.id_of(messages[index])
         id = id if id is not None and id not in used else f"{wanted[index]}-{index}"
         used.add(id)
         yield from _said(messages[index], id, wanted[index])

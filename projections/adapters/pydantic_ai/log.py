@@ -12,12 +12,14 @@ from pydantic_ai.messages import ModelMessagesTypeAdapter
 
 from eventlog import StoredEvent, draft
 from eventlog.errors import InvalidEvent
-from eventlog.events import HistoryCleared, HistoryRetracted, SourceRecord
+from eventlog.events import HistoryCleared, HistoryRetracted, SessionDeleted, SessionRestored, SessionStarted, SessionUpdated, SourceRecord
 from eventlog.line import Envelope
 from eventlog.meaning import history
 from eventlog.meaning.ranges import Ranges
 from eventlog.verbatim import keep
 
+from ...catalog.facade import Catalog
+from ..keys import named_by
 from ..records import drafts, has_record, item_of, whence, with_numbers
 from ..sessions import Fold, State
 from .messages import meaning
@@ -149,3 +151,47 @@ def _said_again(entry: Entry) -> list[Envelope]:
     events = meaning(entry.id, keep(item_of(entry.record)).value["message"]) or [SourceRecord(kind="pydantic-ai.entry")]
     rest: dict[str, Any] = {"format": FORMAT}
     return [draft(event, origin=rest if index else {**rest, "note": {_AGAIN: entry.id}}) for index, event in enumerate(events)]
+
+
+# --- lists -----------------------------------------------------------------------------------------------------------------------------
+
+
+class Listed(msgspec.Struct):
+    """The record of a conversation, as JSON, and which generation of its key it is of."""
+
+    conversation_id: str = ""
+    generation: int = 1
+    deleted: bool = False
+    record: bytes = b""
+
+
+class Listing:
+    """The stored projection behind `read_records`."""
+
+    name = "adapter_pydantic_ai"
+    version = 1
+
+    def initial(self) -> Listed:
+        return Listed()
+
+    def fold(self, state: Listed, stored: StoredEvent) -> Listed:
+        event = stored.event
+        if isinstance(event, SessionStarted | SessionUpdated) and isinstance(event.metadata, dict) and "key" in event.metadata:
+            named = named_by(stored.session_id, event.metadata["key"])
+            if named.namespace == FORMAT:
+                state.conversation_id, state.generation = named.key[0], named.generation
+        elif isinstance(event, SessionDeleted | SessionRestored):
+            state.deleted = isinstance(event, SessionDeleted)
+        said = whence(stored, FORMAT)
+        if said is not None and said.note == SAVED and item_of(said.record)["conversation_id"] == state.conversation_id:
+            state.record = bytes(said.record)
+        return state
+
+
+def listed(catalog: Catalog) -> list[Any]:
+    """The records of the conversations that are there, as JSON. The catalog has `Listing` among its projections."""
+    latest: dict[str, Listed] = {}
+    for _, each in catalog.states(Listing.name):
+        if each.conversation_id and latest.get(each.conversation_id, each).generation <= each.generation:
+            latest[each.conversation_id] = each
+    return [item_of(msgspec.Raw(each.record)) for each in latest.values() if each.record and not each.deleted]

@@ -6,7 +6,7 @@ import json
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 from pydantic_ai.conversation_store import ConversationConflict, ConversationEntry, ConversationRecord, ConversationStore
@@ -23,7 +23,7 @@ from ...catalog.facade import Catalog
 from ..keys import Keys, keys_of
 from ..records import drafts, item_of
 from ..sessions import Key, Sessions, in_thread, to_its_end
-from .log import FORMAT, SAVED, Entry, Log, LogFold, entry_of, fields_of
+from .log import FORMAT, SAVED, Entry, Listing, Log, LogFold, entry_of, fields_of, listed
 
 _REMEMBERED: Final = 10_000  # entries whose conversation is known
 _RECORD: Final = TypeAdapter(ConversationRecord)
@@ -36,7 +36,7 @@ class EventLogConversationStore(ConversationStore):
     def __init__(self, path_or_log: str | os.PathLike[str] | EventLog | None = None, *, sync: Sync | None = None) -> None:
         self._sessions = Sessions.of(path_or_log)
         self._sync = sync
-        self._catalog = Catalog.open(self._sessions.log, projections=[Keys()])
+        self._catalog = Catalog.open(self._sessions.log, projections=[Keys(), Listing()])
         self._whose: OrderedDict[str, str] = OrderedDict()  # entry -> conversation, as far as this object has met them
         self._closed = False
 
@@ -47,8 +47,8 @@ class EventLogConversationStore(ConversationStore):
 
     async def read_records(self, *, scope: str | None = None, limit: int | None = None) -> Sequence[ConversationRecord]:
         def ask() -> list[ConversationRecord]:
-            found = [self._record(key[0]) for key in keys_of(self._catalog, FORMAT)]
-            there = [each for each in found if each is not None and scope in (None, each.scope)]
+            found = [self._seen(fields) for fields in listed(self._catalog)]
+            there = [each for each in found if scope in (None, each.scope)]
             return sorted(there, key=lambda each: each.updated_at, reverse=True)[:limit]
 
         return await in_thread(ask)
@@ -89,10 +89,13 @@ class EventLogConversationStore(ConversationStore):
         fields = self._sessions.ask(LogFold(conversation_id), _key(conversation_id), lambda known: known.record, None)
         if fields is None:
             return None
-        found = _RECORD.validate_json(json.dumps(item_of(fields)))
+        return self._seen(item_of(fields))
+
+    def _seen(self, fields: Any) -> ConversationRecord:
+        found = _RECORD.validate_json(json.dumps(fields))
         for entry_id in (found.head_id, *found.branches):
             if entry_id is not None:
-                self._remember(entry_id, conversation_id)
+                self._remember(entry_id, found.conversation_id)
         return found
 
     def _path(self, head_id: str, limit: int | None) -> list[ConversationEntry]:
