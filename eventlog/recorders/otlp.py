@@ -41,9 +41,11 @@ class Receiver:
         self.recorder = recorder_for(log, **options)
         self._max_bytes = max_body_bytes
 
-    def take(self, body: bytes, content_type: str | None, content_encoding: str | None = None) -> Answer:
-        """Take one export request. The answer: 200 with how many spans were rejected; 400 for what cannot be read, 413 for what is too
-        large, 415 for another type or encoding, 501 for protobuf without the extra. Never raises for what it is given."""
+    def take(self, body: bytes, content_type: str | None, content_encoding: str | None = None, *, user_id: str | None = None) -> Answer:
+        """Take one export request; sessions that it begins are the user's.
+
+        The answer: 200 with how many spans were rejected; 400 for what cannot be read, 413 for what is too large, 415 for another type or
+        encoding, 501 for protobuf without the extra. Never raises for what it is given."""
         kind = (content_type or "").partition(";")[0].strip().lower()
         if kind not in (_JSON, _PROTOBUF):
             return _refused(415, f"give {_JSON} or {_PROTOBUF}, not {kind or 'no content type'}")
@@ -58,12 +60,12 @@ class Receiver:
         rejected, reason = 0, ""
         for service, span in _spans(request):
             try:
-                self._take(service, span)
+                self._take(service, span, user_id)
             except (ValueError, TypeError, OverflowError) as error:
                 rejected, reason = rejected + 1, f"{type(error).__name__}: {error}"
         return _accepted(kind, rejected, reason)
 
-    def _take(self, service: str | None, span: dict[str, Any]) -> None:
+    def _take(self, service: str | None, span: dict[str, Any], user_id: str | None) -> None:
         status = mapping(span.get("status"))
         is_error = status.get("code") in (2, "STATUS_CODE_ERROR")
         events = [(text(each.get("name")) or "", _attributes(each.get("attributes"))) for each in mappings(span.get("events"))]
@@ -76,8 +78,10 @@ class Receiver:
             events,
             (text(status.get("message")) or "") if is_error else None,
         )
-        context = NOWHERE._replace(details={"metadata": {"service": service}}) if service else NOWHERE
-        tell(self.recorder, read, context, started_at=began, ended_at=ended)
+        details: dict[str, Any] = {"metadata": {"service": service}} if service else {}
+        if user_id is not None:
+            details["user_id"] = user_id
+        tell(self.recorder, read, NOWHERE._replace(details=details), started_at=began, ended_at=ended)
 
     def _unpacked(self, body: bytes, encoding: str | None) -> bytes:
         if len(body) > self._max_bytes:
@@ -120,7 +124,8 @@ class Receiver:
             if size > self._max_bytes:
                 return _refused(413, f"a request has at most {self._max_bytes} bytes; export smaller batches")
         given = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        return self.take(b"".join(pieces), given.get(b"content-type"), given.get(b"content-encoding"))
+        user_id = scope.get("eventlog.user_id")  # who asks, where somebody before this has found out
+        return self.take(b"".join(pieces), given.get(b"content-type"), given.get(b"content-encoding"), user_id=user_id)
 
 
 class _TooLarge(ValueError):

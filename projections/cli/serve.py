@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:8765"
 _SHORTEST_TOKEN: Final = 16
+_HERE: Final = "here"  # of the spans: no address of their own
 
 
 @command("serve")
@@ -35,34 +37,50 @@ _SHORTEST_TOKEN: Final = 16
     "--allow-origin", multiple=True, metavar="ORIGIN", help="Let pages of this origin ask (https://app.example). May be repeated."
 )
 @click.option("--mcp-write", is_flag=True, help="Let agents that ask at /mcp write, too (with a token that may).")
+@click.option(
+    "--otlp",
+    is_flag=False,
+    flag_value=_HERE,
+    metavar="[ADDRESS]",
+    help="Take OpenTelemetry spans at /v1/traces, here or at an address of their own (127.0.0.1:4318), with the same token.",
+)
 @click.option("--base-path", default="", metavar="PATH", help="Be below this path (/sessions), as behind a reverse proxy.")
-def serve(context: Context, listen: str, base_path: str, **given: Any) -> None:
+def serve(context: Context, listen: str, base_path: str, otlp: str | None, **given: Any) -> None:
     """Serve the HTTP API, the live stream, the page and MCP.
 
     Prints the page's address with its token. EVENTLOG_TOKEN sets a token that survives restarts. Ctrl-C ends it."""
     try:
-        from ..http import app, discovery, server
+        from ..http import app, discovery, server, spans
         from ..mcp.http import Endpoint
     except ModuleNotFoundError as error:
         raise Refused(f"serving needs the package {error.name!r}; install it with: pip install 'session-eventlog[web]'") from None
-    host, port = server.address_of(listen)
-    if given["no_token"] and not server.is_loopback(host):
-        raise click.UsageError(
-            f"--no-token goes only with an address of this machine alone, and {host!r} is reached by others; leave it out"
-        )
+    if otlp is not None and given["read_only"]:
+        raise click.UsageError("--otlp appends what it is sent, and --read-only refuses that; leave one of them out")
+    addresses = [server.address_of(address) for address in (listen, otlp) if address not in (None, _HERE)]
+    for host, _ in addresses:
+        if given["no_token"] and not server.is_loopback(host):
+            raise click.UsageError(
+                f"--no-token goes only with an address of this machine alone, and {host!r} is reached by others; leave it out"
+            )
     base_path = _checked_base_path(base_path)
     own = None if given["no_token"] else _own_token()
     tokens = _tokens(given["tokens"], own)
-    with context.open_log(write=not given["read_only"], create=not given["read_only"]) as log, server.listening(host, port) as listening:
-        port = listening.getsockname()[1]
+    with context.open_log(write=not given["read_only"], create=not given["read_only"]) as log, ExitStack() as stack:
+        listening = [stack.enter_context(server.listening(host, port)) for host, port in addresses]
+        addresses = [(host, each.getsockname()[1]) for (host, _), each in zip(addresses, listening, strict=True)]
+        host, port = addresses[0]
         access = app.Access(
-            hosts=server.hosts_of(host, port),
+            hosts=[name for address in addresses for name in server.hosts_of(*address)],
             any_port=given["allow_host"],
             origins=given["allow_origin"],
             tokens=tokens,
             read_only=given["read_only"],
             base_path=base_path,
         )
+        mounts: dict[str, app.Mount] = {"/mcp": Endpoint(may_write=given["mcp_write"], most_bytes=access.most_bytes)}
+        if otlp is not None:
+            mounts[spans.PATH] = spans.Spans(log, access.most_bytes)
+        where = None if otlp is None else server.url_of(*addresses[-1], base_path)
         folder = context.loaded().config_file.parent
         store = None if log.path is None else os.path.abspath(log.path)
         running = discovery.Running(url=server.url_of(host, port, base_path), token=own, pid=os.getpid(), port=port, store=store)
@@ -73,18 +91,21 @@ def serve(context: Context, listen: str, base_path: str, **given: Any) -> None:
                     log,
                     access,
                     listening,
-                    lambda: _say(context, running),
-                    {"/mcp": Endpoint(may_write=given["mcp_write"], most_bytes=access.most_bytes)},
+                    lambda: _say(context, running, where),
+                    mounts,
                 )
         finally:
             discovery.withdraw(path, running.pid)
 
 
-def _say(context: Context, running: Any) -> None:
+def _say(context: Context, running: Any, otlp: str | None) -> None:
     if context.json:
-        context.emit({"url": running.url, "token": running.token, "pid": running.pid})
+        said = {"url": running.url, "token": running.token, "pid": running.pid}
+        context.emit(said if otlp is None else said | {"otlp": otlp})
     else:
         context.say(f"Serving {running.store} at {running.page}")
+        if otlp is not None:
+            context.say(f"Spans: OTEL_EXPORTER_OTLP_ENDPOINT={otlp}")
         context.say("Ctrl-C ends it.", "dim")
         sys.stdout.flush()
 

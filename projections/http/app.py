@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -242,8 +242,10 @@ def guarded(application: ASGIApp, access: Access) -> ASGIApp:
     return BasePath(AccessLog(SafeHeaders(hosts)), access.base_path)
 
 
-def serve(log: EventLog, access: Access, listening: socket, begun: Callable[[], None], mounts: Mapping[str, Mount] | None = None) -> None:
-    """Serve the log on the socket until SIGINT or SIGTERM. ``begun`` is called when requests are answered."""
+def serve(
+    log: EventLog, access: Access, listening: Sequence[socket], begun: Callable[[], None], mounts: Mapping[str, Mount] | None = None
+) -> None:
+    """Serve the log on the sockets until SIGINT or SIGTERM. ``begun`` is called when requests are answered."""
     from .server import Server
 
     with Catalog.open(log, notice=LOGGER.warning) as catalog:
@@ -256,9 +258,9 @@ def serve(log: EventLog, access: Access, listening: socket, begun: Callable[[], 
             application.close()
 
 
-async def _serve(application: Application, server: Server, listening: socket, begun: Callable[[], None]) -> None:
+async def _serve(application: Application, server: Server, listening: Sequence[socket], begun: Callable[[], None]) -> None:
     async with application.running():
-        serving = asyncio.ensure_future(server.serve([listening]))
+        serving = asyncio.ensure_future(server.serve(list(listening)))
         while not server.started and not serving.done():
             await asyncio.sleep(0.005)
         if not serving.done():

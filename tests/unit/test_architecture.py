@@ -99,7 +99,7 @@ ROOMS = {
         "projections.view",
     },
     "projections/exporters": {"eventlog.files", "eventlog.importers", "projections.catalog", "projections.exporters", "projections.view"},
-    "projections/http": {"projections.catalog", "projections.http", "projections.operations", "projections.view"},
+    "projections/http": {"eventlog.recorders", "projections.catalog", "projections.http", "projections.operations", "projections.view"},
     "projections/index": {"eventlog.files", "projections.index"},
     "projections/mcp": {"projections.mcp", "projections.operations"},
     "projections/operations": {

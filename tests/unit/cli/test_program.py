@@ -76,7 +76,7 @@ FIXED = {  # other people's scripts rely on these: names and flags are only ever
     "repair": ["SESSIONS", "--apply"],
     "tail": ["SESSION", "--after", "--type"],
     "mcp": ["--write", "--their-names"],
-    "serve": ["--listen", "--read-only", "--no-token", "--tokens", "--allow-host", "--allow-origin", "--mcp-write", "--base-path"],
+    "serve": ["--listen", "--read-only", "--no-token", "--tokens", "--allow-host", "--allow-origin", "--mcp-write", "--otlp", "--base-path"],
     "open": ["SESSION", "--print"],
     "fork": ["SESSION", "--at"],
     "merge": ["SESSIONS", "--into"],

@@ -19,6 +19,7 @@ import msgspec
 class Served:
     def __init__(self, process: subprocess.Popen[bytes], said: Any) -> None:
         self.process = process
+        self.said = said
         self.token: str = said["token"]
         self.port = int(said["url"].split(":")[2].split("/")[0])
         self.url: str = said["url"]
