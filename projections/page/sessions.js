@@ -1,4 +1,5 @@
 // A client of the six addresses of the chat API, for pages that are served beside it: one session at a time, saved as it grows.
+// `import { sessions } from "/sessions.js"` is the one that a page shares; `new Sessions({ token })` is another one.
 
 /** `origin` is where the server is ("" for the same), `token` what `eventlog serve` printed. */
 export class Sessions {
@@ -6,6 +7,7 @@ export class Sessions {
     this.origin = origin;
     this.token = token;
     this.session = null;
+    this.saving = Promise.resolve();
   }
 
   async ask(name, body) {
@@ -40,16 +42,26 @@ export class Sessions {
     return said;
   }
 
-  /** Store the session as it is here: what is new is added, what has changed is amended. */
+  /** Store the session as it is here: what is new is added, what has changed is amended. One is stored after the other, in their order. */
   saveSession() {
     const { session_id, user_name, messages, metadata } = this.session;
     const sent = messages.map(({ role, content, timestamp, metadata: own }) => ({ role, content, timestamp, metadata: own ?? {} }));
-    return this.ask("save", { session: { session_id, user_name, messages: sent, metadata } });
+    const saved = this.saving.then(() => this.ask("save", { session: { session_id, user_name, messages: sent, metadata } }));
+    this.saving = saved.catch(() => {}); // whoever waits for it is told
+    return saved;
   }
 
-  /** Add a message, and store it at once. */
+  /** Add a message, and store it at once; the session's statistics count it. */
   addMessage(role, content, metadata = {}) {
-    this.session.messages.push({ role, content, timestamp: new Date().toISOString(), metadata });
+    const { messages, stats } = this.session;
+    messages.push({ role, content, timestamp: new Date().toISOString(), metadata });
+    stats.total_messages += 1;
+    if (role === "user") stats.user_messages += 1;
+    if (role === "assistant") stats.assistant_messages += 1;
+    this.session.last_updated = messages.at(-1).timestamp;
     return this.saveSession();
   }
 }
+
+/** The one of a page that was opened with a token in this tab, or needs none. */
+export const sessions = new Sessions({ token: globalThis.sessionStorage?.getItem("eventlog.token") ?? null });

@@ -78,7 +78,7 @@ export class Transcript {
   }
 
   /** Put the message of this seq on top, or that to which what stands at the seq belongs. */
-  async jump(seq, mark = true) {
+  async jump(seq, mark = true, focus = true) {
     let index = this.indexOf(seq);
     const window = Math.floor(index / WINDOW);
     const items = await this.load(window);
@@ -93,7 +93,7 @@ export class Transcript {
     for (const [at, node] of this.list.nodes) node.classList.toggle("target", at === this.target);
     const node = this.list.nodes.get(index);
     if (mark && former !== index) node?.querySelectorAll(`[data-called="${seq}"], [data-returned="${seq}"]`).forEach((call) => (call.open = true));
-    node?.focus({ preventScroll: true });
+    if (focus) node?.focus({ preventScroll: true });
   }
 
   /** The last message that does not stand behind the seq. */
