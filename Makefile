@@ -6,17 +6,17 @@
 #   make newest    the suite with the newest releases of what a user's installation brings
 #   make oldest    the suite with the oldest ones that pyproject.toml allows
 #   make page      the page in a real Chromium (and what its suite needs)
+#   make api       the API, asked by schemathesis what its own document allows and does not allow
 #   make mcp       the tests of `eventlog mcp`, which need its extra
 #   make recorders the recorders with real SDKs, against a provider on loopback
-#   make suites    all of them but the demo and the page, as .ci/run does
+#   make suites    all of them but the demo, as .ci/run does
 #   make constraints   the pins anew
 #
 # A suite that needs more than this (an SDK, a server, a browser) is a target of its own in SUITES: `make test` stays light. It has its own
 # environment and its own constraints-NAME.txt, and begins with a line `$(call needs,PROGRAM,WHAT TO DO)`, which names what is missing.
 
 PYTHON ?= python3
-# Not yet `page`: two races of the page were mended last; it goes in when it has passed several times in a row.
-SUITES = test check mcp recorders newest oldest
+SUITES = test check page api mcp recorders newest oldest
 # The lowest Python that pyproject.toml allows: what is pinned with it can be installed with the later ones, too.
 PINNING_PYTHON ?= python3.11
 
@@ -29,7 +29,7 @@ PINNED = --constraint constraints.txt --constraint constraints-tools.txt
 
 needs = @command -v $(1) >/dev/null || { echo "$(1) is not installed, and $@ needs it: $(2)" >&2; exit 1; }
 
-.PHONY: demo suites page $(SUITES) constraints clean
+.PHONY: demo suites $(SUITES) constraints clean
 
 demo: .venv/installed
 	.venv/bin/eventlog demo
@@ -52,6 +52,12 @@ page: .venv-page/bin/python
 	$< $(INSTALL) $(PINNED) $(BUILD)
 	$< $(INSTALL) $(PINNED) --constraint constraints-page.txt $(EDITABLE) '.[test,page]'
 	$< -m pytest tests/page
+
+# tests/api, which `make test` skips. constraints-api.txt: the tester, and what it brings.
+api: .venv-api/bin/python
+	$< $(INSTALL) $(PINNED) $(BUILD)
+	$< $(INSTALL) $(PINNED) --constraint constraints-api.txt $(EDITABLE) '.[test,api-test]'
+	$< -m pytest tests/api
 
 # These two look again each time what is newest and what is allowed; only the tools of the tests are pinned.
 newest: .venv-newest/bin/python
@@ -99,9 +105,9 @@ constraints:
 	rm -rf .venv-constraints
 
 clean:
-	rm -rf .venv .venv-page .venv-mcp .venv-newest .venv-oldest .venv-recorders .venv-constraints build
+	rm -rf .venv .venv-page .venv-api .venv-mcp .venv-newest .venv-oldest .venv-recorders .venv-constraints build
 
-.venv/bin/python .venv-page/bin/python .venv-mcp/bin/python .venv-newest/bin/python .venv-oldest/bin/python .venv-recorders/bin/python:
+.venv/bin/python .venv-page/bin/python .venv-api/bin/python .venv-mcp/bin/python .venv-newest/bin/python .venv-oldest/bin/python .venv-recorders/bin/python:
 	$(call needs,$(PYTHON),install CPython 3.11 or later with pip and venv or name it with PYTHON=...)
 	$(PYTHON) -m venv $(@:/bin/python=)
 

@@ -3,6 +3,7 @@ import { get } from "./api.js";
 import { fill, make } from "./dom.js";
 
 const WAIT_MS = 200;
+const AGAIN_MS = 1_000; // while the index is being made
 const MOST_HITS = 1_000;
 const MOST_MARKED = 500;
 
@@ -71,6 +72,7 @@ export class Find {
     if (!q) return this.take([], "");
     try {
       const page = await get("search", { q, session_id: this.id, limit: MOST_HITS }, asking.signal);
+      if (page.complete === false && !page.items.length) this.waiting = setTimeout(() => this.ask(), AGAIN_MS);
       const hits = [...new Set(page.items.map((hit) => hit.seq))].sort((a, b) => a - b);
       return this.take(hits, hits.length ? `${hits.length.toLocaleString()} found${page.next ? ", the best ones" : ""}` : page.complete === false ? "none yet: the index is being made" : "none");
     } catch (error) {

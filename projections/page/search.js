@@ -4,6 +4,7 @@ import { show } from "./dialogs.js";
 import { fill, make } from "./dom.js";
 
 const WAIT_MS = 200;
+const AGAIN_MS = 1_000; // while the index is being made
 
 /**
  * @param {{ chosen: (id: string, seq: number) => void, commands: [string, () => void][] }} given
@@ -23,12 +24,14 @@ export function palette({ chosen, commands }) {
   const named = (q) => commands.filter(([name]) => name.toLowerCase().includes(q.toLowerCase())).map(([name, act]) => choice(act, make("span", {}, name)));
 
   async function ask() {
+    clearTimeout(waiting);
     asking?.abort();
     asking = new AbortController();
     const q = input.value.trim();
     if (!q) return fill(found, named(""));
     try {
       const page = await get("search", { q, limit: 50 }, asking.signal);
+      if (page.complete === false) waiting = setTimeout(ask, AGAIN_MS);
       return fill(found, page.items.map((hit) => choice(() => chosen(hit.session_id, hit.seq), make("b", {}, hit.title ?? hit.session_id), make("span.faint", {}, hit.role ?? hit.kind), make("span.snippet", {}, marked(hit.snippet)))),
         make("p.faint", {}, `${page.total.toLocaleString()} found`, page.complete === false && "; the index is still being made"), named(q));
     } catch (error) {
@@ -50,7 +53,10 @@ export function palette({ chosen, commands }) {
     else return;
     event.preventDefault();
   });
-  show(dialog, () => asking?.abort());
+  show(dialog, () => {
+    clearTimeout(waiting);
+    asking?.abort();
+  });
   input.focus();
   fill(found, named(""));
   return dialog;

@@ -88,11 +88,13 @@ export class Virtual {
   }
 
   jump(index, within = 0) {
+    this.setting = this.scroller.scrollTop;
     this.anchor = { index: Math.max(0, Math.min(index, this.count - 1)), within };
     this.draw();
   }
 
   follow() {
+    this.setting = this.scroller.scrollTop;
     this.anchor = undefined;
     this.draw();
   }
@@ -108,8 +110,13 @@ export class Virtual {
   }
 
   scrolled() {
+    if (this.read()) this.soon();
+  }
+
+  /** Take the place from where the scroll bar is, if somebody has moved it. */
+  read() {
     const { scrollTop, clientHeight } = this.scroller;
-    if (scrollTop === this.setting || !this.count) return;
+    if (scrollTop === this.setting || !this.count) return false;
     const by = scrollTop - (this.setting ?? 0);
     const scale = this.scale;
     const inside = scrollTop > 0 && scrollTop < this.most - clientHeight - 1;
@@ -122,7 +129,7 @@ export class Virtual {
     }
     this.byHand = true;
     this.told();
-    this.soon();
+    return true;
   }
 
   soon() {
@@ -135,6 +142,7 @@ export class Virtual {
   /** Bring the elements into line with what is in sight. Layout is read once in each round, after everything was written. */
   draw() {
     if (this.ended || !this.count || !this.scroller.clientHeight) return;
+    if (this.setting !== undefined) this.read(); // or what was scrolled since the last event would be taken back
     for (let round = 0; round < ROUNDS; round++) if (!this.drawOnce()) break;
     this.byHand = false;
     this.drawn();

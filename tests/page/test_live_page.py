@@ -32,7 +32,8 @@ def test_what_another_process_appends_is_shown_and_each_message_once(page: Page,
             window.__seen = new Map();
             new MutationObserver(() => {
                 for (const node of document.querySelectorAll("article .text")) {
-                    if (node.textContent.startsWith("at ") && !window.__seen.has(node.textContent)) window.__seen.set(node.textContent, Date.now());
+                    const text = node.textContent;
+                    if (text.startsWith("at ") && !window.__seen.has(text)) window.__seen.set(text, Date.now());
                 }
             }).observe(document.querySelector(".space[role=feed]"), { childList: true, subtree: true });
         }"""

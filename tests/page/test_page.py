@@ -5,37 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-import pytest
-
 from eventlog import EventLog
-from eventlog.events import MessageAdded, ToolCalled, ToolReturned
+from eventlog.events import MessageAdded
 
 from .conftest import Page, shown
-
-VECTORS = (
-    "<script>window.__xss=1</script>",
-    "<img src=x onerror='window.__xss=1'>",
-    "<svg onload=window.__xss=1>",
-    "<iframe srcdoc='<script>parent.__xss=1</script>'></iframe>",
-    "[x](javascript:window.__xss=1)",
-    "![x](https://evil.example/x.png)",
-    '<a href="javascript:window.__xss=1">x</a>',
-    "data:text/html,<script>window.__xss=1</script>",
-    "<style>*{background:url(https://evil.example)}</style>",
-    "<link rel=stylesheet href=https://evil.example/x.css>",
-    "<base href=https://evil.example/>",
-    "<meta http-equiv=refresh content='0;url=https://evil.example'>",
-    "<form action=https://evil.example><button autofocus>",
-    "</title></textarea></script><script>window.__xss=1</script>",
-    "\u202eabc\u2066def",
-    "```html\n<script>window.__xss=1</script>\n```",
-    "${window.__xss=1}",
-    "{{constructor.constructor('window.__xss=1')()}}",
-    "x" * 1_000_000,
-    "> " * 2_000,
-    "\n" * 5_000,
-    "__proto__",
-)
 
 
 def test_a_session_is_listed_opened_and_read(page: Page) -> None:
@@ -144,26 +117,6 @@ def test_without_the_token_it_asks_for_one(page: Page) -> None:
     page.tab.get_by_label("Token", exact=True).fill(page.server.token)
     page.tab.get_by_role("button", name="Use it").click()
     page.tab.get_by_role("link", name="Debug login").wait_for()
-
-
-@pytest.mark.parametrize("vector", VECTORS, ids=range(len(VECTORS)))
-def test_what_was_recorded_is_never_more_than_text(browser: Any, server: Any, log: EventLog, vector: str) -> None:
-    short = vector[:2000]
-    session = log.start(id="hostile", title=short, tags=[short], model=short, kind=short)
-    session.append(
-        MessageAdded(role="user", content=vector, model=short),
-        ToolCalled(name=short, call_id=short, arguments={short: short}),
-        ToolReturned(call_id=short, output=vector),
-        MessageAdded(role=short[:100] or "x", content="the end"),
-    )
-    page = Page(browser, server)
-    tab = page.open("s/hostile")
-    shown(tab, "the end")
-    for summary in tab.locator("article summary").all():
-        summary.click()
-    assert tab.evaluate("window.__xss") is None
-    page.check_that_nothing_left()
-    page.context.close()
 
 
 def test_it_can_be_read_on_a_narrow_screen_and_in_the_dark(browser: Any, server: Any) -> None:

@@ -11,7 +11,8 @@ from .conftest import Page
 SCRIPT = """async () => {
     const { sessions, Sessions } = await import("/sessions.js");
     const started = await sessions.startNewSession("ann", { type: "voice" });
-    await Promise.all([sessions.addMessage("user", "one"), sessions.addMessage("assistant", "two", { a: 1 }), sessions.addMessage("user", "three")]);
+    const said = [["user", "one"], ["assistant", "two", { a: 1 }], ["user", "three"]];
+    await Promise.all(said.map((each) => sessions.addMessage(...each)));
     const stats = { ...sessions.session.stats };
     sessions.session.messages[0].content = "ONE";
     const saved = await sessions.saveSession();

@@ -29,6 +29,7 @@ from .conftest import Page, shown
 PIXEL = base64.b64encode(
     base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 ).decode()
+FOUND = "# Found\n\n* **bold** <b>not bold</b> [there](https://example.org/) [not](javascript:x)\n\n|a|b|\n|-|-|\n|1|2|"
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def log(tmp_path: Path) -> Iterator[EventLog]:
                 message_id="a1",
                 content=[
                     Part(type="reasoning", content="I think of it"),
-                    Part(type="text", content="# Found\n\n* **bold** <b>not bold</b> [there](https://example.org/) [not](javascript:x)\n\n|a|b|\n|-|-|\n|1|2|"),
+                    Part(type="text", content=FOUND),
                     Part(type="tool_call", id="c1", name="Edit", arguments=edit),
                 ],
             ),
