@@ -9,14 +9,15 @@
 #   make api       the API, asked by schemathesis what its own document allows and does not allow
 #   make mcp       the tests of `eventlog mcp`, which need its extra
 #   make recorders the recorders with real SDKs, against a provider on loopback
-#   make suites    all of them but the demo, as .ci/run does
+#   make suites    all of them but the demo, the page and the api, as .ci/run does
 #   make constraints   the pins anew
 #
 # A suite that needs more than this (an SDK, a server, a browser) is a target of its own in SUITES: `make test` stays light. It has its own
 # environment and its own constraints-NAME.txt, and begins with a line `$(call needs,PROGRAM,WHAT TO DO)`, which names what is missing.
 
 PYTHON ?= python3
-SUITES = test check page api mcp recorders newest oldest
+# Not yet `page`: it has not passed several times in a row since its screens were built; and `api` takes many minutes.
+SUITES = test check mcp recorders newest oldest
 # The lowest Python that pyproject.toml allows: what is pinned with it can be installed with the later ones, too.
 PINNING_PYTHON ?= python3.11
 
@@ -29,7 +30,7 @@ PINNED = --constraint constraints.txt --constraint constraints-tools.txt
 
 needs = @command -v $(1) >/dev/null || { echo "$(1) is not installed, and $@ needs it: $(2)" >&2; exit 1; }
 
-.PHONY: demo suites $(SUITES) constraints clean
+.PHONY: demo suites page api $(SUITES) constraints clean
 
 demo: .venv/installed
 	.venv/bin/eventlog demo

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
+import jsonschema
 import msgspec
 from starlette.types import ASGIApp
 
@@ -27,10 +29,11 @@ class Answer(msgspec.Struct):
 
 
 class Client:
-    """``headers`` go with every request; None takes one away."""
+    """``headers`` go with every request; None takes one away. Every answer in JSON is proven against ``document``, the API's own."""
 
     def __init__(self, app: ASGIApp, **headers: str) -> None:
         self.app = app
+        self.document: dict[str, Any] | None = None
         self.headers: dict[str, str | None] = {"host": HOST, "authorization": f"Bearer {TOKEN}", **headers}
 
     def get(self, target: str, **headers: str | None) -> Answer:
@@ -45,7 +48,10 @@ class Client:
         data = b"" if body is None else body if isinstance(body, bytes) else msgspec.json.encode(body)
         if body is not None:
             sent.setdefault("content-length", str(len(data)))
-        return asyncio.run(self._ask(method, target, data, {name: value for name, value in sent.items() if value is not None}))
+        answer = asyncio.run(self._ask(method, target, data, {name: value for name, value in sent.items() if value is not None}))
+        if self.document is not None:
+            prove(self.document, method, target.partition("?")[0], answer)
+        return answer
 
     async def _ask(self, method: str, target: str, body: bytes, headers: dict[str, str]) -> Answer:
         path, _, query = target.partition("?")
@@ -83,3 +89,21 @@ class Client:
 
         await self.app(scope, receive, send)
         return answer
+
+
+def prove(document: dict[str, Any], method: str, path: str, answer: Answer) -> None:
+    """That the answer is one that the document names, if it knows the path."""
+    for template, methods in document["paths"].items():
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), path) and method.lower() in methods:
+            break
+    else:
+        return
+    responses = methods[method.lower()]["responses"]
+    said = responses.get(str(answer.status)) or responses["default"]
+    if not answer.body or answer.status == 304:
+        return
+    media_type = answer.headers["content-type"].partition(";")[0]
+    content = said["content"].get(media_type) or said["content"]["*/*"]
+    if "json" in media_type and "schema" in content:
+        schema = {**content["schema"], "components": document["components"]}
+        jsonschema.validate(answer.json, schema, cls=jsonschema.Draft202012Validator)
