@@ -36,7 +36,7 @@ const last = make("input", { type: "checkbox", id: "last" });
 const main = make("main.main", {}, reading, screen);
 const list = new List(rows, totals, listPill, { open: (id) => open(id).catch(failed), remove: (item) => header.remove(item, item.session_id === shown).catch(failed), chosen: () => {}, failed });
 const header = new Head(head, aside, { open, failed, find: () => find.open(shown) });
-const find = new Find(reading, scroller, { jump: async (seq) => transcript?.jump(seq, true, document.activeElement !== find.input), changed: () => marked() });
+const find = new Find(reading, scroller, { jump: async (seq) => transcript?.jump(seq, true, document.activeElement !== find.input).catch(failed), changed: () => marked() });
 const marks = new Marks(reading, (part) => transcript?.jump(transcript.seqs[Math.floor(part * transcript.seqs.length)], false).catch(failed));
 let transcript;
 let asking = false;

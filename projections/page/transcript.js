@@ -185,7 +185,7 @@ export class Transcript {
   /** A session that comes from this one. */
   child(item) {
     this.children = [...this.children.filter((each) => each.session_id !== item.session_id), item];
-    this.refresh();
+    this.refresh().catch(this.failed);
   }
 
   // --- live ---
@@ -215,9 +215,9 @@ export class Transcript {
 
   async anew() {
     await this.outline();
-    if (this.ended) return;
-    if (this.seqs.length) this.list.draw();
-    else this.nothingSaid();
+    if (this.ended) return undefined;
+    if (!this.seqs.length) return this.nothingSaid();
+    return this.list.draw();
   }
 
   async refresh() {
