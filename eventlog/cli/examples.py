@@ -54,9 +54,19 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "eventlog tail last",
         "eventlog tail --json --type message.added | jq -r .data.content",
     ),
+    "resume": (
+        "eventlog resume last",
+        "eventlog resume 0193ab42 --with codex",
+    ),
+    "run": (
+        "eventlog run -- python app.py",
+        "eventlog run -- pytest tests",
+    ),
+    "hook": ("eventlog hook claude-code --import",),
     "serve": (
         "eventlog serve",
         "eventlog serve --listen 127.0.0.1:9000 --read-only",
+        "eventlog serve --otlp 127.0.0.1:4318",
     ),
     "open": (
         "eventlog open",

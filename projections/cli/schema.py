@@ -34,6 +34,7 @@ from ..catalog.search_query import SearchPage
 from ..catalog.statistics import Statistics
 from ..catalog.tool_history import ToolItem
 from ..exporters import ExportReport
+from ..exporters.native.resuming import Resumption
 from ..index.dump import Difference
 from ..operations.row import schema_of
 from ..view.session import SessionView
@@ -55,6 +56,13 @@ def _default(field: msgspec.structs.FieldInfo) -> Any:
 
 Verified: Final = _with_verdict("Verified", Report)
 BackedUp: Final = _with_verdict("BackedUp", BackupReport)
+
+
+class HandedOver(msgspec.Struct, kw_only=True):
+    """How many hand-overs of a tool's hooks were imported, from which folder."""
+
+    done: int
+    spool: str
 
 
 class Written(msgspec.Struct, kw_only=True):
@@ -183,9 +191,12 @@ class Hit(msgspec.Struct, kw_only=True):
 
 
 class Served(msgspec.Struct, kw_only=True):
+    """``otlp``: where spans are taken, if they are."""
+
     url: str
     token: str | None
     pid: int
+    otlp: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Opened(msgspec.Struct, kw_only=True):
@@ -221,6 +232,7 @@ ANSWERS: Final[dict[str, Any]] = {
     "export": ExportReport,
     "fork": Forked,
     "grep": Hit,
+    "hook": HandedOver,
     "import": Imported,
     "list": Page[SessionItem],
     "maintain": Maintained,
@@ -232,6 +244,7 @@ ANSWERS: Final[dict[str, Any]] = {
     "redact": Redacted,
     "repair": Repaired,
     "restore": Restored,
+    "resume": Resumption,
     "restore-backup": BackedUp,
     "search": SearchPage,
     "secrets": secrets.Secrets,
@@ -244,7 +257,7 @@ ANSWERS: Final[dict[str, Any]] = {
     "unpin": Written,
     "verify": Verified,
 }
-SILENT: Final = ("mcp", "schema", "watch")  # what answers nothing, or speaks another protocol, or is a schema
+SILENT: Final = ("mcp", "run", "schema", "watch")  # what answers nothing, or speaks another protocol, or is a schema
 EVENTS: Final = "events"
 
 

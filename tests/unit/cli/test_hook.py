@@ -8,9 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from eventlog import EventLog, spool
+from projections.cli.schema import of
 
 from ...command_line import eventlog
 
@@ -86,4 +88,5 @@ def test_what_waits_can_be_imported_by_hand(tmp_path: Path) -> None:
     spool.hand_over("claude-code", str(tmp_path / "a\nstrange store"), PROMPT)
     outcome = eventlog("hook", "claude-code", "--import", "--json")
     assert outcome.json == {"done": 1, "spool": spool.folder()}
+    jsonschema.validate(outcome.json, of("hook"))
     assert prompts(tmp_path / "a\nstrange store") == ["hello"]

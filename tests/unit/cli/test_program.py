@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -76,7 +77,17 @@ FIXED = {  # other people's scripts rely on these: names and flags are only ever
     "repair": ["SESSIONS", "--apply"],
     "tail": ["SESSION", "--after", "--type"],
     "mcp": ["--write", "--their-names"],
-    "serve": ["--listen", "--read-only", "--no-token", "--tokens", "--allow-host", "--allow-origin", "--mcp-write", "--otlp", "--base-path"],
+    "serve": [
+        "--listen",
+        "--read-only",
+        "--no-token",
+        "--tokens",
+        "--allow-host",
+        "--allow-origin",
+        "--mcp-write",
+        "--otlp",
+        "--base-path",
+    ],
     "open": ["SESSION", "--print"],
     "fork": ["SESSION", "--at"],
     "merge": ["SESSIONS", "--into"],
@@ -337,7 +348,8 @@ def test_a_standard_stream_that_is_closed_is_an_empty_one(store: Path, arguments
 
 def test_an_interrupt_is_130_without_a_word(store: Path) -> None:
     command = [*PROGRAM, "append", "s", "--store", str(store)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    pipes["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # which a shell's background job has ignored
     with EventLog.open(store) as log, subprocess.Popen(command, env={**os.environ, **MODULES}, **pipes) as process:  # type: ignore[call-overload]
         process.stdin.write(HELLO.encode())
         process.stdin.flush()

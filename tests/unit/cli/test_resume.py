@@ -8,12 +8,14 @@ import stat
 from pathlib import Path
 from typing import Any, cast
 
+import jsonschema
 import pytest
 
 from eventlog import EventLog
 from eventlog.events import MessageAdded
 from eventlog.importers import import_paths
 from eventlog.importers.looking import recognise
+from projections.cli.schema import of
 from projections.exporters import MADE
 
 from ...command_line import eventlog
@@ -57,6 +59,7 @@ def started(store: Path, cwd: str) -> str:
 def resumed(*arguments: object) -> dict[str, Any]:
     outcome = eventlog("resume", *arguments, "--json")
     assert outcome.code == 0, outcome.err
+    jsonschema.validate(outcome.json, of("resume"))
     return cast("dict[str, Any]", outcome.json)
 
 
