@@ -152,10 +152,8 @@ def compress(chunks: Iterable[bytes], *, level: int, frame_size_bytes: int) -> I
 
     def compressor_of(size: int) -> zstandard.ZstdCompressor:
         far = {"enable_ldm": True, "window_log": min(_LARGEST_WINDOW_LOG, size.bit_length())} if size > _LARGE_APPEND_SIZE else {}
-        parameters = zstandard.ZstdCompressionParameters.from_level(
-            level, write_checksum=True, write_content_size=True, write_dict_id=False, **far
-        )
-        return zstandard.ZstdCompressor(compression_params=parameters)
+        said = {"write_checksum": True, "write_content_size": True, "write_dict_id": False}
+        return zstandard.ZstdCompressor(compression_params=zstandard.ZstdCompressionParameters.from_level(level, **said, **far))
 
     compressor = compressor_of(0)
     frames: list[Frame] = []
