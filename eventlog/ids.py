@@ -30,6 +30,11 @@ def check_session_id(session_id: str) -> str:
     return session_id
 
 
+def check_session_ids(session_ids: Iterable[str] | None) -> list[str] | None:
+    """The ids, each checked; None, which stands for all of them, as it is."""
+    return None if session_ids is None else [check_session_id(session_id) for session_id in session_ids]
+
+
 def new_session_id() -> str:
     """A UUIDv7: sorts by creation time (milliseconds), 74 random bits."""
     value = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10), "big")

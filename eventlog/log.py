@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from .backend import Backend, Changes, OnDamage, Sync, rewriting, sealing, snapshots
 from .errors import Conflict, SessionExists, SessionNotFound
 from .events import Event, SessionStarted
-from .ids import check_session_id, in_id_order, new_session_id
+from .ids import check_session_id, check_session_ids, in_id_order, new_session_id
 from .session import Session, check_on_damage
 from .settings import Settings, load
 from .tails.sharing import Tails
@@ -279,8 +279,8 @@ class EventLog:
     def verify(self, session_ids: Iterable[str] | None = None, *, progress: reports.Progress | None = None) -> reports.Report:
         """Read every byte of the store (or of some sessions) and say what is not as it should be. Writes nothing.
 
-        ``progress`` is called after each session with the report so far. Raises `SessionNotFound`."""
-        return self._live.verify(session_ids, progress)
+        ``progress`` is called after each session with the report so far. Raises `SessionNotFound`, `InvalidSessionId`."""
+        return self._live.verify(check_session_ids(session_ids), progress)
 
     def compact(
         self,
@@ -301,7 +301,7 @@ class EventLog:
         locked, the disk is full) is in the report and stops no other. ``dry_run`` only counts what would be done. Raises
         `SessionNotFound`, `Unsupported`."""
         return sealing(self._live, "compact").compact(
-            session_ids, drop_deltas=drop_deltas, drop_retracted=drop_retracted, idle_s=idle_s, dry_run=dry_run
+            check_session_ids(session_ids), drop_deltas=drop_deltas, drop_retracted=drop_retracted, idle_s=idle_s, dry_run=dry_run
         )
 
     def seal(self, session_ids: Iterable[str]) -> None:
@@ -321,7 +321,7 @@ class EventLog:
         that can be proven stays where it is. Afterwards verify is clean and lists what was written again; the seqs that are lost for
         ever stand in the footers and headers. ``progress`` is called with the report so far. Raises `SessionNotFound`, `SessionLocked`,
         `OSError`; after an error call it again."""
-        return rewriting(self._live, "repair").repair(session_ids, apply=apply, progress=progress)
+        return rewriting(self._live, "repair").repair(check_session_ids(session_ids), apply=apply, progress=progress)
 
     def delete(self, session_id: str, reason: str | None = None) -> int:
         """Hide the session from lists and refuse to append to it; returns the seq of its tombstone. Its id stays burned, its bytes stay
@@ -406,14 +406,14 @@ class EventLog:
         another store), `SessionNotFound`, `OSError`; after an error call it again."""
         from .files.upkeep.backup import restore_backup
 
-        return restore_backup(Path(folder), settings or load(), session_ids=session_ids)
+        return restore_backup(Path(folder), settings or load(), session_ids=check_session_ids(session_ids))
 
     def bundle(self, session_ids: Iterable[str], path: str | os.PathLike[str] | Callable[[bytes], object]) -> reports.Manifest:
         """Write the sessions into one file, as they are at this moment, to be handed to somebody (``eventlog import bundle``).
 
         A function in the place of the path is called with the file's bytes, in order. Links are followed; what is no regular file (a
         FIFO) is written to and not replaced. Raises `SessionNotFound`, `OSError`; a regular file then is what it was."""
-        return snapshots(self._live, "bundle").bundle(session_ids, path if callable(path) else Path(path))
+        return snapshots(self._live, "bundle").bundle(check_session_ids(session_ids) or [], path if callable(path) else Path(path))
 
     def open_bundle(self, path: str | os.PathLike[str]) -> AbstractContextManager[Bundle]:
         """A bundle, checked byte by byte, whose sessions can be installed or read. Nothing is in the log before that.

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventlog import EventLog, ids
+from eventlog.errors import InvalidSessionId
 from eventlog.ids import in_id_order, new_session_id
 from tests.tails import leaving_nothing_open
 
@@ -70,3 +71,19 @@ def test_a_store_is_looked_through_once_for_all_sessions(tmp_path: Path, monkeyp
         monkeypatch.setattr(os, "scandir", lambda path: (looked.append(str(path)), real(path))[1])
         assert len(list(log.sessions())) == 300
         assert len(looked) == len(set(looked)) == 256
+
+
+@pytest.mark.parametrize("bad", ["", "\0", "../x", "a/b", ".hidden", "x" * 300, "\ud800"])
+@pytest.mark.parametrize("method", ["verify", "repair", "compact", "bundle", "restore_backup", "delete", "purge", "fork"])
+def test_whatever_takes_an_id_refuses_what_is_none(tmp_path: Path, bad: str, method: str) -> None:
+    with EventLog.open(tmp_path / "store") as log:
+        log.start(id="ok")
+        log.backup(tmp_path / "backup")
+        calls: dict[str, Callable[[], object]] = {
+            "bundle": lambda: log.bundle([bad], tmp_path / "bundle"),
+            "restore_backup": lambda: log.restore_backup(tmp_path / "backup", session_ids=[bad]),
+            **{name: lambda name=name: getattr(log, name)([bad]) for name in ("verify", "repair", "compact")},  # type: ignore[misc]
+            **{name: lambda name=name: getattr(log, name)(bad) for name in ("delete", "purge", "fork")},  # type: ignore[misc]
+        }
+        with pytest.raises(InvalidSessionId):
+            calls[method]()

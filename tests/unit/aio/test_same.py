@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 import eventlog
-from eventlog import aio, backend, subscription, tail
+from eventlog import aio, backend, tail
+from eventlog.tails import subscription
 
 PAIRS = [
     (eventlog.EventLog, aio.EventLog),
