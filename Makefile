@@ -10,15 +10,15 @@
 #   make mcp       the tests of `eventlog mcp`, which need its extra
 #   make secrets   the tests of `eventlog secrets`, which need its extra
 #   make recorders the recorders with real SDKs, against a provider on loopback
-#   make adapters  the stores of SDKs, with the SDKs and their own suites
-#   make suites    all of them but the demo, the page, the api and the readers, as .ci/run does
+#   make adapters  the stores of SDKs, with the SDKs; `make sdk-suites`: the SDKs' own suites with our stores in the place of theirs
+#   make suites    all of them but the demo, the page, the api, the readers and the SDKs' suites, as .ci/run does
 #   make constraints   the pins anew
 #
 # A suite that needs more than this (an SDK, a server, a browser) is a target of its own in SUITES: `make test` stays light. It has its own
 # environment and its own constraints-NAME.txt, and begins with a line `$(call needs,PROGRAM,WHAT TO DO)`, which names what is missing.
 
 PYTHON ?= python3
-# Not yet `page`: it has not passed several times in a row since its screens were built; `api` and `readers` take many minutes.
+# Not yet `page`: it has not passed several times in a row since its screens were built; `api`, `readers` and `sdk-suites` take many minutes.
 SUITES = test check mcp secrets recorders adapters newest oldest
 ENVIRONMENTS = .venv $(addprefix .venv-,page api mcp secrets recorders adapters newest oldest)
 # The lowest Python that pyproject.toml allows: what is pinned with it can be installed with the later ones, too.
@@ -33,7 +33,7 @@ PINNED = --constraint constraints.txt --constraint constraints-tools.txt
 
 needs = @command -v $(1) >/dev/null || { echo "$(1) is not installed, and $@ needs it: $(2)" >&2; exit 1; }
 
-.PHONY: demo suites page api readers $(SUITES) constraints clean
+.PHONY: demo suites page api readers sdk-suites $(SUITES) constraints clean
 
 demo: .venv/installed
 	.venv/bin/eventlog demo
@@ -112,7 +112,10 @@ adapters: .venv-adapters/bin/python
 	$< $(INSTALL) $(PINNED) $(BUILD)
 	$< $(INSTALL) $(PINNED) --constraint constraints-adapters.txt $(EDITABLE) '.[test,adapters-test]'
 	$< -m pytest -n auto -p no:asyncio tests/unit/adapters
-	$< -m tests.adapters_sdk
+
+# The SDKs' own suites, with our stores in the place of theirs.
+sdk-suites: adapters
+	.venv-adapters/bin/python -m tests.adapters_sdk
 
 # constraints.txt: what a user's installation brings. constraints-tools.txt: what building, the tests and the checks need besides.
 # From a new environment, so that nothing is pinned that nobody asked for; by pip, since a new machine has nothing else.
