@@ -106,14 +106,13 @@ readers: .venv/tested
 	npm install --prefix .readers --no-audit --no-fund opencode-ai@1.18.33
 	EVENTLOG_READERS=.readers .venv/bin/python -m pytest tests/conformance/test_native_readers.py
 
-# constraints-adapters.txt: the SDKs of `projections.adapters`, and what they bring; made by hand like the recorders'. Then the SDKs' own suites
-# (`python -m tests.adapters_sdk`), whose tests come with the source archives of the versions that are installed.
+# constraints-adapters.txt: the SDKs of `projections.adapters`, and what they bring; made by hand like the recorders'.
 adapters: .venv-adapters/bin/python
 	$< $(INSTALL) $(PINNED) $(BUILD)
 	$< $(INSTALL) $(PINNED) --constraint constraints-adapters.txt $(EDITABLE) '.[test,adapters-test]'
 	$< -m pytest -n auto -p no:asyncio tests/unit/adapters
 
-# The SDKs' own suites, with our stores in the place of theirs.
+# The SDKs' own suites, with our stores in the place of theirs; the tests come with the source archives of the versions that are installed.
 sdk-suites: adapters
 	.venv-adapters/bin/python -m tests.adapters_sdk
 
