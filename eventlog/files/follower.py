@@ -168,5 +168,5 @@ class FileFollower:
     def _folder_changed_ns(self) -> int:
         try:
             return os.stat(self._layout.folder(self._session_id)).st_mtime_ns
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return 0

@@ -28,6 +28,7 @@ from ...segments.segment import FORMAT, Opened, Sealed, encode_own
 from .. import compressed, reader, recovery, replacing, scan
 from ..disk import Disk
 from ..layout import Layout, SegmentName, last_name
+from ..opening import is_regular, open_regular
 from ..pieces import Bad
 from ..reader import LastLine
 from ..replacing import Finished, Replacing, finished
@@ -290,6 +291,8 @@ def _quarantined(layout: Layout, session_id: str) -> list[str]:
 
 
 def _is_held_by(path: str, redaction: Redaction) -> bool:
+    if not is_regular(path):
+        return False  # a FIFO that was set aside holds nothing, and would be waited for
     match = _QUARANTINED.fullmatch(os.path.basename(path))
     if match is None or match["compressed"] is None:
         return redaction.found_in_bytes(_content(path))
@@ -323,6 +326,6 @@ def empty_projections(disk: Disk, layout: Layout) -> None:
 
 
 def _content(path: str, offset: int = 0, size: int = -1) -> bytes:
-    with open(path, "rb") as file:
+    with os.fdopen(open_regular(path), "rb") as file:
         file.seek(offset)
         return file.read(size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -349,3 +350,13 @@ def test_a_session_started_only_is_redacted_in_its_title(log: EventLog, store: P
     log.redact("s", seqs=[1])
     assert files_that_hold(store, SECRET) == []
     assert next(session.read()).event == SessionStarted(title="[redacted]")
+
+
+def test_a_fifo_in_quarantine_is_not_waited_for(tmp_path: Path) -> None:
+    with EventLog.open(tmp_path) as log:
+        log.start(id="s").append(MessageAdded(role="user", content="the secret"))
+        quarantine = tmp_path / "quarantine"
+        quarantine.mkdir(exist_ok=True)
+        os.mkfifo(quarantine / "s.jsonl.922.573f05b3c8dd7227.torn")
+        assert log.redact("s", pattern="secret").seqs == [2]
+        assert log.redact("s", pattern="no such thing").seqs == []
