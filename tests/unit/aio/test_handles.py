@@ -426,7 +426,10 @@ def test_a_tail_that_cannot_be_opened_says_so_and_leaves_nothing() -> None:
 
 def test_a_tail_whose_opening_is_cancelled_lets_go_of_everything(settings: Settings) -> None:
     async def program(log: aio.EventLog) -> None:
-        await asyncio.gather(*(log.start() for _ in range(32)))  # the log's threads are there
+        await log.start()
+        pool = log._work.threads
+        barrier = threading.Barrier(pool._max_workers)  # so that all of the log's threads are there
+        await asyncio.gather(*(asyncio.get_running_loop().run_in_executor(pool, barrier.wait) for _ in range(barrier.parties)))
         with leaving_nothing_open():  # the log stays open, and the tails are held
             tails = [log.tail() for _ in range(4)]
             for turns, tail in enumerate(tails):
