@@ -114,7 +114,9 @@ def test_20_disconnects_under_writing_processes_kills_and_compaction_lose_and_do
                 name = names[round % 3]
                 writers[name].kill()
                 writers[name].communicate()
-                log.session(name).append(SessionEnded())  # seals its segment
+                log.session(name, create=True).append(
+                    SessionEnded()
+                )  # seals its segment, also of one that was killed before its first append
                 log.compact([name])
                 writers[name] = begin(name)
     finally:
